@@ -1,0 +1,113 @@
+"""Every hyper-parameter's name, type, unit and default.
+
+Plain frozen dataclasses, so that the method runs in a notebook without any configuration framework. A value that can
+never be right is refused here, with a `ConfigError`; whatever depends on the data is refused where the data is known.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from d3d.errors import ConfigError
+
+
+def _require(holds: bool, key: str, value: Any, rule: str) -> None:
+    if not holds:
+        raise ConfigError(f"{key}={value}: {rule}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The 3D deformable transformer. Section and equation numbers are the paper's (arXiv 2212.05638)."""
+
+    classes: int = 15  # logits; taken from the dataset in a launch
+    joints: int = 13  # R, joints of all persons; taken from the dataset in a launch
+    width: int = 64  # C, backbone channels; tokens have 4C
+    depth: int = 3  # L, transformer blocks
+    heads: int = 8  # attention heads of every module
+    feedforward_ratio: int = 4  # hidden channels of a feed-forward network, in token widths
+    norm: Literal["pre", "printed"] = "pre"  # LayerNorm before each attention, or none there, as the equations print it
+    dropout: float = 0.0  # of attention and feed-forward outputs
+    drop_path: float = 0.0  # probability that a residual branch of the last block is skipped; linear from 0 over depth
+    sigma: float = 1.2  # Gaussian of a joint in feature pixels of a map 112 wide, scaled with the map (Eq. 2)
+    pose_position: Literal["coordinate", "index"] = "coordinate"  # what a pose token knows of its place
+    tokens: Literal["cross", "single", "none"] = "cross"  # modal tokens, Table 5
+    deformable_attention: bool = True  # Table 4; an eliminated module is the identity
+    joint_attention: bool = True  # Table 4
+    temporal_attention: bool = True  # Table 4
+    kernel: int = 7  # k of the 3D token search, unpadded (section 3.2)
+    offset_convolution: Literal["depthwise", "dense"] = "depthwise"  # the k×k×k convolution of the token search
+    offset_range: float = 1.0  # how far a reference point may move, in tokens
+    joint_window: int = 6  # joints a window of joint stride attention holds
+    joint_stride: int | None = None  # joints from one window to the next; None: half the window
+    temporal_window: int = 6  # frames a window of temporal stride attention holds
+    temporal_stride: int | None = None  # frames from one window to the next; None: half the window
+
+    def __post_init__(self) -> None:
+        for key in ("classes", "joints", "width", "depth", "heads", "feedforward_ratio", "kernel"):
+            _require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
+        _require(4 * self.width % self.heads == 0, "model.heads", self.heads, f"must divide 4 × model.width = {4 * self.width}")
+        _require(self.sigma > 0, "model.sigma", self.sigma, "must be above 0")
+        _require(self.offset_range >= 0, "model.offset_range", self.offset_range, "must not be negative")
+        for key in ("dropout", "drop_path"):
+            _require(0 <= getattr(self, key) < 1, f"model.{key}", getattr(self, key), "must be in [0, 1)")
+        for kind in ("joint", "temporal"):
+            window, stride = getattr(self, f"{kind}_window"), getattr(self, f"{kind}_stride")
+            _require(window >= 1, f"model.{kind}_window", window, "must be at least 1")
+            if stride is not None:
+                rule = f"must be between 1 and model.{kind}_window = {window}"
+                _require(1 <= stride <= window, f"model.{kind}_stride", stride, rule)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which clips, and what one of their frames becomes before it enters the model."""
+
+    name: Literal["synthetic", "penn_action"] = "synthetic"
+    root: str | None = None  # folder of a dataset on disk; the synthetic one is made under the storage folder
+    frames: Literal["files", "rendered"] = "files"  # read the image files, or draw the person from the joints
+    missing: Literal["error", "skip"] = "error"  # what to do with clips whose image files are absent
+    clips: int = 600  # how many clips the synthetic dataset has
+    resize: int = 256  # short side of a frame, in pixels
+    crop: int = 224  # side of the square that enters the model, in pixels: random in training, centred in test
+    flip: bool = True  # mirror half of the training clips, left and right joints swapped
+
+    def __post_init__(self) -> None:
+        _require(self.clips >= 30, "data.clips", self.clips, "must be at least 30, two for each of the 15 classes")
+        _require(self.crop >= 16, "data.crop", self.crop, "must be at least 16 pixels")
+        _require(self.resize >= self.crop, "data.resize", self.resize, f"must be at least data.crop = {self.crop}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How the model is trained (section 4, "Settings", where the paper says it)."""
+
+    frames: int = 12  # T, frames sampled from a clip
+    epochs: int = 90
+    warmup_epochs: float = 5.0  # linear warm-up before the cosine schedule
+    batch_size: int = 16  # clips
+    learning_rate: float = 5e-4  # peak, of AdamW
+    weight_decay: float = 0.05  # of AdamW, on matrices alone
+    label_smoothing: float = 0.1
+    gradient_clip: float = 1.0  # largest norm of all gradients together
+
+    def __post_init__(self) -> None:
+        for key in ("frames", "epochs", "batch_size"):
+            _require(getattr(self, key) >= 1, f"training.{key}", getattr(self, key), "must be at least 1")
+        for key in ("learning_rate", "gradient_clip"):
+            _require(getattr(self, key) > 0, f"training.{key}", getattr(self, key), "must be above 0")
+        for key in ("warmup_epochs", "weight_decay"):
+            _require(getattr(self, key) >= 0, f"training.{key}", getattr(self, key), "must not be negative")
+        _require(0 <= self.label_smoothing < 1, "training.label_smoothing", self.label_smoothing, "must be in [0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All that one training is made of, apart from where it runs."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.seed >= 0, "seed", self.seed, "must not be negative")

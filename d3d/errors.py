@@ -1,0 +1,28 @@
+"""The one exception family: whatever a user can mend is raised as a `D3DError`.
+
+The message names the offending value and the way out, in one line; the command line prints it and exits with status 2.
+"""
+
+
+class D3DError(Exception):
+    """A fault the user can mend. The message is one line: what is wrong, and what to do."""
+
+
+class ConfigError(D3DError):
+    """A configuration value that cannot be used."""
+
+
+class DataError(D3DError):
+    """A dataset, a clip or a file that cannot be read as what it should be."""
+
+
+class CheckpointError(D3DError):
+    """A checkpoint that does not belong to this training or is damaged."""
+
+
+class ScheduleError(D3DError):
+    """A launch the machine or the cluster cannot carry out."""
+
+
+class RecordError(D3DError):
+    """A record of runs that does not hold what is asked of it."""
