@@ -16,6 +16,10 @@ class DataError(D3DError):
     """A dataset, a clip or a file that cannot be read as what it should be."""
 
 
+class TrainingError(D3DError):
+    """A training that cannot go on, such as a loss that is no number."""
+
+
 class CheckpointError(D3DError):
     """A checkpoint that does not belong to this training or is damaged."""
 

@@ -1,0 +1,74 @@
+"""The state a training resumes from, bit for bit: weights, optimiser moments and the number of finished epochs.
+
+One safetensors file, so that reading it can run no code. No random state is kept: every random choice of a training is a
+function of (seed, epoch).
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from d3d.config import Config
+from d3d.errors import CheckpointError
+
+FILE = "checkpoint.safetensors"
+
+
+def fingerprint(config: Config) -> str:
+    """Of what a checkpoint must agree with: the whole configuration, apart from where the data lies."""
+    plain = dataclasses.asdict(config)
+    del plain["data"]["root"]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def save_checkpoint(folder: Path, config: Config, model: nn.Module, optimizer: Optimizer, epochs: int) -> None:
+    """Writes the state after `epochs` finished epochs; the file before it stays until this one is whole on the disk."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
+    tensors |= {f"optimizer.{name}": tensor.contiguous() for name, tensor in _moments(optimizer).items()}
+    temporary = folder / f"{FILE}.{os.getpid()}"
+    save_file(tensors, temporary, metadata={"epochs": str(epochs), "fingerprint": fingerprint(config)})
+    with temporary.open("rb") as written:
+        os.fsync(written.fileno())
+    temporary.replace(folder / FILE)
+
+
+def load_checkpoint(folder: Path, config: Config, model: nn.Module, optimizer: Optimizer) -> int:
+    """Fills model and optimiser, returns the number of finished epochs: 0 without a checkpoint.
+
+    Raises CheckpointError for a damaged file and for one of another configuration.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return 0
+    try:
+        with safe_open(path, framework="pt") as stored:
+            metadata = stored.metadata() or {}
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118, not a mapping
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: damaged ({error}); remove it to train this cell from the start") from error
+    if metadata.get("fingerprint") != fingerprint(config):
+        raise CheckpointError(f"{path}: of another configuration; remove it to train this cell from the start")
+    model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+    _restore(optimizer, {n.removeprefix("optimizer."): t for n, t in tensors.items() if n.startswith("optimizer.")})
+    return int(metadata["epochs"])
+
+
+def _moments(optimizer: Optimizer) -> dict[str, Tensor]:
+    state: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": tensor for index, moments in state.items() for name, tensor in moments.items()}
+
+
+def _restore(optimizer: Optimizer, moments: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in moments.items():
+        index, name = key.split(".")
+        state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,177 @@
+"""Penn Action (Zhang, Zhu, Derpanis, ICCV 2013): `frames/0001/000001.jpg` and `labels/0001.mat`.
+
+What the label files hold is not what one expects, and is mended here alone: coordinates count from 1 and are unsigned
+in some files (a difference would wrap around), `nframes` is mostly uint8, some files lack a row of `bbox` (not used),
+`train` is 1 or −1, and an invisible joint holds any number at all.
+"""
+
+import hashlib
+import re
+import zlib
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.io.matlab import MatReadError
+
+from d3d.data.clip import JOINTS, MIRRORED, Clip, Dataset
+from d3d.data.memory import FrameMemory
+from d3d.data.rendering import RENDERING, render_frames
+from d3d.data.transforms import resized_size
+from d3d.errors import DataError
+
+ACTIONS = (
+    "baseball_pitch",
+    "baseball_swing",
+    "bench_press",
+    "bowl",
+    "clean_and_jerk",
+    "golf_swing",
+    "jump_rope",
+    "jumping_jacks",
+    "pullup",
+    "pushup",
+    "situp",
+    "squat",
+    "strum_guitar",
+    "tennis_forehand",
+    "tennis_serve",
+)  # as the label files spell them, which is not how the dataset's page does
+_FIELDS = ("action", "x", "y", "visibility", "train", "dimensions", "nframes")
+_UNREADABLE = (  # all that scipy is known to raise on a damaged file
+    MatReadError, OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError,
+    OverflowError, MemoryError, zlib.error,
+)  # fmt: skip
+
+
+def open_penn_action(
+    root: Path,
+    *,
+    name: str = "penn_action",
+    classes: Sequence[str] = ACTIONS,
+    frames: Literal["files", "rendered"] = "files",
+    missing: Literal["error", "skip"] = "error",
+) -> Dataset:
+    """The dataset under `root`, its frames read from the image files or drawn from the joints.
+
+    The digest covers ids, labels, splits, sizes and joints of the clips, the names of classes and joints, and, for
+    files, the byte counts of all image files, for rendered frames the version of the drawing; not the images' bytes.
+
+    Raises DataError: no labels, a damaged label, image files absent (unless `missing` is "skip": then those clips are
+    left out), a split without clips.
+    """
+    labelled = clips = read_clips(root, classes)
+    if frames == "files":
+        sizes = {clip.id: _image_sizes(root, clip) for clip in clips}
+        clips = _clips_with_images(root, clips, sizes, missing)
+        pixels = "".join(f"{clip.id}{sizes[clip.id]}" for clip in clips)
+        read = FrameMemory(partial(read_images, root))
+    else:
+        pixels = f"rendered {RENDERING}"
+        read = FrameMemory(render_frames)
+    train = tuple(clip for clip in clips if clip.train)
+    test = tuple(clip for clip in clips if not clip.train)
+    for split, members in (("training", train), ("test", test)):
+        if not members:
+            raise DataError(
+                f"data.root={root}: no {split} clip among the {len(clips)} of {len(labelled)} that can be used; "
+                "add image files, or data.frames=rendered draws all clips from their joints"
+            )
+    digest = _digest(clips, "|".join((*classes, *JOINTS, frames, pixels)))
+    return Dataset(name, tuple(classes), JOINTS, MIRRORED, train, test, digest, read)
+
+
+def read_clips(root: Path, classes: Sequence[str] = ACTIONS) -> list[Clip]:
+    """All clips that have a label file, in the order of their numbers. Raises DataError."""
+    files = [path for path in (root / "labels").glob("*.mat") if re.fullmatch("[0-9]{4,}", path.stem)]
+    if not files:
+        raise DataError(
+            f"data.root={root}: no labels/0001.mat and the like; name the folder that holds labels/ and frames/"
+        )
+    return [_read_clip(path, classes) for path in sorted(files, key=lambda path: (int(path.stem), path.stem))]
+
+
+def _read_clip(path: Path, classes: Sequence[str]) -> Clip:
+    try:
+        fields = scipy.io.loadmat(path, appendmat=False, variable_names=_FIELDS)
+        return _parse_clip(path.stem, fields, classes)
+    except _UNREADABLE as error:
+        reason = f"no field {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
+        raise DataError(f"clip {path.stem}: {path} is no Penn Action label ({reason}); restore or remove it") from error
+
+
+def _parse_clip(id: str, fields: dict[str, Any], classes: Sequence[str]) -> Clip:
+    action = str(fields["action"].item())
+    if action not in classes:
+        raise ValueError(f"action {action!r} is none of {', '.join(classes)}")
+    x, y, visible = (np.asarray(fields[key]) for key in ("x", "y", "visibility"))
+    height, width = (int(size) for size in fields["dimensions"].ravel()[:2])
+    shape = (int(fields["nframes"].item()), len(JOINTS))
+    if not x.shape == y.shape == visible.shape == shape or shape[0] == 0:
+        raise ValueError(f"x {x.shape}, y {y.shape} and visibility {visible.shape} should all be {shape}")
+    train = int(fields["train"].item())
+    if train not in (1, -1):
+        raise ValueError(f"train is {train}, not 1 or -1")
+    joints = np.stack([x, y], axis=-1).astype(np.float32) - 1  # float first: unsigned numbers would wrap around
+    seen = visible.astype(bool)
+    if height < 1 or width < 1 or not np.isfinite(joints[seen]).all():
+        raise ValueError("its sizes or coordinates are no usable numbers")
+    joints[~seen] = 0
+    return Clip(id, list(classes).index(action), train == 1, height, width, joints, seen)
+
+
+def _image_path(root: Path, clip: Clip, index: int) -> Path:
+    return root / "frames" / clip.id / f"{index + 1:06d}.jpg"
+
+
+def _image_sizes(root: Path, clip: Clip) -> list[int] | None:
+    """Bytes of each of the clip's image files, or None if any is absent."""
+    try:
+        return [_image_path(root, clip, index).stat().st_size for index in range(clip.length)]
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _clips_with_images(
+    root: Path, clips: list[Clip], sizes: dict[str, list[int] | None], missing: Literal["error", "skip"]
+) -> list[Clip]:
+    absent = [clip.id for clip in clips if sizes[clip.id] is None]
+    if absent and missing == "error":
+        first = ", ".join(absent[:5]) + (", …" if len(absent) > 5 else "")
+        raise DataError(
+            f"data.root={root}: {len(absent)} of {len(clips)} clips lack image files under frames/ ({first}); "
+            "data.missing=skip leaves them out, data.frames=rendered draws all clips from their joints"
+        )
+    return [clip for clip in clips if sizes[clip.id] is not None]
+
+
+def read_images(root: Path, clip: Clip, indices: NDArray[np.int64], short: int) -> NDArray[np.uint8]:
+    """Decode and resize image files; see `ReadFrames`. Raises DataError for a file that cannot be decoded."""
+    size = resized_size(clip.height, clip.width, short)
+    return np.stack([_read_image(_image_path(root, clip, int(index)), clip.id, size) for index in indices])
+
+
+def _read_image(path: Path, id: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path, formats=["JPEG"]) as image:
+            box = image.draft("RGB", (size[1], size[0]))  # decodes at a fraction of the size, much faster
+            resized = image.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR, box=box and box[1])
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"clip {id}: {path} cannot be decoded ({error}); restore it, or data.frames=rendered"
+        ) from error
+    return np.asarray(resized)
+
+
+def _digest(clips: Sequence[Clip], pixels: str) -> str:
+    digest = hashlib.sha256(pixels.encode())
+    for clip in clips:
+        digest.update(f"{clip.id} {clip.label} {clip.train} {clip.height} {clip.width} {clip.length}".encode())
+        digest.update(clip.joints.astype("<f4").tobytes())
+        digest.update(clip.visible.tobytes())
+    return digest.hexdigest()

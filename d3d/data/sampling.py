@@ -1,0 +1,30 @@
+"""Uniform segment sampling: a clip is cut into T equal segments, and one frame is taken from each."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d3d.data.clip import Dataset
+from d3d.errors import DataError
+
+
+def sample_indices(length: int, frames: int, generator: np.random.Generator | None) -> NDArray[np.int64]:
+    """T increasing frame indices from 0, one of each of `frames` equal segments of a clip of `length` frames.
+
+    Random within its segment with a generator (training), in the middle of it without (test). For length ≥ frames no
+    frame is taken twice; a dataset with shorter clips is refused by `check_frames` before anything is sampled.
+    """
+    edges = np.arange(frames + 1) * length // frames
+    first, last = edges[:-1], edges[1:] - 1
+    if generator is None:
+        return (first + last) // 2
+    return generator.integers(first, last, endpoint=True)
+
+
+def check_frames(dataset: Dataset, frames: int) -> None:
+    """Raise a DataError if any clip has fewer than `frames` frames."""
+    shortest = min((*dataset.train, *dataset.test), key=lambda clip: clip.length)
+    if frames > shortest.length:
+        raise DataError(
+            f"training.frames={frames}: clip {shortest.id} of {dataset.name} has {shortest.length} frames; "
+            f"ask for at most {shortest.length}"
+        )

@@ -1,0 +1,44 @@
+"""Resize, crop and flip, each done to frames (T×H×W×3) and to joints (T×R×2) alike.
+
+A coordinate is that of a pixel's centre, so that resizing scales x + ½ and mirroring takes x to W − 1 − x.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[np.uint8]
+Joints = NDArray[np.float32]
+Visible = NDArray[np.bool_]
+
+
+def resized_size(height: int, width: int, short: int) -> tuple[int, int]:
+    """(height, width) with the short side `short` and the aspect ratio kept to the nearest pixel."""
+    scale = short / min(height, width)
+    return max(short, round(height * scale)), max(short, round(width * scale))
+
+
+def resize_joints(joints: Joints, source: tuple[int, int], target: tuple[int, int]) -> Joints:
+    """Move joints from a frame of `source` (height, width) onto the same frame resized to `target`."""
+    scale = np.array([target[1] / source[1], target[0] / source[0]], np.float32)
+    return (joints + np.float32(0.5)) * scale - np.float32(0.5)
+
+
+def crop(frames: Frames, joints: Joints, top: int, left: int, size: int) -> tuple[Frames, Joints]:
+    """Cut the square of `size` pixels whose first pixel is (top, left)."""
+    return frames[:, top : top + size, left : left + size], joints - np.array([left, top], np.float32)
+
+
+def flip(frames: Frames, joints: Joints, visible: Visible, mirrored: Sequence[int]) -> tuple[Frames, Joints, Visible]:
+    """Mirror left and right. A mirrored right hand is a left hand, so paired joints change places too."""
+    order = list(mirrored)
+    flipped = joints[:, order]
+    flipped[..., 0] = frames.shape[2] - 1 - flipped[..., 0]
+    return frames[:, :, ::-1], flipped, visible[:, order]
+
+
+def inside(joints: Joints, height: int, width: int) -> Visible:
+    """T×R: which joints lie on a frame of this size."""
+    x, y = joints[..., 0], joints[..., 1]
+    return (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)

@@ -1,0 +1,61 @@
+"""What every attention module of the block is made of: projections, the scaled dot product and the residual branches."""
+
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from d3d.config import ModelConfig
+
+
+class DropPath(nn.Module):
+    """Skips a residual branch for whole clips while training (stochastic depth, Huang et al., ECCV 2016)."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, branch: Tensor) -> Tensor:
+        """branch B×…: kept clips are scaled so that the expectation stays."""
+        if not self.training or self.probability == 0:
+            return branch
+        keep = branch.new_empty(branch.shape[0], *[1] * (branch.dim() - 1)).bernoulli_(1 - self.probability)
+        return branch * keep / (1 - self.probability)
+
+
+class MultiHeadProjections(nn.Module):
+    """W_q, W_k, W_v and the output projection of multi-head attention (Eq. 6).
+
+    The projections are apart from the product, so that a windowed attention projects every token once and gathers after.
+    """
+
+    def __init__(self, dimension: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(dimension, dimension)
+        self.key = nn.Linear(dimension, dimension)
+        self.value = nn.Linear(dimension, dimension)
+        self.output = nn.Linear(dimension, dimension)
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Scaled dot product of projected tokens: query B×N×D, key and value B×K×D → B×N×D, heads side by side."""
+        query, key, value = (rearrange(tokens, "b n (h d) -> b h n d", h=self.heads) for tokens in (query, key, value))
+        return rearrange(scaled_dot_product_attention(query, key, value), "b h n d -> b n (h d)")
+
+
+class FeedForward(nn.Sequential):
+    """LN and the feed-forward network of Eq. 7; the LN stands in the printed equation whatever the `norm` switch says."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        dimension = 4 * config.width
+        super().__init__(
+            nn.LayerNorm(dimension),
+            nn.Linear(dimension, config.feedforward_ratio * dimension),
+            nn.GELU(),
+            nn.Linear(config.feedforward_ratio * dimension, dimension),
+            nn.Dropout(config.dropout),
+        )
+
+
+def attention_norm(config: ModelConfig) -> nn.Module:
+    """The LayerNorm before an attention under `norm: pre`; nothing under `norm: printed`."""
+    return nn.LayerNorm(4 * config.width) if config.norm == "pre" else nn.Identity()

@@ -1,0 +1,108 @@
+"""3D deformable attention (section 3.2, Eq. 3–7, Algorithm A3).
+
+Every token asks; the keys and values are tokens read at learned places. Algorithm A3 allocates T×h×w keys and scatters at
+real-valued indices, against Eq. 3; here T̃·h̃·w̃ tokens are gathered by trilinear interpolation.
+"""
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn.functional import grid_sample, pad
+
+from d3d.config import ModelConfig
+from d3d.model.attention import DropPath, FeedForward, MultiHeadProjections, attention_norm
+
+
+def reference_points(
+    source: tuple[int, int, int], target: tuple[int, int, int], device: torch.device | None = None
+) -> Tensor:
+    """p of Figure 3: regular points over the whole volume, ends included (the centre where an axis has one point).
+
+    source (T, h, w) tokens, target (t, y, x) points → t×y×x×3 float, as (t, y, x) token indices.
+    """
+    axes = [
+        torch.linspace(0, tokens - 1, points, device=device)
+        if points > 1
+        else torch.tensor([(tokens - 1) / 2], device=device)
+        for tokens, points in zip(source, target, strict=True)
+    ]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+
+
+def sample_tokens(tokens: Tensor, points: Tensor) -> Tensor:
+    """Trilinear interpolation of the tokens at real-valued token indices; points are clamped to the volume (Eq. 3).
+
+    tokens B×D×T×h×w, points B×t×y×x×3 as (t, y, x) token indices → B×D×t×y×x.
+    """
+    last = torch.tensor(tokens.shape[2:], device=points.device, dtype=points.dtype) - 1
+    grid = 2 * points / last.clamp(min=1) - 1
+    grid = torch.where(last == 0, torch.zeros_like(grid), grid)
+    with torch.autocast(tokens.device.type, enabled=False):  # 5-D grid_sample has no half-precision kernel on CUDA
+        # grid_sample wants (x, y, z)
+        values, places = tokens, grid.flip(-1).to(tokens.dtype)
+        if tokens.dtype in (torch.bfloat16, torch.float16):
+            values, places = values.float(), places.float()
+        sampled = grid_sample(values, places, mode="bilinear", padding_mode="border", align_corners=True)
+    return sampled.to(tokens.dtype)
+
+
+class TokenSearch(nn.Module):
+    """The 3D token search: Δp = tanh(Conv3D → LN → GELU → Conv3D) · offset range, in tokens.
+
+    Only the first convolution has kernel k (two of 7 would leave T̃ = 12 − 6 − 6 = 0 frames); it is unpadded, but an axis
+    shorter than k is replicated up to k. The last convolution starts at zero: the search starts at the reference points.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        dimension = 4 * config.width
+        groups = dimension if config.offset_convolution == "depthwise" else 1
+        self.kernel = config.kernel
+        self.offset_range = config.offset_range
+        self.convolution = nn.Conv3d(dimension, dimension, config.kernel, groups=groups)
+        self.norm = nn.LayerNorm(dimension)
+        self.offsets = nn.Linear(dimension, 3)  # a 1×1×1 convolution, on tokens that lie channels-last
+        nn.init.zeros_(self.offsets.weight)
+        nn.init.zeros_(self.offsets.bias)
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        """rgb B×T×h×w×D → points B×t×y×x×3 as (t, y, x) token indices."""
+        volume = rearrange(rgb, "b t h w d -> b d t h w")
+        source = (volume.shape[2], volume.shape[3], volume.shape[4])
+        missing = [max(0, self.kernel - tokens) for tokens in source]
+        if any(missing):
+            t, y, x = ((amount // 2, amount - amount // 2) for amount in missing)
+            volume = pad(volume, (*x, *y, *t), mode="replicate")
+        found = rearrange(self.convolution(volume), "b d t y x -> b t y x d")
+        shift = torch.tanh(self.offsets(nn.functional.gelu(self.norm(found)))) * self.offset_range
+        target = (found.shape[1], found.shape[2], found.shape[3])
+        return reference_points(source, target, rgb.device).to(shift.dtype) + shift
+
+
+class DeformableAttention(nn.Module):
+    """X += MSA(X W_q, X̃ W_k, X̃ W_v); X += FFN(LN(X)) with X = [Z ‖ M], X̃ = [Z̃ ‖ M] (Eq. 4–7)."""
+
+    def __init__(self, config: ModelConfig, drop_path: float) -> None:
+        super().__init__()
+        self.search = TokenSearch(config)
+        self.norm = attention_norm(config)
+        self.projections = MultiHeadProjections(4 * config.width, config.heads)
+        self.dropout = nn.Dropout(config.dropout)
+        self.drop_path = DropPath(drop_path)
+        self.feed_forward = FeedForward(config)
+
+    def forward(self, rgb: Tensor, modal: Tensor) -> tuple[Tensor, Tensor]:
+        """rgb B×T×h×w×D, modal B×M×D (M may be 0) → the same shapes."""
+        shape = rgb.shape
+        points = self.search(rgb)
+        sampled = sample_tokens(rearrange(rgb, "b t h w d -> b d t h w"), points)
+        tokens = torch.cat([rgb.flatten(1, 3), modal], dim=1)
+        selected = torch.cat([rearrange(sampled, "b d t y x -> b (t y x) d"), modal], dim=1)
+        asking, asked = self.norm(tokens), self.norm(selected)
+        attended = self.projections.attend(
+            self.projections.query(asking), self.projections.key(asked), self.projections.value(asked)
+        )
+        tokens = tokens + self.drop_path(self.dropout(self.projections.output(attended)))
+        tokens = tokens + self.drop_path(self.feed_forward(tokens))
+        rgb_tokens, modal = tokens.split([tokens.shape[1] - modal.shape[1], modal.shape[1]], dim=1)
+        return rgb_tokens.reshape(shape), modal

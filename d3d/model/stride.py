@@ -1,0 +1,59 @@
+"""Joint and temporal stride attention: cross attention between windows that lie one stride apart (section 3.2).
+
+Algorithm A1 (joints) and Algorithm A2 (frames) are one algorithm over different axes: a window holds w positions of one
+axis with everything on the other axis, and the modal tokens join every window.
+"""
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from d3d.config import ModelConfig
+from d3d.model.attention import DropPath, FeedForward, MultiHeadProjections, attention_norm
+from d3d.model.windows import merge_windows, sliding_windows
+
+
+class StrideAttention(nn.Module):
+    """Windowed cross attention over the first token axis, followed by the feed-forward network.
+
+    The windows' outputs are averaged per token before the output projection, which is linear, so nothing is projected
+    twice; the residual and the feed-forward network are applied once per token.
+    """
+
+    def __init__(self, config: ModelConfig, window: int, stride: int | None, drop_path: float) -> None:
+        super().__init__()
+        self.window = window
+        self.stride = max(1, window // 2) if stride is None else stride
+        self.norm = attention_norm(config)
+        self.projections = MultiHeadProjections(4 * config.width, config.heads)
+        self.dropout = nn.Dropout(config.dropout)
+        self.drop_path = DropPath(drop_path)
+        self.feed_forward = FeedForward(config)
+
+    def forward(self, tokens: Tensor, modal: Tensor) -> tuple[Tensor, Tensor]:
+        """tokens B×N×S×D, windows over N; modal B×M×D joins every window (M may be 0) → the same shapes."""
+        length, side = tokens.shape[1:3]
+        queries, keys = sliding_windows(length, self.window, self.stride, tokens.device)
+        joined = torch.cat([tokens.flatten(1, 2), modal], dim=1)
+        normed = self.norm(joined)
+
+        def windows(projection: nn.Linear, indices: Tensor) -> Tensor:
+            """B×(N·S+M)×D → (B·n)×(w·S+M)×D: the fused attention kernels want one batch axis."""
+            projected = projection(normed)
+            grid = rearrange(projected[:, : length * side], "b (n s) d -> b n s d", n=length)
+            shared = projected[:, None, length * side :].expand(-1, len(indices), -1, -1)
+            return torch.cat([grid[:, indices].flatten(2, 3), shared], dim=2).flatten(0, 1)
+
+        attended = self.projections.attend(
+            windows(self.projections.query, queries),
+            windows(self.projections.key, keys),
+            windows(self.projections.value, keys),
+        )
+        attended = attended.unflatten(0, (len(tokens), len(queries)))
+        own, shared = attended.split([queries.shape[1] * side, modal.shape[1]], dim=2)
+        own = rearrange(own, "b n (w s) d -> b n w s d", s=side)
+        merged = torch.cat([merge_windows(own, queries, length).flatten(1, 2), shared.mean(dim=1)], dim=1)
+        joined = joined + self.drop_path(self.dropout(self.projections.output(merged)))
+        joined = joined + self.drop_path(self.feed_forward(joined))
+        tokens_out, modal_out = joined.split([length * side, modal.shape[1]], dim=1)
+        return tokens_out.reshape(tokens.shape), modal_out

@@ -1,0 +1,94 @@
+"""From feature maps and joints to tokens: pose tokens (Eq. 1–2) and where every token lies."""
+
+import math
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from d3d.config import ModelConfig
+
+
+def pose_tokens(features: Tensor, joints: Tensor, visible: Tensor, sigma: float) -> Tensor:
+    """P[t, r] = Σ_ij F_a[:, t, i, j] · H[t, r](i, j), H a Gaussian around the joint that sums to one (Eq. 1–2).
+
+    features B×C×T×h×w, joints B×T×R×2 as (x, y) feature pixels, visible B×T×R bool, sigma in feature pixels → B×T×R×C.
+    The printed sum grows with 2πσ²; normalised, a token is a local mean. The Gaussian separates into its axes, so no
+    T×R×h×w heatmap is made. A joint that is invisible or outside the map gives zeros, whatever its coordinates are.
+    """
+    height, width = features.shape[-2:]
+    x, y = joints.unbind(-1)
+    inside = visible & (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    along_x = _gaussian(torch.where(inside, x, torch.zeros_like(x)), width, sigma)
+    along_y = _gaussian(torch.where(inside, y, torch.zeros_like(y)), height, sigma)
+    columns = torch.einsum("bcthw,btrw->btrch", features, along_x.to(features.dtype))
+    tokens = torch.einsum("btrch,btrh->btrc", columns, along_y.to(features.dtype))
+    return tokens * inside[..., None]
+
+
+def _gaussian(centre: Tensor, size: int, sigma: float) -> Tensor:
+    """…  → …×size: weights at pixels 0 … size − 1 that sum to one."""
+    distance = torch.arange(size, device=centre.device, dtype=centre.dtype) - centre[..., None]
+    return torch.softmax(-(distance**2) / (2 * sigma**2), dim=-1)  # a softmax cannot underflow to 0/0
+
+
+class FourierEmbedding(nn.Module):
+    """Sines and cosines of coordinates in [−1, 1] at doubling frequencies, mapped to the token dimension."""
+
+    def __init__(self, coordinates: int, dimension: int, octaves: int = 5) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", math.pi / 2 * 2.0 ** torch.arange(octaves), persistent=False)
+        self.frequencies: Tensor
+        self.project = nn.Linear(coordinates * 2 * octaves, dimension)
+
+    def forward(self, coordinates: Tensor) -> Tensor:
+        """…×n → …×D."""
+        angles = (coordinates[..., None] * self.frequencies.to(coordinates.dtype)).flatten(-2)
+        return self.project(torch.cat([angles.sin(), angles.cos()], dim=-1))  # type: ignore[no-any-return]
+
+
+def regular_coordinates(count: int, like: Tensor) -> Tensor:
+    """`count` places from −1 to 1, 0 for a single one: relative, so that any number of frames or tokens can follow."""
+    return torch.linspace(-1, 1, count, device=like.device, dtype=like.dtype) if count > 1 else like.new_zeros(1)
+
+
+class TokenEmbedding(nn.Module):
+    """Z, P and M before the first block: features plus where and when they are (section 3.1 and 3.2).
+
+    The paper embeds position for Z alone. A pose token read off a feature map carries no coordinate of its own:
+    `pose_position: coordinate` adds the joint's x and y, `index` is the paper's letter (joint index and time only).
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        dimension = 4 * config.width
+        self.sigma = config.sigma
+        self.pose_projection = nn.Linear(config.width, dimension)
+        self.rgb_position = FourierEmbedding(3, dimension)
+        self.time = FourierEmbedding(1, dimension)
+        self.joint_index = nn.Parameter(torch.randn(config.joints, dimension) * 0.02)
+        self.coordinate = FourierEmbedding(2, dimension) if config.pose_position == "coordinate" else None
+        modal = {"cross": 3, "single": 1, "none": 0}[config.tokens]
+        self.modal = nn.Parameter(torch.randn(modal, dimension) * 0.02)
+
+    def forward(
+        self, local: Tensor, deep: Tensor, joints: Tensor, visible: Tensor, side: tuple[int, int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """F_a B×C×T×h_a×w_a, F_b B×D×T×h×w, joints B×T×R×2 and visible B×T×R of a `side` = (H, W) input →
+        Z B×T×h×w×D, P B×T×R×D, M B×T×m×D with m = 3, 1 or 0 (order CLS, RGB, POSE)."""
+        frames = deep.shape[2]
+        axes = torch.meshgrid(*[regular_coordinates(count, deep) for count in deep.shape[2:]], indexing="ij")
+        rgb = rearrange(deep, "b d t h w -> b t h w d") + self.rgb_position(torch.stack(axes, dim=-1))
+        time = self.time(regular_coordinates(frames, deep)[:, None])
+
+        scale = joints.new_tensor([local.shape[4] / side[1], local.shape[3] / side[0]])
+        sigma = self.sigma * local.shape[4] / 112
+        pose = self.pose_projection(pose_tokens(local, joints * scale, visible, sigma))
+        pose = pose + self.joint_index + time[:, None]
+        if self.coordinate is not None:
+            extent = joints.new_tensor([side[1], side[0]])
+            known = torch.where(visible[..., None], joints / extent * 2 - 1, torch.zeros_like(joints))
+            pose = pose + self.coordinate(known) * visible[..., None]
+
+        modal = self.modal + time[:, None]
+        return rgb, pose, modal.expand(len(rgb), -1, -1, -1)

@@ -1,0 +1,118 @@
+"""The 3D deformable transformer (Figure 2): backbone, tokens, L blocks, head."""
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from d3d.config import ModelConfig
+from d3d.errors import ConfigError
+from d3d.model.attention import attention_norm
+from d3d.model.backbone import Backbone
+from d3d.model.deformable import DeformableAttention
+from d3d.model.stride import StrideAttention
+from d3d.model.tokens import TokenEmbedding
+
+
+class Block(nn.Module):
+    """3D deformable attention → joint stride attention → mixing of CLS → temporal stride attention.
+
+    An eliminated module is the identity (Table 4). With `tokens: single` one modal token passes through all three modules;
+    with `none` they attend without any (Table 5).
+    """
+
+    def __init__(self, config: ModelConfig, drop_path: float) -> None:
+        super().__init__()
+        joint = config.joint_window, config.joint_stride
+        temporal = config.temporal_window, config.temporal_stride
+        self.deformable = DeformableAttention(config, drop_path) if config.deformable_attention else None
+        self.joint = StrideAttention(config, *joint, drop_path) if config.joint_attention else None
+        self.temporal = StrideAttention(config, *temporal, drop_path) if config.temporal_attention else None
+        self.mix = ClassTokenMixer(4 * config.width) if config.tokens == "cross" else None
+
+    def forward(self, rgb: Tensor, pose: Tensor, modal: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Z B×T×h×w×D, P B×T×R×D, M B×T×m×D → the same shapes."""
+        if self.mix is None:
+            rgb, modal = self.attend_rgb(rgb, modal)
+            pose, modal = self.attend_pose(pose, modal)
+        else:
+            cls, of_rgb, of_pose = modal.split(1, dim=2)
+            rgb, seen = self.attend_rgb(rgb, torch.cat([of_rgb, cls], dim=2))
+            of_rgb, cls_rgb = seen.split(1, dim=2)
+            pose, seen = self.attend_pose(pose, torch.cat([of_pose, cls_rgb], dim=2))
+            of_pose, cls_pose = seen.split(1, dim=2)
+            modal = torch.cat([self.mix(cls_rgb, cls_pose), of_rgb, of_pose], dim=2)
+        return self.attend_time(rgb, pose, modal)
+
+    def attend_rgb(self, rgb: Tensor, modal: Tensor) -> tuple[Tensor, Tensor]:
+        if self.deformable is None:
+            return rgb, modal
+        rgb, attended = self.deformable(rgb, modal.flatten(1, 2))
+        return rgb, attended.reshape(modal.shape)
+
+    def attend_pose(self, pose: Tensor, modal: Tensor) -> tuple[Tensor, Tensor]:
+        if self.joint is None:
+            return pose, modal
+        joints, attended = self.joint(pose.transpose(1, 2), modal.flatten(1, 2))
+        return joints.transpose(1, 2), attended.reshape(modal.shape)
+
+    def attend_time(self, rgb: Tensor, pose: Tensor, modal: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """N = [Z ‖ P ‖ M]: D_n = h·w + R + m tokens a frame, windows over the frames."""
+        if self.temporal is None:
+            return rgb, pose, modal
+        frame = [rgb.flatten(2, 3), pose, modal]
+        nothing = rgb.new_zeros(len(rgb), 0, rgb.shape[-1])
+        attended, _ = self.temporal(torch.cat(frame, dim=2), nothing)
+        flat, pose, modal = attended.split([tokens.shape[2] for tokens in frame], dim=2)
+        return flat.reshape(rgb.shape), pose, modal
+
+
+class ClassTokenMixer(nn.Module):
+    """New M_CLS = Linear(2D → D)([M′_CLS ‖ M*_CLS]) (section 3.2); it starts as the mean of the two."""
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(2 * dimension, dimension)
+        with torch.no_grad():
+            self.project.weight.copy_(torch.cat([torch.eye(dimension)] * 2, dim=1) / 2)
+            self.project.bias.zero_()
+
+    def forward(self, of_rgb: Tensor, of_pose: Tensor) -> Tensor:
+        """Two …×D → …×D."""
+        return self.project(torch.cat([of_rgb, of_pose], dim=-1))  # type: ignore[no-any-return]
+
+
+class D3DTransformer(nn.Module):
+    """Action recognition from frames and skeletons with one transformer.
+
+    >>> model = D3DTransformer(ModelConfig(classes=15, joints=13))
+    >>> logits = model(torch.zeros(2, 3, 12, 224, 224), torch.zeros(2, 12, 13, 2), torch.ones(2, 12, 13, dtype=torch.bool))
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        dimension = 4 * config.width
+        self.backbone = Backbone(config.width)
+        self.embedding = TokenEmbedding(config)
+        last = max(1, config.depth - 1)
+        self.blocks = nn.ModuleList(Block(config, config.drop_path * i / last) for i in range(config.depth))
+        self.norm = attention_norm(config)  # what pre-norm blocks leave unnormalised
+        self.head = nn.Linear(max(1, self.embedding.modal.shape[0]) * dimension, config.classes)
+
+    def forward(self, frames: Tensor, joints: Tensor, visible: Tensor) -> Tensor:
+        """frames B×3×T×H×W float, joints B×T×R×2 in input pixels (x, y), visible B×T×R bool → logits B×K.
+
+        Raises ConfigError when the number of joints is not the model's.
+        """
+        if joints.shape[2] != self.config.joints:
+            raise ConfigError(f"{joints.shape[2]} joints: this model was built for model.joints={self.config.joints}")
+        local, deep = self.backbone(frames)
+        side = (frames.shape[3], frames.shape[4])
+        rgb, pose, modal = self.embedding(local, deep, joints, visible, side)
+        for block in self.blocks:
+            rgb, pose, modal = block(rgb, pose, modal)
+        if self.config.tokens == "none":  # modality means first: 9 408 RGB tokens would drown 156 pose tokens
+            summary = (self.norm(rgb).mean(dim=(1, 2, 3)) + self.norm(pose).mean(dim=(1, 2))) / 2
+        else:
+            summary = rearrange(self.norm(modal), "b t m d -> b t (m d)").mean(dim=1)
+        return self.head(summary)  # type: ignore[no-any-return]

@@ -1,0 +1,183 @@
+"""Training and evaluation (section 4, "Settings"): AdamW, a cosine schedule with warm-up, the last epoch is the result.
+
+Every random choice is a function of (seed, epoch), so that a training killed at any epoch and continued from its
+checkpoint ends with the bits of an undisturbed one on CPU.
+"""
+
+import math
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader
+
+from d3d.checkpoint import load_checkpoint, save_checkpoint
+from d3d.config import Config, TrainingConfig
+from d3d.data.clip import Dataset
+from d3d.data.samples import Batch, ClipSamples, collate
+from d3d.errors import TrainingError
+from d3d.model import D3DTransformer
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What is reported after an epoch, counted from 1. Accuracies are fractions, memory is in MiB."""
+
+    epoch: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the trained model says of one test clip."""
+
+    clip: str
+    label: int
+    predicted: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The mean cross entropy and the prediction of every clip."""
+
+    loss: float
+    predictions: tuple[Prediction, ...]
+
+    @property
+    def top1(self) -> float:
+        """The fraction of clips predicted right."""
+        return sum(p.predicted == p.label for p in self.predictions) / len(self.predictions)
+
+
+def train(
+    config: Config,
+    dataset: Dataset,
+    device: torch.device,
+    checkpoint: Path,
+    report: Callable[[EpochResult], None],
+    workers: int = 0,
+) -> tuple[Prediction, ...]:
+    """Trains, continuing from the checkpoint folder if it holds a state; returns the last epoch's test predictions.
+
+    `report` is called before the epoch's checkpoint is written: after a kill an epoch may be reported twice, with the same
+    numbers. `workers` processes read clips beside the training. Raises TrainingError when the loss is no number,
+    CheckpointError when the checkpoint cannot be used, DataError when a clip cannot be read.
+    """
+    torch.manual_seed(config.seed)
+    model = D3DTransformer(config.model).to(device)
+    optimizer = build_optimizer(model, config.training)
+    samples = ClipSamples(dataset.train, dataset, config.data, config.training.frames, seed=config.seed)
+    finished = load_checkpoint(checkpoint, config, model, optimizer)
+    evaluation = None
+    for epoch in range(finished + 1, config.training.epochs + 1):
+        started = time.perf_counter()
+        samples.epoch = epoch
+        torch.manual_seed(epoch_seed(config.seed, epoch))
+        loss, top1 = train_one_epoch(model, optimizer, samples, config.training, epoch, device, workers)
+        seconds = time.perf_counter() - started
+        evaluation = evaluate(model, dataset, config, device, workers)
+        metrics = {
+            "train_loss": loss,
+            "train_top1": top1,
+            "test_loss": evaluation.loss,
+            "test_top1": evaluation.top1,
+            "learning_rate": optimizer.param_groups[0]["lr"],
+            "clips_per_second": len(samples) / seconds,
+            "peak_memory_mib": peak_memory(device),
+        }
+        report(EpochResult(epoch, metrics))
+        save_checkpoint(checkpoint, config, model, optimizer, epoch)
+    return (evaluation or evaluate(model, dataset, config, device, workers)).predictions
+
+
+def train_one_epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    samples: ClipSamples,
+    training: TrainingConfig,
+    epoch: int,
+    device: torch.device,
+    workers: int,
+) -> tuple[float, float]:
+    """One pass over the training clips in an order drawn from torch's generator; returns mean loss and top-1."""
+    model.train()
+    loader = DataLoader(samples, training.batch_size, shuffle=True, collate_fn=collate, num_workers=workers)
+    total_loss = torch.zeros((), device=device)
+    total_right = torch.zeros((), device=device)
+    for step, batch in enumerate(loader):
+        rate = learning_rate(training, epoch - 1 + step / len(loader))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        labels = batch.labels.to(device)
+        logits = predict(model, batch, device)
+        loss = cross_entropy(logits, labels, label_smoothing=training.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
+        optimizer.step()
+        total_loss += loss.detach() * len(labels)
+        total_right += (logits.detach().argmax(dim=1) == labels).sum()
+    mean = total_loss.item() / len(samples)
+    if not math.isfinite(mean):
+        raise TrainingError(f"the loss of epoch {epoch} is {mean}; lower training.learning_rate={training.learning_rate}")
+    return mean, total_right.item() / len(samples)
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module, dataset: Dataset, config: Config, device: torch.device, workers: int = 0
+) -> Evaluation:
+    """The test clips once, in order: centred segments, centre crop."""
+    model.eval()
+    samples = ClipSamples(dataset.test, dataset, config.data, config.training.frames, seed=None)
+    loader = DataLoader(samples, config.training.batch_size, collate_fn=collate, num_workers=workers)
+    losses, predicted = [], []
+    for batch in loader:
+        logits = predict(model, batch, device)
+        losses.append(cross_entropy(logits, batch.labels.to(device), reduction="none"))
+        predicted.append(logits.argmax(dim=1))
+    pairs = zip(dataset.test, torch.cat(predicted).tolist(), strict=True)
+    predictions = tuple(Prediction(clip.id, clip.label, answer) for clip, answer in pairs)
+    return Evaluation(torch.cat(losses).mean().item(), predictions)
+
+
+def predict(model: nn.Module, batch: Batch, device: torch.device) -> Tensor:
+    """Logits B×K in float32, computed in bfloat16 where a GPU gains by it."""
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+        logits: Tensor = model(batch.frames.to(device), batch.joints.to(device), batch.visible.to(device))
+    return logits.float()
+
+
+def build_optimizer(model: nn.Module, training: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW; weight decay on matrices and kernels, none on norms and biases."""
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": training.weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=training.learning_rate, fused=True)
+
+
+def learning_rate(training: TrainingConfig, epochs: float) -> float:
+    """The rate after so many epochs: linear warm-up from 0, then half a cosine down to 0."""
+    if epochs < training.warmup_epochs:
+        return training.learning_rate * (epochs + 1e-2) / (training.warmup_epochs + 1e-2)
+    progress = (epochs - training.warmup_epochs) / max(1e-9, training.epochs - training.warmup_epochs)
+    return training.learning_rate * (1 + math.cos(math.pi * min(1.0, progress))) / 2
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """The generator's seed in one epoch of one training."""
+    return seed * 1_000_003 + epoch
+
+
+def peak_memory(device: torch.device) -> float:
+    """The most memory used so far, in MiB: the GPU's, or this process's on CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -1,0 +1,117 @@
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from d3d.config import ModelConfig
+from d3d.model.deformable import DeformableAttention, TokenSearch, reference_points, sample_tokens
+
+
+def trilinear(tokens: Tensor, point: tuple[float, ...]) -> Tensor:
+    """The eight neighbours of one clamped point, weighted by hand. tokens D×T×h×w → D."""
+    total = torch.zeros(tokens.shape[0], dtype=tokens.dtype)
+    clamped = [min(max(p, 0.0), n - 1.0) for p, n in zip(point, tokens.shape[1:], strict=True)]
+    for corner in itertools.product((0, 1), repeat=3):
+        weight, index = 1.0, []
+        for p, upper, n in zip(clamped, corner, tokens.shape[1:], strict=True):
+            low = math.floor(p)
+            weight *= (p - low) if upper else (1 - p + low)
+            index.append(min(low + upper, n - 1))
+        total += weight * tokens[:, index[0], index[1], index[2]]
+    return total
+
+
+def test_sampling_matches_eight_weighted_neighbours() -> None:
+    torch.manual_seed(0)
+    tokens = torch.randn(2, 3, 4, 5, 6, dtype=torch.float64)
+    points = torch.rand(2, 2, 3, 2, 3, dtype=torch.float64) * torch.tensor([7.0, 8.0, 9.0]) - 2
+    found = sample_tokens(tokens, points)
+    assert found.shape == (2, 3, 2, 3, 2)
+    for b, t, y, x in itertools.product(range(2), range(2), range(3), range(2)):
+        torch.testing.assert_close(found[b, :, t, y, x], trilinear(tokens[b], tuple(points[b, t, y, x].tolist())))
+
+
+def test_sampling_an_axis_of_one_token_reads_that_token() -> None:
+    tokens = torch.randn(1, 2, 1, 1, 4, dtype=torch.float64)
+    points = torch.tensor([[[[[0.0, 0.0, 2.0], [3.0, -1.0, 2.0]]]]], dtype=torch.float64)
+    expected = tokens[:, :, :, :, 2:3].expand(-1, -1, -1, -1, 2)
+    torch.testing.assert_close(sample_tokens(tokens, points), expected)
+
+
+def test_sampling_has_exact_gradients() -> None:
+    torch.manual_seed(0)
+    tokens = torch.randn(1, 2, 3, 3, 3, dtype=torch.float64, requires_grad=True)
+    points = (torch.rand(1, 2, 2, 2, 3, dtype=torch.float64) * 1.8 + 0.1).requires_grad_()
+    assert torch.autograd.gradcheck(sample_tokens, (tokens, points))
+
+
+def test_reference_points_are_regular_and_reach_both_ends() -> None:
+    points = reference_points((12, 28, 28), (6, 22, 1))
+    assert points.shape == (6, 22, 1, 3)
+    assert points[0, 0, 0].tolist() == [0, 0, 13.5]
+    assert points[-1, -1, 0].tolist() == [11, 27, 13.5]
+    for axis in range(2):
+        steps = points.diff(dim=axis)[..., axis]
+        torch.testing.assert_close(steps, steps.flatten()[0].expand_as(steps))
+
+
+@pytest.mark.parametrize("source", [(12, 28, 28), (4, 9, 6), (1, 1, 1)])
+def test_the_search_keeps_as_many_tokens_as_an_unpadded_kernel_leaves(source: tuple[int, int, int]) -> None:
+    search = TokenSearch(ModelConfig(width=2, heads=1))
+    points = search(torch.randn(1, *source, 8))
+    assert points.shape == (1, *(max(1, n - 6) for n in source), 3)
+
+
+def test_the_search_starts_at_the_reference_points() -> None:
+    search = TokenSearch(ModelConfig(width=2, heads=1, kernel=3))
+    points = search(torch.randn(2, 5, 4, 4, 8))
+    torch.testing.assert_close(points, reference_points((5, 4, 4), (3, 2, 2)).expand(2, -1, -1, -1, -1))
+
+
+@pytest.mark.parametrize("offset_range", [0.0, 0.5, 3.0])
+def test_no_point_moves_further_than_the_offset_range(offset_range: float) -> None:
+    torch.manual_seed(0)
+    search = TokenSearch(ModelConfig(width=2, heads=1, kernel=3, offset_range=offset_range))
+    torch.nn.init.normal_(search.offsets.weight, std=5)
+    moved = search(torch.randn(2, 5, 4, 4, 8)) - reference_points((5, 4, 4), (3, 2, 2))
+    assert moved.abs().max() <= offset_range + 1e-5
+    assert (moved.abs().max() > 0.9 * offset_range) or offset_range == 0
+
+
+def test_offset_range_zero_is_attention_to_a_plain_resampling() -> None:
+    torch.manual_seed(0)
+    config = ModelConfig(width=2, heads=2, kernel=3, offset_range=0.0, norm="printed")
+    module = DeformableAttention(config, drop_path=0.0).double()
+    torch.nn.init.normal_(module.search.offsets.weight)
+    rgb, modal = torch.randn(1, 4, 5, 5, 8, dtype=torch.float64), torch.randn(1, 8, 8, dtype=torch.float64)
+    resampled = torch.nn.functional.interpolate(
+        rgb.permute(0, 4, 1, 2, 3), size=(2, 3, 3), mode="trilinear", align_corners=True
+    )
+    queries = torch.cat([rgb.flatten(1, 3), modal], dim=1)
+    keys = torch.cat([resampled.flatten(2).transpose(1, 2), modal], dim=1)
+    layers = module.projections
+    reference = torch.nn.MultiheadAttention(8, 2, batch_first=True).double()
+    with torch.no_grad():
+        linears = (layers.query, layers.key, layers.value)
+        reference.in_proj_weight.copy_(torch.cat([layer.weight for layer in linears]))
+        reference.in_proj_bias.copy_(torch.cat([layer.bias for layer in linears]))
+        reference.out_proj.load_state_dict(layers.output.state_dict())
+    expected = queries + reference(queries, keys, keys)[0]
+    expected = expected + module.feed_forward(expected)
+    found_rgb, found_modal = module(rgb, modal)
+    torch.testing.assert_close(found_rgb.flatten(1, 3), expected[:, :100])
+    torch.testing.assert_close(found_modal, expected[:, 100:])
+
+
+def test_gradients_reach_the_offsets_and_are_exact() -> None:
+    torch.manual_seed(0)
+    module = DeformableAttention(ModelConfig(width=1, heads=1, kernel=2), drop_path=0.0).double()
+    torch.nn.init.normal_(module.search.offsets.weight)
+    rgb = torch.randn(1, 3, 2, 2, 4, dtype=torch.float64, requires_grad=True)
+    modal = torch.randn(1, 2, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(module, (rgb, modal))
+    module(rgb, modal)[0].sum().backward()
+    assert module.search.offsets.weight.grad is not None
+    assert module.search.offsets.weight.grad.abs().sum() > 0
