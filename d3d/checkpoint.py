@@ -1,7 +1,7 @@
 """The state a training resumes from, bit for bit: weights, optimiser moments and the number of finished epochs.
 
-One safetensors file, so that reading it can run no code. No random state is kept: every random choice of a training is a
-function of (seed, epoch).
+One safetensors file, so that reading it can run no code. No random state is kept: every random choice of a training
+is a function of (seed, epoch).
 """
 
 import dataclasses
@@ -34,7 +34,8 @@ def save_checkpoint(folder: Path, config: Config, model: nn.Module, optimizer: O
     tensors = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
     tensors |= {f"optimizer.{name}": tensor.contiguous() for name, tensor in _moments(optimizer).items()}
     temporary = folder / f"{FILE}.{os.getpid()}"
-    save_file(tensors, temporary, metadata={"epochs": str(epochs), "fingerprint": fingerprint(config)})
+    progress = {"epochs": epochs, "fingerprint": fingerprint(config)}
+    save_file(tensors, temporary, metadata={"progress": json.dumps(progress)})  # one key: several have no fixed order
     with temporary.open("rb") as written:
         os.fsync(written.fileno())
     temporary.replace(folder / FILE)
@@ -50,15 +51,15 @@ def load_checkpoint(folder: Path, config: Config, model: nn.Module, optimizer: O
         return 0
     try:
         with safe_open(path, framework="pt") as stored:
-            metadata = stored.metadata() or {}
+            progress = json.loads((stored.metadata() or {}).get("progress", "{}"))
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118, not a mapping
     except SafetensorError as error:
         raise CheckpointError(f"{path}: damaged ({error}); remove it to train this cell from the start") from error
-    if metadata.get("fingerprint") != fingerprint(config):
+    if progress.get("fingerprint") != fingerprint(config):
         raise CheckpointError(f"{path}: of another configuration; remove it to train this cell from the start")
     model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
     _restore(optimizer, {n.removeprefix("optimizer."): t for n, t in tensors.items() if n.startswith("optimizer.")})
-    return int(metadata["epochs"])
+    return int(progress["epochs"])
 
 
 def _moments(optimizer: Optimizer) -> dict[str, Tensor]:

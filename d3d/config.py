@@ -45,7 +45,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for key in ("classes", "joints", "width", "depth", "heads", "feedforward_ratio", "kernel"):
             _require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
-        _require(4 * self.width % self.heads == 0, "model.heads", self.heads, f"must divide 4 × model.width = {4 * self.width}")
+        dimension = 4 * self.width
+        _require(dimension % self.heads == 0, "model.heads", self.heads, f"must divide 4 × model.width = {dimension}")
         _require(self.sigma > 0, "model.sigma", self.sigma, "must be above 0")
         _require(self.offset_range >= 0, "model.offset_range", self.offset_range, "must not be negative")
         for key in ("dropout", "drop_path"):

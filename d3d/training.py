@@ -64,8 +64,8 @@ def train(
 ) -> tuple[Prediction, ...]:
     """Trains, continuing from the checkpoint folder if it holds a state; returns the last epoch's test predictions.
 
-    `report` is called before the epoch's checkpoint is written: after a kill an epoch may be reported twice, with the same
-    numbers. `workers` processes read clips beside the training. Raises TrainingError when the loss is no number,
+    `report` is called before the epoch's checkpoint is written: after a kill an epoch may be reported twice, with the
+    same numbers. `workers` processes read clips beside the training. Raises TrainingError when the loss is no number,
     CheckpointError when the checkpoint cannot be used, DataError when a clip cannot be read.
     """
     torch.manual_seed(config.seed)
@@ -124,7 +124,8 @@ def train_one_epoch(
         total_right += (logits.detach().argmax(dim=1) == labels).sum()
     mean = total_loss.item() / len(samples)
     if not math.isfinite(mean):
-        raise TrainingError(f"the loss of epoch {epoch} is {mean}; lower training.learning_rate={training.learning_rate}")
+        rate = training.learning_rate
+        raise TrainingError(f"the loss of epoch {epoch} is {mean}; lower training.learning_rate={rate}")
     return mean, total_right.item() / len(samples)
 
 

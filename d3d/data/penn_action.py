@@ -7,19 +7,17 @@ in some files (a difference would wrap around), `nframes` is mostly uint8, some 
 
 import hashlib
 import re
-import zlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.io.matlab import MatReadError
 
 from d3d.data.clip import JOINTS, MIRRORED, Clip, Dataset
+from d3d.data.matlab import read_mat
 from d3d.data.memory import FrameMemory
 from d3d.data.rendering import RENDERING, render_frames
 from d3d.data.transforms import resized_size
@@ -43,10 +41,6 @@ ACTIONS = (
     "tennis_serve",
 )  # as the label files spell them, which is not how the dataset's page does
 _FIELDS = ("action", "x", "y", "visibility", "train", "dimensions", "nframes")
-_UNREADABLE = (  # all that scipy is known to raise on a damaged file
-    MatReadError, OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError,
-    OverflowError, MemoryError, zlib.error,
-)  # fmt: skip
 
 
 def open_penn_action(
@@ -98,10 +92,10 @@ def read_clips(root: Path, classes: Sequence[str] = ACTIONS) -> list[Clip]:
 
 def _read_clip(path: Path, classes: Sequence[str]) -> Clip:
     try:
-        fields = scipy.io.loadmat(path, appendmat=False, variable_names=_FIELDS)
+        fields = read_mat(path, _FIELDS)
         return _parse_clip(path.stem, fields, classes)
-    except _UNREADABLE as error:
-        reason = f"no field {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
+    except (KeyError, ValueError, OSError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
         raise DataError(f"clip {path.stem}: {path} is no Penn Action label ({reason}); restore or remove it") from error
 
 
@@ -133,7 +127,7 @@ def _image_sizes(root: Path, clip: Clip) -> list[int] | None:
     """Bytes of each of the clip's image files, or None if any is absent."""
     try:
         return [_image_path(root, clip, index).stat().st_size for index in range(clip.length)]
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return None
 
 

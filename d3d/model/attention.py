@@ -1,4 +1,4 @@
-"""What every attention module of the block is made of: projections, the scaled dot product and the residual branches."""
+"""What every attention module is made of: projections, the scaled dot product and the residual branches."""
 
 from einops import rearrange
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ class DropPath(nn.Module):
 class MultiHeadProjections(nn.Module):
     """W_q, W_k, W_v and the output projection of multi-head attention (Eq. 6).
 
-    The projections are apart from the product, so that a windowed attention projects every token once and gathers after.
+    The projections are apart from the product: a windowed attention projects every token once and gathers after.
     """
 
     def __init__(self, dimension: int, heads: int) -> None:
@@ -43,7 +43,7 @@ class MultiHeadProjections(nn.Module):
 
 
 class FeedForward(nn.Sequential):
-    """LN and the feed-forward network of Eq. 7; the LN stands in the printed equation whatever the `norm` switch says."""
+    """LN and the feed-forward network of Eq. 7; the equation prints this LN, so the `norm` switch leaves it alone."""
 
     def __init__(self, config: ModelConfig) -> None:
         dimension = 4 * config.width

@@ -1,7 +1,7 @@
 """The backbone: R(2+1)D (Tran et al., CVPR 2018) with every temporal stride 1 and the last stage dropped.
 
-That is what the paper's shapes ask for: F_a with H/2×W/2 after the first stage, F_b with 4C channels and H/8×W/8 after the
-third, both with all T frames. Counted at C = 64 and 12×224²: 7.8 M parameters, 179 GMACs.
+That is what the paper's shapes ask for: F_a with H/2×W/2 after the first stage, F_b with 4C channels and H/8×W/8 after
+the third, both with all T frames. Counted at C = 64 and 12×224²: 7.8 M parameters, 179 GMACs.
 """
 
 import torch

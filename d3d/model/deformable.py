@@ -1,7 +1,7 @@
 """3D deformable attention (section 3.2, Eq. 3–7, Algorithm A3).
 
-Every token asks; the keys and values are tokens read at learned places. Algorithm A3 allocates T×h×w keys and scatters at
-real-valued indices, against Eq. 3; here T̃·h̃·w̃ tokens are gathered by trilinear interpolation.
+Every token asks; the keys and values are tokens read at learned places. Algorithm A3 allocates T×h×w keys and scatters
+at real-valued indices, against Eq. 3; here T̃·h̃·w̃ tokens are gathered by trilinear interpolation.
 """
 
 import torch
@@ -37,20 +37,19 @@ def sample_tokens(tokens: Tensor, points: Tensor) -> Tensor:
     last = torch.tensor(tokens.shape[2:], device=points.device, dtype=points.dtype) - 1
     grid = 2 * points / last.clamp(min=1) - 1
     grid = torch.where(last == 0, torch.zeros_like(grid), grid)
-    with torch.autocast(tokens.device.type, enabled=False):  # 5-D grid_sample has no half-precision kernel on CUDA
-        # grid_sample wants (x, y, z)
-        values, places = tokens, grid.flip(-1).to(tokens.dtype)
-        if tokens.dtype in (torch.bfloat16, torch.float16):
-            values, places = values.float(), places.float()
-        sampled = grid_sample(values, places, mode="bilinear", padding_mode="border", align_corners=True)
+    precise = torch.promote_types(tokens.dtype, torch.float32)  # on CUDA 5-D sampling has no half-precision kernel
+    with torch.autocast(tokens.device.type, enabled=False):
+        places = grid.flip(-1).to(precise)  # (x, y, z), as grid_sample wants them
+        sampled = grid_sample(tokens.to(precise), places, mode="bilinear", padding_mode="border", align_corners=True)
     return sampled.to(tokens.dtype)
 
 
 class TokenSearch(nn.Module):
     """The 3D token search: Δp = tanh(Conv3D → LN → GELU → Conv3D) · offset range, in tokens.
 
-    Only the first convolution has kernel k (two of 7 would leave T̃ = 12 − 6 − 6 = 0 frames); it is unpadded, but an axis
-    shorter than k is replicated up to k. The last convolution starts at zero: the search starts at the reference points.
+    Only the first convolution has kernel k (two of 7 would leave T̃ = 12 − 6 − 6 = 0 frames); it is unpadded, but an
+    axis shorter than k is replicated up to k. The last convolution starts at zero: the search starts at the reference
+    points.
     """
 
     def __init__(self, config: ModelConfig) -> None:

@@ -49,8 +49,9 @@ class StrideAttention(nn.Module):
             windows(self.projections.key, keys),
             windows(self.projections.value, keys),
         )
-        attended = attended.unflatten(0, (len(tokens), len(queries)))
-        own, shared = attended.split([queries.shape[1] * side, modal.shape[1]], dim=2)
+        attended = rearrange(attended, "(b n) k d -> b n k d", n=len(queries))
+        asked = queries.shape[1] * side
+        own, shared = attended[:, :, :asked], attended[:, :, asked:]
         own = rearrange(own, "b n (w s) d -> b n w s d", s=side)
         merged = torch.cat([merge_windows(own, queries, length).flatten(1, 2), shared.mean(dim=1)], dim=1)
         joined = joined + self.drop_path(self.dropout(self.projections.output(merged)))

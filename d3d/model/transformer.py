@@ -16,8 +16,8 @@ from d3d.model.tokens import TokenEmbedding
 class Block(nn.Module):
     """3D deformable attention → joint stride attention → mixing of CLS → temporal stride attention.
 
-    An eliminated module is the identity (Table 4). With `tokens: single` one modal token passes through all three modules;
-    with `none` they attend without any (Table 5).
+    An eliminated module is the identity (Table 4). With `tokens: single` one modal token passes through all three
+    modules; with `none` they attend without any (Table 5).
     """
 
     def __init__(self, config: ModelConfig, drop_path: float) -> None:
@@ -35,11 +35,11 @@ class Block(nn.Module):
             rgb, modal = self.attend_rgb(rgb, modal)
             pose, modal = self.attend_pose(pose, modal)
         else:
-            cls, of_rgb, of_pose = modal.split(1, dim=2)
+            cls, of_rgb, of_pose = modal.chunk(3, dim=2)
             rgb, seen = self.attend_rgb(rgb, torch.cat([of_rgb, cls], dim=2))
-            of_rgb, cls_rgb = seen.split(1, dim=2)
+            of_rgb, cls_rgb = seen.chunk(2, dim=2)
             pose, seen = self.attend_pose(pose, torch.cat([of_pose, cls_rgb], dim=2))
-            of_pose, cls_pose = seen.split(1, dim=2)
+            of_pose, cls_pose = seen.chunk(2, dim=2)
             modal = torch.cat([self.mix(cls_rgb, cls_pose), of_rgb, of_pose], dim=2)
         return self.attend_time(rgb, pose, modal)
 
@@ -85,7 +85,8 @@ class D3DTransformer(nn.Module):
     """Action recognition from frames and skeletons with one transformer.
 
     >>> model = D3DTransformer(ModelConfig(classes=15, joints=13))
-    >>> logits = model(torch.zeros(2, 3, 12, 224, 224), torch.zeros(2, 12, 13, 2), torch.ones(2, 12, 13, dtype=torch.bool))
+    >>> joints, visible = torch.zeros(2, 12, 13, 2), torch.ones(2, 12, 13, dtype=torch.bool)
+    >>> logits = model(torch.zeros(2, 3, 12, 224, 224), joints, visible)
     """
 
     def __init__(self, config: ModelConfig) -> None:

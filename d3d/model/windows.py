@@ -1,8 +1,8 @@
 """The sliding windows of the stride attentions (Algorithms A1 and A2).
 
-As printed the algorithms leave the last token out of every window and do not terminate for many lengths. Reading: query
-windows start at 0, s, 2s, …, the last clamped so that every token is covered; the key window of a query window starts one
-stride later, clamped likewise; a window as long as the axis is full attention.
+As printed the algorithms leave the last token out of every window and do not terminate for many lengths. Reading:
+query windows start at 0, s, 2s, …, the last clamped so that every token is covered; the key window of a query window
+starts one stride later, clamped likewise; a window as long as the axis is full attention.
 """
 
 import torch
@@ -32,8 +32,8 @@ def sliding_windows(
 def merge_windows(values: Tensor, queries: Tensor, length: int) -> Tensor:
     """The mean of each token's copies over the windows that hold it.
 
-    values B×n×w×…, queries n×w as `sliding_windows` gives them → B×length×…. A product with a constant matrix rather than
-    a scatter, so that it is deterministic on every device.
+    values B×n×w×…, queries n×w as `sliding_windows` gives them → B×length×…. A product with a constant matrix rather
+    than a scatter, so that it is deterministic on every device.
     """
     membership = torch.nn.functional.one_hot(queries.flatten(), length).to(values.dtype)
     mean = membership / membership.sum(dim=0)

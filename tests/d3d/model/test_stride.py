@@ -11,7 +11,7 @@ from d3d.model.windows import sliding_windows
 def brute_force(module: StrideAttention, tokens: Tensor, modal: Tensor) -> tuple[Tensor, Tensor]:
     """Window by window and head by head, with a softmax written out."""
     layers, heads = module.projections, module.projections.heads
-    batch, length, side, dimension = tokens.shape
+    _, length, side, dimension = tokens.shape
     size = dimension // heads
     queries, keys = sliding_windows(length, module.window, module.stride)
     copies: list[list[Tensor]] = [[] for _ in range(length)]
@@ -60,7 +60,7 @@ def test_windows_see_no_further_than_half_a_window_ahead() -> None:
     module(tokens, tokens.new_zeros(1, 0, 8))[0][0, 0].sum().backward()
     assert tokens.grad is not None
     seen = tokens.grad.abs().sum(dim=(0, 2, 3)) > 0
-    assert seen.nonzero().flatten().tolist() == [0, 2, 3, 4, 5]  # itself, and the key window that starts one stride later
+    assert seen.nonzero().flatten().tolist() == [0, 2, 3, 4, 5]  # itself, and the window one stride later
 
 
 def test_gradients_are_exact() -> None:

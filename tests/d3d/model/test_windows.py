@@ -30,7 +30,7 @@ def test_every_token_asks_and_stays_on_the_axis() -> None:
     for length, window, stride in EVERY:
         queries, keys = sliding_windows(length, window, stride)
         assert set(queries.flatten().tolist()) == set(range(length))
-        assert 0 <= int(keys.min()) and int(keys.max()) < length
+        assert int(keys.min()) >= 0 and int(keys.max()) < length
         assert len(queries) == len(keys)
 
 

@@ -1,0 +1,83 @@
+"""Reads MATLAB 5 files through scipy, which takes the whole process down on some damaged ones.
+
+scipy follows data types, lengths and flags that it has not checked. So the layout of each variable is checked here
+first (there are only plain arrays in the files this is for), and what scipy can still raise becomes a ValueError.
+The layout: "MAT-File Format", The MathWorks, chapter 1.
+"""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import scipy.io
+from scipy.io.matlab import MatReadError
+
+_HEADER = 128  # bytes; the last two tell the byte order
+_INT8, _INT32, _UINT32, _MATRIX, _COMPRESSED = 1, 5, 6, 14, 15
+_NUMBERS = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18})  # element types of numbers and text
+_ARRAYS = frozenset({4, *range(6, 16)})  # matrix classes: text, and numbers of all kinds
+_COMPLEX = 8  # a flag of a matrix
+_UNREADABLE = (
+    MatReadError,
+    EOFError,
+    TypeError,
+    LookupError,
+    NotImplementedError,
+    OverflowError,
+    MemoryError,
+    zlib.error,
+    struct.error,
+)
+
+
+def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    """The variables of these names, as scipy gives them. Raises ValueError for what is damaged, OSError for no file."""
+    content = path.read_bytes()
+    try:
+        _check(content)
+        variables: dict[str, Any] = scipy.io.loadmat(io.BytesIO(content), variable_names=names)  # type: ignore[arg-type]
+    except _UNREADABLE as error:
+        raise ValueError(str(error).partition("\n")[0] or type(error).__name__) from error
+    return variables
+
+
+def _check(content: bytes) -> None:
+    order = {b"IM": "<", b"MI": ">"}.get(content[_HEADER - 2 : _HEADER])
+    if order is None:
+        raise ValueError("not a MATLAB 5 file")
+    for kind, body in _elements(content[_HEADER:], order):
+        if kind == _COMPRESSED:
+            # Verifies the checksum, unless the stream does not end: in two of Penn Action's files it does not.
+            ((kind, body),) = _elements(zlib.decompressobj().decompress(body), order)
+        if kind != _MATRIX:
+            raise ValueError(f"an element of type {kind} where a variable should be")
+        _check_matrix(list(_elements(body, order)), order)
+
+
+def _check_matrix(parts: list[tuple[int, bytes]], order: str) -> None:
+    """A plain array is flags, dimensions, name and data."""
+    kinds, lengths = [kind for kind, _ in parts], [len(body) for _, body in parts]
+    if len(parts) != 4 or kinds[:3] != [_UINT32, _INT32, _INT8] or kinds[3] not in _NUMBERS:
+        raise ValueError(f"a variable made of elements of types {kinds} is no plain array")
+    (flags,) = struct.unpack_from(f"{order}I", parts[0][1])
+    if lengths[0] != 8 or lengths[1] < 8 or lengths[1] % 4 or flags & 0xFF not in _ARRAYS or flags >> 8 & _COMPLEX:
+        raise ValueError("a variable is no plain array of real numbers or text")
+
+
+def _elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
+    """(type, body) of each element; a small one keeps its length in the upper half of the type."""
+    position = 0
+    while position < len(content):
+        kind, length = struct.unpack_from(f"{order}II", content, position)
+        start = position + 8
+        end = start + length
+        if kind >> 16:
+            kind, length = kind & 0xFFFF, kind >> 16
+            start, end = position + 4, position + 8
+        if start + length > min(end, len(content)):
+            raise ValueError("an element is cut short")
+        yield kind, content[start : start + length]
+        position = end if kind == _COMPRESSED else end + -end % 8

@@ -1,0 +1,41 @@
+from typing import Any
+
+import pytest
+
+from d3d.config import Config, DataConfig, ModelConfig, TrainingConfig
+from d3d.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        (ModelConfig, "temporal_window", 0),
+        (ModelConfig, "temporal_stride", 0),
+        (ModelConfig, "temporal_stride", 7),
+        (ModelConfig, "joint_window", -1),
+        (ModelConfig, "joint_stride", 9),
+        (ModelConfig, "depth", 0),
+        (ModelConfig, "heads", 7),
+        (ModelConfig, "sigma", 0.0),
+        (ModelConfig, "offset_range", -0.1),
+        (ModelConfig, "drop_path", 1.0),
+        (DataConfig, "crop", 8),
+        (DataConfig, "resize", 100),
+        (DataConfig, "clips", 5),
+        (TrainingConfig, "frames", 0),
+        (TrainingConfig, "epochs", 0),
+        (TrainingConfig, "learning_rate", 0.0),
+        (TrainingConfig, "label_smoothing", 1.0),
+        (TrainingConfig, "weight_decay", -1.0),
+        (Config, "seed", -1),
+    ],
+)
+def test_a_value_that_can_never_be_right_is_named_with_the_rule(kind: type, key: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"{key}={value}: must"):
+        kind(**{key: value})
+
+
+def test_the_defaults_are_the_papers_scale() -> None:
+    config = Config()
+    assert (config.training.frames, config.training.epochs, config.training.warmup_epochs) == (12, 90, 5)
+    assert (config.data.crop, config.model.width, config.model.kernel) == (224, 64, 7)

@@ -1,0 +1,196 @@
+import dataclasses
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from d3d.checkpoint import FILE
+from d3d.config import Config, TrainingConfig
+from d3d.data.clip import Dataset
+from d3d.errors import CheckpointError, TrainingError
+from d3d.model import D3DTransformer
+from d3d.training import (
+    EpochResult,
+    Prediction,
+    build_optimizer,
+    evaluate,
+    learning_rate,
+    train,
+)
+
+CPU = torch.device("cpu")
+TIMINGS = {"clips_per_second", "peak_memory_mib"}
+
+
+class Killed(Exception):
+    """Stands for the end of the process, at the worst moment: after the report, before the checkpoint."""
+
+
+class Report:
+    """Keeps what is reported; dies in the named epoch."""
+
+    def __init__(self, dies: int | None = None) -> None:
+        self.epochs: list[tuple[int, dict[str, float]]] = []
+        self.dies = dies
+
+    def __call__(self, result: EpochResult) -> None:
+        comparable = {name: value for name, value in result.metrics.items() if name not in TIMINGS}
+        self.epochs.append((result.epoch, comparable))
+        if result.epoch == self.dies:
+            raise Killed
+
+
+def run(config: Config, dataset: Dataset, folder: Path) -> tuple[Report, tuple[Prediction, ...], bytes]:
+    report = Report()
+    predictions = train(config, dataset, CPU, folder, report)
+    return report, predictions, (folder / FILE).read_bytes()
+
+
+def test_a_training_killed_after_every_epoch_ends_with_the_same_bits(
+    tiny_config: Config, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    undisturbed, predictions, weights = run(tiny_config, tiny_dataset, tmp_path / "undisturbed")
+    survived: dict[int, dict[str, float]] = {}
+    for dies in range(1, tiny_config.training.epochs + 1):
+        report = Report(dies)
+        with pytest.raises(Killed):
+            train(tiny_config, tiny_dataset, CPU, tmp_path / "killed", report)
+        for epoch, metrics in report.epochs:
+            assert survived.setdefault(epoch, metrics) == metrics  # an epoch told twice tells the same
+    report, resumed, resumed_weights = run(tiny_config, tiny_dataset, tmp_path / "killed")
+    assert {**survived, **dict(report.epochs)} == dict(undisturbed.epochs)
+    assert resumed == predictions
+    assert resumed_weights == weights
+
+
+def test_a_finished_training_trains_no_more(tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path) -> None:
+    _, predictions, weights = run(tiny_config, tiny_dataset, checkpoint)
+    report, again, same = run(tiny_config, tiny_dataset, checkpoint)
+    assert (report.epochs, again, same) == ([], predictions, weights)
+
+
+def test_what_else_the_process_draws_changes_nothing(
+    tiny_config: Config, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    first = run(tiny_config, tiny_dataset, tmp_path / "first")
+    torch.manual_seed(99)
+    torch.rand(17)
+    second = run(tiny_config, tiny_dataset, tmp_path / "second")
+    assert first[2] == second[2]
+
+
+def test_another_seed_is_another_training(tiny_config: Config, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    one = run(tiny_config, tiny_dataset, tmp_path / "one")[0].epochs
+    other = run(dataclasses.replace(tiny_config, seed=4), tiny_dataset, tmp_path / "other")[0].epochs
+    assert one != other
+
+
+def test_each_epoch_reports_every_metric(tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path) -> None:
+    seen: list[EpochResult] = []
+    predictions = train(tiny_config, tiny_dataset, CPU, checkpoint, seen.append)
+    assert [result.epoch for result in seen] == [1, 2, 3, 4]
+    for result in seen:
+        assert set(result.metrics) == {
+            "train_loss",
+            "train_top1",
+            "test_loss",
+            "test_top1",
+            "learning_rate",
+            "clips_per_second",
+            "peak_memory_mib",
+        }
+        assert result.metrics["clips_per_second"] > 0 and result.metrics["peak_memory_mib"] > 0
+    right = sum(p.label == p.predicted for p in predictions)
+    assert seen[-1].metrics["test_top1"] == right / len(tiny_dataset.test)
+    assert [p.clip for p in predictions] == [clip.id for clip in tiny_dataset.test]
+
+
+def test_the_training_learns(tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path) -> None:
+    model = dataclasses.replace(tiny_config.model, width=4, dropout=0.0, drop_path=0.0)
+    longer = dataclasses.replace(tiny_config.training, epochs=25, label_smoothing=0.0)
+    report, _, _ = run(dataclasses.replace(tiny_config, model=model, training=longer), tiny_dataset, checkpoint)
+    assert report.epochs[-1][1]["train_loss"] < 0.8 * report.epochs[0][1]["train_loss"]
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(
+    tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path
+) -> None:
+    run(tiny_config, tiny_dataset, checkpoint)
+    with pytest.raises(CheckpointError, match="another configuration"):
+        run(dataclasses.replace(tiny_config, seed=4), tiny_dataset, checkpoint)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"cos\nsystem\n(S'x'\ntR."])
+def test_a_damaged_checkpoint_is_named(
+    damage: object, tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path
+) -> None:
+    _, _, weights = run(tiny_config, tiny_dataset, checkpoint)
+    (checkpoint / FILE).write_bytes(damage(weights))  # type: ignore[operator]
+    with pytest.raises(CheckpointError, match=FILE):
+        run(tiny_config, tiny_dataset, checkpoint)
+
+
+def test_nothing_but_the_checkpoint_is_left_behind(
+    tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path
+) -> None:
+    run(tiny_config, tiny_dataset, checkpoint)
+    assert [path.name for path in checkpoint.iterdir()] == [FILE]
+
+
+def test_a_loss_that_is_no_number_ends_the_training(
+    tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path
+) -> None:
+    absurd = dataclasses.replace(tiny_config.training, learning_rate=1e38, warmup_epochs=0)
+    with pytest.raises(TrainingError, match="learning_rate"):
+        run(dataclasses.replace(tiny_config, training=absurd), tiny_dataset, checkpoint)
+
+
+def test_the_rate_warms_up_then_falls_along_half_a_cosine() -> None:
+    training = TrainingConfig(epochs=90, warmup_epochs=5, learning_rate=1.0)
+    rates = [learning_rate(training, epoch / 10) for epoch in range(901)]
+    assert rates[0] < 0.01 and rates[50] == pytest.approx(1) and rates[900] == pytest.approx(0)
+    assert all(early < late for early, late in itertools.pairwise(rates[:51]))
+    assert all(early > late for early, late in itertools.pairwise(rates[50:]))
+    assert learning_rate(training, 5 + 85 / 2) == pytest.approx(0.5)
+
+
+def test_a_warm_up_longer_than_the_training_is_no_division_by_zero() -> None:
+    training = TrainingConfig(epochs=1, warmup_epochs=1, learning_rate=1.0)
+    assert 0 <= learning_rate(training, 1.0) <= 1
+
+
+def test_norms_and_biases_do_not_decay(tiny_config: Config) -> None:
+    model = D3DTransformer(tiny_config.model)
+    decaying, free = build_optimizer(model, tiny_config.training).param_groups
+    assert decaying["weight_decay"] == 0.05 and free["weight_decay"] == 0
+    assert all(p.dim() > 1 for p in decaying["params"]) and all(p.dim() <= 1 for p in free["params"])
+    assert len(decaying["params"]) + len(free["params"]) == len(list(model.parameters()))
+
+
+def test_evaluation_counts_what_the_model_says(tiny_config: Config, tiny_dataset: Dataset) -> None:
+    class Constant(nn.Module):
+        def forward(self, frames: Tensor, joints: Tensor, visible: Tensor) -> Tensor:
+            return nn.functional.one_hot(torch.full((len(frames),), 2), tiny_config.model.classes).float()
+
+    evaluation = evaluate(Constant(), tiny_dataset, tiny_config, CPU)
+    share = sum(clip.label == 2 for clip in tiny_dataset.test) / len(tiny_dataset.test)
+    assert evaluation.top1 == pytest.approx(share) and share > 0
+    assert {p.predicted for p in evaluation.predictions} == {2}
+
+
+@pytest.mark.gpu
+def test_a_training_on_a_gpu_resumes_to_the_same_metrics(
+    tiny_config: Config, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    whole, dies = Report(), Report(2)
+    train(tiny_config, tiny_dataset, torch.device("cuda"), tmp_path / "whole", whole)
+    with pytest.raises(Killed):
+        train(tiny_config, tiny_dataset, torch.device("cuda"), tmp_path / "killed", dies)
+    rest = Report()
+    train(tiny_config, tiny_dataset, torch.device("cuda"), tmp_path / "killed", rest)
+    for (epoch, expected), (again, found) in zip(whole.epochs[1:], rest.epochs, strict=True):
+        assert epoch == again and found == pytest.approx(expected, rel=1e-2)
