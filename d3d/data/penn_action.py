@@ -41,6 +41,11 @@ ACTIONS = (
     "tennis_serve",
 )  # as the label files spell them, which is not how the dataset's page does
 _FIELDS = ("action", "x", "y", "visibility", "train", "dimensions", "nframes")
+_FAR = 1e5  # pixels; no coordinate of a video, and not NaN
+_MORE = {
+    "files": "add image files, or data.frames=rendered draws all clips from their joints",
+    "rendered": "add label files of that split",
+}
 
 
 def open_penn_action(
@@ -73,8 +78,7 @@ def open_penn_action(
     for split, members in (("training", train), ("test", test)):
         if not members:
             raise DataError(
-                f"data.root={root}: no {split} clip among the {len(clips)} of {len(labelled)} that can be used; "
-                "add image files, or data.frames=rendered draws all clips from their joints"
+                f"data.root={root}: no {split} clip among {len(clips)} usable of {len(labelled)}; {_MORE[frames]}"
             )
     digest = _digest(clips, "|".join((*classes, *JOINTS, frames, pixels)))
     return Dataset(name, tuple(classes), JOINTS, MIRRORED, train, test, digest, read)
@@ -94,7 +98,7 @@ def _read_clip(path: Path, classes: Sequence[str]) -> Clip:
     try:
         fields = read_mat(path, _FIELDS)
         return _parse_clip(path.stem, fields, classes)
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, OverflowError, OSError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else error
         raise DataError(f"clip {path.stem}: {path} is no Penn Action label ({reason}); restore or remove it") from error
 
@@ -111,12 +115,12 @@ def _parse_clip(id: str, fields: dict[str, Any], classes: Sequence[str]) -> Clip
     train = int(fields["train"].item())
     if train not in (1, -1):
         raise ValueError(f"train is {train}, not 1 or -1")
-    joints = np.stack([x, y], axis=-1).astype(np.float32) - 1  # float first: unsigned numbers would wrap around
     seen = visible.astype(bool)
-    if height < 1 or width < 1 or not np.isfinite(joints[seen]).all():
-        raise ValueError("its sizes or coordinates are no usable numbers")
+    joints = np.stack([x, y], axis=-1).astype(np.float64) - 1  # float first: unsigned numbers would wrap around
     joints[~seen] = 0
-    return Clip(id, list(classes).index(action), train == 1, height, width, joints, seen)
+    if height < 1 or width < 1 or not (np.abs(joints) < _FAR).all():
+        raise ValueError("its sizes or coordinates are no usable numbers")
+    return Clip(id, list(classes).index(action), train == 1, height, width, joints.astype(np.float32), seen)
 
 
 def _image_path(root: Path, clip: Clip, index: int) -> Path:

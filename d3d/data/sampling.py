@@ -16,7 +16,8 @@ def sample_indices(length: int, frames: int, generator: np.random.Generator | No
     edges = np.arange(frames + 1) * length // frames
     first, last = edges[:-1], edges[1:] - 1
     if generator is None:
-        return (first + last) // 2
+        middle = (2 * np.arange(frames) + 1) * length // (2 * frames)
+        return np.minimum(middle, last)
     return generator.integers(first, last, endpoint=True)
 
 

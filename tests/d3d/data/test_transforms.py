@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from d3d.data.clip import JOINTS, MIRRORED
+from d3d.data.transforms import crop, flip, inside, resize_joints, resized_size
+
+generator = np.random.default_rng(0)
+FRAMES = generator.integers(0, 256, (3, 20, 30, 3), dtype=np.uint8)
+JOINTS_IN_FRAMES = generator.integers(0, 20, (3, 13, 2)).astype(np.float32)
+VISIBLE = generator.random((3, 13)) < 0.7
+
+
+def test_flipping_twice_changes_nothing() -> None:
+    frames, joints, visible = flip(*flip(FRAMES, JOINTS_IN_FRAMES, VISIBLE, MIRRORED), MIRRORED)
+    assert (frames == FRAMES).all() and (joints == JOINTS_IN_FRAMES).all() and (visible == VISIBLE).all()
+
+
+def test_flipping_swaps_left_and_right() -> None:
+    frames, joints, visible = flip(FRAMES, JOINTS_IN_FRAMES, VISIBLE, MIRRORED)
+    right, left = JOINTS.index("right_wrist"), JOINTS.index("left_wrist")
+    assert (visible[:, left] == VISIBLE[:, right]).all()
+    assert (joints[:, left, 1] == JOINTS_IN_FRAMES[:, right, 1]).all()
+    for time in range(3):
+        x, y = JOINTS_IN_FRAMES[time, right].astype(int)
+        mirrored_x, mirrored_y = joints[time, left].astype(int)
+        assert (frames[time, mirrored_y, mirrored_x] == FRAMES[time, y, x]).all()
+
+
+def test_mirrored_pairs_are_each_others() -> None:
+    for joint, other in enumerate(MIRRORED):
+        names = {JOINTS[joint], JOINTS[other]}
+        assert MIRRORED[other] == joint
+        assert names == {"head"} or {name.partition("_")[0] for name in names} == {"left", "right"}
+        assert len({name.partition("_")[2] for name in names}) == 1
+
+
+def test_transforms_leave_their_input_alone() -> None:
+    before = JOINTS_IN_FRAMES.copy()
+    flip(FRAMES, JOINTS_IN_FRAMES, VISIBLE, MIRRORED)
+    crop(FRAMES, JOINTS_IN_FRAMES, 2, 3, 10)
+    resize_joints(JOINTS_IN_FRAMES, (20, 30), (10, 15))
+    assert np.array_equal(before, JOINTS_IN_FRAMES)
+
+
+def test_cropped_joints_point_at_the_same_pixels() -> None:
+    frames, joints = crop(FRAMES, JOINTS_IN_FRAMES, 4, 7, 12)
+    kept = inside(joints, 12, 12)
+    assert frames.shape == (3, 12, 12, 3) and kept.any() and not kept.all()
+    for time, joint in zip(*np.nonzero(kept), strict=True):
+        (x, y), (before_x, before_y) = joints[time, joint].astype(int), JOINTS_IN_FRAMES[time, joint].astype(int)
+        assert (frames[time, y, x] == FRAMES[time, before_y, before_x]).all()
+
+
+def test_resizing_keeps_the_edges_of_the_frame() -> None:
+    corners = np.array([[[-0.5, -0.5], [29.5, 19.5]]], np.float32)
+    assert resize_joints(corners, (20, 30), (10, 60)).tolist() == [[[-0.5, -0.5], [59.5, 9.5]]]
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "short", "expected"),
+    [(270, 480, 48, (48, 85)), (480, 270, 48, (85, 48)), (72, 96, 36, (36, 48)), (10, 10, 48, (48, 48))],
+)
+def test_the_short_side_is_resized_exactly(height: int, width: int, short: int, expected: tuple[int, int]) -> None:
+    assert resized_size(height, width, short) == expected
