@@ -22,9 +22,9 @@ FILE = "checkpoint.safetensors"
 
 
 def fingerprint(config: Config) -> str:
-    """Of what a checkpoint must agree with: the whole configuration, apart from where the data lies."""
+    """Of what a checkpoint must agree with: all that trains, wherever the data lies and whatever is tested after."""
     plain = dataclasses.asdict(config)
-    del plain["data"]["root"]
+    del plain["data"]["root"], plain["evaluation"]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
@@ -46,9 +46,30 @@ def load_checkpoint(folder: Path, config: Config, model: nn.Module, optimizer: O
 
     Raises CheckpointError for a damaged file and for one of another configuration.
     """
+    if not (folder / FILE).exists():
+        return 0
+    epochs, tensors = _read(folder / FILE, config)
+    _fill(model, tensors)
+    _restore(optimizer, {n.removeprefix("optimizer."): t for n, t in tensors.items() if n.startswith("optimizer.")})
+    return epochs
+
+
+def load_trained(folder: Path, config: Config, model: nn.Module) -> None:
+    """Fills the model with the weights of a finished training of `config`.
+
+    Raises CheckpointError where there is none, where it has epochs to go, and where it cannot be used.
+    """
     path = folder / FILE
     if not path.exists():
-        return 0
+        raise CheckpointError(f"{path}: not there; train this cell again, its weights are gone")
+    epochs, tensors = _read(path, config)
+    if epochs < config.training.epochs:
+        raise CheckpointError(f"{path}: {epochs} of {config.training.epochs} epochs; finish this training first")
+    _fill(model, tensors)
+
+
+def _read(path: Path, config: Config) -> tuple[int, dict[str, Tensor]]:
+    """Finished epochs and every tensor."""
     try:
         with safe_open(path, framework="pt") as stored:
             progress = json.loads((stored.metadata() or {}).get("progress", "{}"))
@@ -57,9 +78,11 @@ def load_checkpoint(folder: Path, config: Config, model: nn.Module, optimizer: O
         raise CheckpointError(f"{path}: damaged ({error}); remove it to train this cell from the start") from error
     if progress.get("fingerprint") != fingerprint(config):
         raise CheckpointError(f"{path}: of another configuration; remove it to train this cell from the start")
+    return int(progress["epochs"]), tensors
+
+
+def _fill(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
-    _restore(optimizer, {n.removeprefix("optimizer."): t for n, t in tensors.items() if n.startswith("optimizer.")})
-    return int(progress["epochs"])
 
 
 def _moments(optimizer: Optimizer) -> dict[str, Tensor]:

@@ -102,12 +102,27 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How a trained model is tested; what is not set here is as in training. None of it is trained for (appendix C)."""
+
+    frames: int | None = None  # frames sampled from a test clip; None: as many as in training
+    joint_noise: float = 0.0  # standard deviation added to visible joints, as a share of the crop's side
+    joint_dropout: float = 0.0  # probability that a visible joint is hidden
+
+    def __post_init__(self) -> None:
+        _require(self.frames is None or self.frames >= 1, "evaluation.frames", self.frames, "must be at least 1")
+        _require(self.joint_noise >= 0, "evaluation.joint_noise", self.joint_noise, "must not be negative")
+        _require(0 <= self.joint_dropout <= 1, "evaluation.joint_dropout", self.joint_dropout, "must be in [0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
-    """All that one training is made of, apart from where it runs."""
+    """All that one training and its test are made of, apart from where they run."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     seed: int = 0
 
     def __post_init__(self) -> None:

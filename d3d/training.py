@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from d3d.checkpoint import load_checkpoint, save_checkpoint
+from d3d.checkpoint import load_checkpoint, load_trained, save_checkpoint
 from d3d.config import Config, TrainingConfig
 from d3d.data.clip import Dataset
 from d3d.data.samples import Batch, ClipSamples, collate
@@ -95,6 +95,18 @@ def train(
     return (evaluation or evaluate(model, dataset, config, device, workers)).predictions
 
 
+def evaluate_trained(
+    config: Config, trained: Config, dataset: Dataset, device: torch.device, checkpoint: Path, workers: int = 0
+) -> Evaluation:
+    """Tests the finished training of `trained`, whose checkpoint folder is given, as `config` says; nothing is trained.
+
+    The two may differ in the evaluation and in windows and strides, which have no weights. Raises CheckpointError.
+    """
+    model = D3DTransformer(config.model).to(device)
+    load_trained(checkpoint, trained, model)
+    return evaluate(model, dataset, config, device, workers)
+
+
 def train_one_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -130,12 +142,11 @@ def train_one_epoch(
 
 
 @torch.inference_mode()
-def evaluate(
-    model: nn.Module, dataset: Dataset, config: Config, device: torch.device, workers: int = 0
-) -> Evaluation:
-    """The test clips once, in order: centred segments, centre crop."""
+def evaluate(model: nn.Module, dataset: Dataset, config: Config, device: torch.device, workers: int = 0) -> Evaluation:
+    """The test clips once, in order: centred segments, centre crop, and what `config.evaluation` changes."""
     model.eval()
-    samples = ClipSamples(dataset.test, dataset, config.data, config.training.frames, seed=None)
+    frames = config.evaluation.frames or config.training.frames
+    samples = ClipSamples(dataset.test, dataset, config.data, frames, seed=None, evaluation=config.evaluation)
     loader = DataLoader(samples, config.training.batch_size, collate_fn=collate, num_workers=workers)
     losses, predicted = [], []
     for batch in loader:

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from d3d.config import DataConfig
+from d3d.config import DataConfig, EvaluationConfig
 from d3d.data.clip import Clip, Dataset
 from d3d.data.sampling import sample_indices
-from d3d.data.transforms import crop, flip, inside, resize_joints
+from d3d.data.transforms import crop, disturb, flip, inside, resize_joints
 
 MEAN, DEVIATION = 0.45, 0.225  # of all channels of natural video, as Kinetics models use them
 
@@ -40,17 +40,27 @@ class Batch(NamedTuple):
 class ClipSamples(torch.utils.data.Dataset[Sample]):
     """One sample a clip: random frames, crop and flip with a seed (training), the centre of everything without (test).
 
-    Set `epoch` before each epoch: with the seed and the index it decides every random choice.
+    Set `epoch` before each epoch: with the seed and the index it decides every random choice. `evaluation` disturbs the
+    joints, every time in the same way.
     """
 
     def __init__(
-        self, clips: Sequence[Clip], dataset: Dataset, data: DataConfig, frames: int, *, seed: int | None
+        self,
+        clips: Sequence[Clip],
+        dataset: Dataset,
+        data: DataConfig,
+        frames: int,
+        *,
+        seed: int | None,
+        evaluation: EvaluationConfig | None = None,
     ) -> None:
         self.clips = clips
         self.dataset = dataset
         self.data = data
         self.frames = frames
         self.seed = seed
+        self.noise = evaluation.joint_noise * data.crop if evaluation else 0.0  # pixels
+        self.dropout = evaluation.joint_dropout if evaluation else 0.0
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -70,6 +80,8 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
         frames, joints = crop(frames, joints, top, left, size)
         if generator is not None and self.data.flip and generator.random() < 0.5:
             frames, joints, visible = flip(frames, joints, visible, self.dataset.mirrored)
+        if self.noise or self.dropout:
+            joints, visible = disturb(joints, visible, self.noise, self.dropout, np.random.default_rng(index))
         visible = visible & inside(joints, size, size)
         return Sample(
             torch.from_numpy(np.ascontiguousarray(frames)),

@@ -42,3 +42,15 @@ def inside(joints: Joints, height: int, width: int) -> Visible:
     """T×R: which joints lie on a frame of this size."""
     x, y = joints[..., 0], joints[..., 1]
     return (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)
+
+
+def disturb(
+    joints: NDArray[np.float32],
+    visible: NDArray[np.bool_],
+    noise: float,
+    dropout: float,
+    generator: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """A worse pose estimator: joints …×2 off by normal noise of so many pixels, visible ones hidden at random."""
+    moved = joints + generator.normal(0, noise, joints.shape).astype(np.float32)
+    return moved, visible & (generator.random(visible.shape) >= dropout)

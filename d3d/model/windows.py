@@ -11,9 +11,7 @@ from torch import Tensor
 from d3d.errors import ConfigError
 
 
-def sliding_windows(
-    length: int, window: int, stride: int, device: torch.device | None = None
-) -> tuple[Tensor, Tensor]:
+def sliding_windows(length: int, window: int, stride: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
     """Token indices of the n windows of w = min(window, length) tokens over an axis of `length` tokens.
 
     Returns (queries, keys), both n×w int64. Raises ConfigError unless 1 ≤ stride ≤ window and length ≥ 1.

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from d3d.config import Config, DataConfig, ModelConfig, TrainingConfig
+from d3d.config import Config, DataConfig, EvaluationConfig, ModelConfig, TrainingConfig
 from d3d.errors import ConfigError
 
 
@@ -27,6 +27,9 @@ from d3d.errors import ConfigError
         (TrainingConfig, "learning_rate", 0.0),
         (TrainingConfig, "label_smoothing", 1.0),
         (TrainingConfig, "weight_decay", -1.0),
+        (EvaluationConfig, "frames", 0),
+        (EvaluationConfig, "joint_noise", -0.1),
+        (EvaluationConfig, "joint_dropout", 1.5),
         (Config, "seed", -1),
     ],
 )

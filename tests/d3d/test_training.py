@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from d3d.checkpoint import FILE
-from d3d.config import Config, TrainingConfig
+from d3d.config import Config, EvaluationConfig, TrainingConfig
 from d3d.data.clip import Dataset
 from d3d.errors import CheckpointError, TrainingError
 from d3d.model import D3DTransformer
@@ -16,6 +16,7 @@ from d3d.training import (
     Prediction,
     build_optimizer,
     evaluate,
+    evaluate_trained,
     learning_rate,
     train,
 )
@@ -194,3 +195,28 @@ def test_a_training_on_a_gpu_resumes_to_the_same_metrics(
     train(tiny_config, tiny_dataset, torch.device("cuda"), tmp_path / "killed", rest)
     for (epoch, expected), (again, found) in zip(whole.epochs[1:], rest.epochs, strict=True):
         assert epoch == again and found == pytest.approx(expected, rel=1e-2)
+
+
+def test_a_trained_model_is_tested_otherwise_without_training(
+    tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path
+) -> None:
+    report, predictions, weights = run(tiny_config, tiny_dataset, checkpoint)
+    same = evaluate_trained(tiny_config, tiny_config, tiny_dataset, CPU, checkpoint)
+    assert same.predictions == predictions and same.loss == report.epochs[-1][1]["test_loss"]
+    losses = {same.loss}
+    for change in ({"frames": 6}, {"joint_noise": 0.2}, {"joint_dropout": 0.5}):
+        config = dataclasses.replace(tiny_config, evaluation=EvaluationConfig(**change))
+        first = evaluate_trained(config, tiny_config, tiny_dataset, CPU, checkpoint)
+        assert first == evaluate_trained(config, tiny_config, tiny_dataset, CPU, checkpoint)
+        losses.add(first.loss)
+    assert len(losses) == 4
+    assert (checkpoint / FILE).read_bytes() == weights
+
+
+def test_an_unfinished_training_is_not_tested(tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path) -> None:
+    with pytest.raises(CheckpointError, match="not there"):
+        evaluate_trained(tiny_config, tiny_config, tiny_dataset, CPU, checkpoint)
+    with pytest.raises(Killed):
+        train(tiny_config, tiny_dataset, CPU, checkpoint, Report(dies=3))
+    with pytest.raises(CheckpointError, match="2 of 4 epochs"):
+        evaluate_trained(tiny_config, tiny_config, tiny_dataset, CPU, checkpoint)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from d3d.data.clip import JOINTS, MIRRORED
-from d3d.data.transforms import crop, flip, inside, resize_joints, resized_size
+from d3d.data.transforms import crop, disturb, flip, inside, resize_joints, resized_size
 
 generator = np.random.default_rng(0)
 FRAMES = generator.integers(0, 256, (3, 20, 30, 3), dtype=np.uint8)
@@ -62,3 +62,13 @@ def test_resizing_keeps_the_edges_of_the_frame() -> None:
 )
 def test_the_short_side_is_resized_exactly(height: int, width: int, short: int, expected: tuple[int, int]) -> None:
     assert resized_size(height, width, short) == expected
+
+
+def test_disturbing_moves_joints_by_the_noise_and_hides_the_share() -> None:
+    joints, visible = np.zeros((400, 50, 2), np.float32), np.random.default_rng(0).random((400, 50)) < 0.8
+    moved, seen = disturb(joints, visible, 3.0, 0.25, np.random.default_rng(1))
+    assert abs(moved.std() - 3) < 0.05 and moved.dtype == np.float32
+    assert abs(seen.sum() / visible.sum() - 0.75) < 0.02
+    assert not (seen & ~visible).any()
+    again, same = disturb(joints, visible, 3.0, 0.25, np.random.default_rng(1))
+    assert (again == moved).all() and (same == seen).all()

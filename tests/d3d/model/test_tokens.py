@@ -56,7 +56,7 @@ def test_a_joint_outside_the_map_leaks_nothing(place: tuple[float, float]) -> No
     features = torch.randn(1, 3, 1, 6, 8, requires_grad=True)
     found = pose_tokens(features, torch.tensor([[[place]]]), torch.ones(1, 1, 1, dtype=torch.bool), 1.2)
     assert (found == 0).all()
-    found.sum().backward()
+    found.sum().backward()  # type: ignore[no-untyped-call]
     assert features.grad is not None and (features.grad == 0).all()
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from d3d.config import ModelConfig
 from d3d.errors import ConfigError
 from d3d.model import D3DTransformer
+from d3d.model.deformable import TokenSearch
 
 TINY = ModelConfig(classes=5, joints=6, width=2, depth=2, heads=2, kernel=3, joint_window=4, temporal_window=4)
 
@@ -15,9 +16,9 @@ TINY = ModelConfig(classes=5, joints=6, width=2, depth=2, heads=2, kernel=3, joi
 def build(**changes: Any) -> D3DTransformer:
     torch.manual_seed(0)
     model = D3DTransformer(dataclasses.replace(TINY, **changes)).eval()
-    for block in model.blocks:
-        if block.deformable is not None:
-            torch.nn.init.normal_(block.deformable.search.offsets.weight)
+    for module in model.modules():
+        if isinstance(module, TokenSearch):
+            torch.nn.init.normal_(module.offsets.weight)
     return model
 
 
