@@ -116,6 +116,23 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeasurementConfig:
+    """What of one attention module is measured instead of training the model (Tables A1 and A2)."""
+
+    module: Literal["joint", "temporal"] | None = None  # None: nothing, the model is trained
+    attention: Literal["stride", "full"] = "stride"
+    frames: int = 12  # T
+    joints: int = 13  # R, of all persons
+    rgb_tokens: int = 784  # h·w of a frame
+    window: int = 6  # of stride attention; its stride is half of it
+    repetitions: int = 5  # of the timing, whose median counts
+
+    def __post_init__(self) -> None:
+        for key in ("frames", "joints", "rgb_tokens", "window", "repetitions"):
+            _require(getattr(self, key) >= 1, f"measurement.{key}", getattr(self, key), "must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """All that one training and its test are made of, apart from where they run."""
 
@@ -123,6 +140,7 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    measurement: MeasurementConfig = field(default_factory=MeasurementConfig)
     seed: int = 0
 
     def __post_init__(self) -> None:

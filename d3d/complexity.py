@@ -1,0 +1,114 @@
+"""What stride attention costs beside full attention, counted and measured (Tables A1 and A2 of the paper's appendix).
+
+The printed O(T²·w²) of joint and O(w²·D_n²) of temporal stride attention drop the number of windows. Here the scores
+are counted as they are computed, and one module is run: operations, time and memory.
+"""
+
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.benchmark import Timer
+from torch.utils.flop_counter import FlopCounterMode
+
+from d3d.config import MeasurementConfig, ModelConfig
+from d3d.model.stride import StrideAttention
+from d3d.model.windows import sliding_windows
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Windows over an axis of `length`, `side` tokens at each place; `modal` tokens join every window."""
+
+    length: int
+    side: int
+    modal: int
+    window: int
+
+    @property
+    def stride(self) -> int:
+        """Half the window, as the paper sets it."""
+        return max(1, self.window // 2)
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """The cost of one module for one clip."""
+
+    score_pairs: int  # query-key products of one head, over all windows
+    printed: int  # the paper's formula, which holds for one window and no modal token
+    flops: int  # of a forward pass: multiplications and additions
+    seconds: float  # of a forward and a backward pass, the median
+    memory_mib: float  # of what the forward pass keeps for the backward pass
+
+
+def attention_shape(measurement: MeasurementConfig) -> Shape:
+    """Joint: windows over R joints of T tokens, with M_POSE and M_CLS (2T). Temporal: over T frames of D_n tokens."""
+    if measurement.module == "joint":
+        length, side, modal = measurement.joints, measurement.frames, 2 * measurement.frames
+    else:
+        length, side, modal = measurement.frames, measurement.rgb_tokens + measurement.joints + 3, 0
+    window = length if measurement.attention == "full" else min(measurement.window, length)
+    return Shape(length, side, modal, window)
+
+
+def score_pairs(shape: Shape) -> int:
+    """n · (w·S + M)²: every window's queries against its keys, modal tokens among both."""
+    queries, _ = sliding_windows(shape.length, shape.window, shape.stride)
+    return len(queries) * (shape.window * shape.side + shape.modal) ** 2
+
+
+def printed_formula(shape: Shape) -> int:
+    """(w·S)²: T²·w² for joint and w²·D_n² for temporal stride attention; the window is the axis in full attention."""
+    return (shape.window * shape.side) ** 2
+
+
+def measure(model: ModelConfig, measurement: MeasurementConfig, device: torch.device) -> Complexity:
+    """Runs one module of the model's width and heads on random tokens of one clip."""
+    shape = attention_shape(measurement)
+    module = StrideAttention(model, shape.window, shape.stride, drop_path=0.0).to(device)
+    tokens = torch.randn(1, shape.length, shape.side, 4 * model.width, device=device)
+    modal = torch.randn(1, shape.modal, 4 * model.width, device=device)
+    return Complexity(
+        score_pairs(shape),
+        printed_formula(shape),
+        _flops(module, tokens, modal),
+        _seconds(module, tokens, modal, measurement.repetitions),
+        _kept(module, tokens, modal) / 2**20,
+    )
+
+
+def _flops(module: StrideAttention, tokens: Tensor, modal: Tensor) -> int:
+    """Counted on the unfused attention: fused kernels do the same products, but not all of them are counted."""
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        module(tokens, modal)
+    return int(counter.get_total_flops())
+
+
+def _seconds(module: StrideAttention, tokens: Tensor, modal: Tensor, repetitions: int) -> float:
+    def step() -> None:
+        sum(part.sum() for part in module(tokens, modal)).backward()
+
+    step()
+    timer = Timer("step()", globals={"step": step}, num_threads=torch.get_num_threads())
+    return median(timer.timeit(1).median for _ in range(repetitions))
+
+
+def _kept(module: StrideAttention, tokens: Tensor, modal: Tensor) -> int:
+    """Bytes of the storages that the backward pass needs, the module's parameters and inputs apart."""
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*module.parameters(), tokens, modal)}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        outputs = module(tokens, modal)
+    del outputs
+    return sum(kept.values())
