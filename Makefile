@@ -1,0 +1,56 @@
+# The few commands a user needs. `make` alone lists them. Everything is installed into .venv, nothing elsewhere.
+
+PYTHON ?= python3
+STORAGE ?= results
+PORT ?= 5000
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: help setup run test lint ui
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make setup   the virtual environment .venv with the project, from constraints.txt; the others call it when needed"
+	@echo "make run     Figure 7a on the synthetic data: python orchestrate.py ablation=stride_grid"
+	@echo "make test    the tests"
+	@echo "make lint    style and types"
+	@echo "make ui      MLflow's page of the record in $(STORAGE)/, on 127.0.0.1:$(PORT)"
+	@echo
+	@echo "PYTHON=… another interpreter for set-up   STORAGE=… and PORT=… another record and port for ui"
+
+setup: $(VENV)/.set-up
+	@echo "set-up: $(VENV) is ready"
+
+run: $(VENV)/.set-up
+	@$(BIN)/python orchestrate.py ablation=stride_grid
+
+test: $(VENV)/.set-up-test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not long"
+
+lint: $(VENV)/.set-up-test
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+
+ui: $(VENV)/.set-up
+	@test -f "$(STORAGE)/mlflow.db" || { \
+	  echo "$(STORAGE)/mlflow.db: there is no record yet; make one with \`make run\`, or name its folder with STORAGE=" >&2; exit 2; }
+	@echo "the record in $(STORAGE)/: http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
+	@MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \
+	  --backend-store-uri "sqlite:///$(abspath $(STORAGE))/mlflow.db" \
+	  --artifacts-destination "$(abspath $(STORAGE))/artifacts"
+
+# Set-up runs again when what is to be installed has changed.
+$(VENV)/.set-up: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
+	  echo "set-up: $(PYTHON) is not Python 3.11 or newer; name one that is: make setup PYTHON=python3.11" >&2; exit 2; }
+	@test -x $(BIN)/python || { echo "set-up: creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "set-up: installing the project and what it needs into $(VENV); the first time takes a few minutes"
+	@$(INSTALL) .
+	@touch $@
+
+$(VENV)/.set-up-test: $(VENV)/.set-up
+	@echo "set-up: installing what the tests need"
+	@$(INSTALL) '.[test]'
+	@touch $@

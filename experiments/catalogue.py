@@ -1,0 +1,48 @@
+"""What `--help` shows: what can be launched, what it makes and what it costs."""
+
+from rich.console import Console
+from rich.table import Table
+
+from experiments.declarations import ablations, choices
+
+EXAMPLES = {
+    "python orchestrate.py ablation=stride_grid": "Figure 7a on synthetic data, in minutes on a laptop",
+    "python orchestrate.py ablation=full preset=small seeds=3 dry_run=true": "what three seeds of the full model cost",
+    "python orchestrate.py ablation=stride_grid data=penn_action data.root=DIR data.frames=rendered": "on real motion",
+}
+KEYS = {
+    "seeds=3, seeds=[0,4]": "how many seeds, or which",
+    "storage=DIR": "all that a launch writes; results/ unless said",
+    "dry_run=true": "prints the plan and starts nothing",
+    "resources.cpus=2": "CPUs to use; also resources.cpus_per_cell, resources.gpus_per_cell",
+    "cluster.address=auto": "a running Ray cluster instead of this machine",
+    "tracking.uri=URI": "an MLflow server instead of DIR/mlflow.db",
+    "model.KEY, data.KEY, training.KEY": "everything d3d/config.py names",
+}
+
+
+def show_catalogue(console: Console) -> None:
+    """Prints it."""
+    console.print("usage: python orchestrate.py ablation=NAME|FILE.yaml [preset=NAME] [data=NAME] [KEY=VALUE ...]\n")
+    console.print("Trains what an ablation of the paper asks for and is not finished yet, and makes its table.")
+    console.print("The same command again continues a launch that was interrupted.\n")
+    rows = {
+        each.name: [each.title, f"makes {each.artefact or 'no table'}; section {each.section}", each.cost]
+        for each in ablations().values()
+    }
+    _section(console, "ablation", rows)
+    for group in ("preset", "data"):
+        _section(console, group, {name: [each.title, each.cost] for name, each in choices(group).items()})
+    _section(console, "keys", {key: [meaning] for key, meaning in KEYS.items()})
+    console.print("examples")
+    for command, meaning in EXAMPLES.items():
+        console.print(f"  {command}\n      {meaning}", soft_wrap=True)
+
+
+def _section(console: Console, heading: str, entries: dict[str, list[str]]) -> None:
+    table = Table.grid(padding=(0, 2))
+    for name, lines in entries.items():
+        table.add_row(f"  {name}", "\n".join(lines))
+    console.print(heading)
+    console.print(table)
+    console.print()

@@ -1,0 +1,263 @@
+"""From the command line to a launch: Hydra composes, pydantic checks the types, the dataclasses check the values.
+
+Hydra's compose API alone is used, so that nothing is written to outputs/ and no logging is configured. Whatever a user
+can get wrong is a ConfigError that names the key and the way out.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import TypeAdapter, ValidationError
+
+from d3d.config import Config
+from d3d.errors import ConfigError
+from experiments.declarations import (
+    FOLDER,
+    FROM_DATA,
+    Ablation,
+    Choice,
+    Row,
+    ablations,
+    did_you_mean,
+    flatten,
+    options,
+    parse_ablation,
+    read_yaml,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What of this machine a launch may use, and what one training needs."""
+
+    cpus: int | None
+    cpus_per_cell: int
+    gpus_per_cell: float | None
+
+    def __post_init__(self) -> None:
+        for key in ("cpus", "cpus_per_cell"):
+            if getattr(self, key) is not None and getattr(self, key) < 1:
+                raise ConfigError(f"resources.{key}={getattr(self, key)}: must be at least 1")
+        if self.gpus_per_cell is not None and not 0 <= self.gpus_per_cell <= 1:
+            raise ConfigError(f"resources.gpus_per_cell={self.gpus_per_cell}: must be in [0, 1], a training uses one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """The Ray cluster to use; None is one of this launch's own, on this machine."""
+
+    address: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracking:
+    """The MLflow server to use; None is the SQLite file in the storage folder."""
+
+    uri: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The keys of config.yaml itself: how to launch, not what to train."""
+
+    seeds: int | list[int]
+    storage: str
+    dry_run: bool
+    resources: Resources
+    cluster: Cluster
+    tracking: Tracking
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """All that a command line says."""
+
+    arguments: tuple[str, ...]
+    ablation: Ablation
+    preset: str
+    seconds: float | None  # of one training of this preset on this data on a CPU core, as the preset declares it
+    config: Config  # what the ablation's rows start from
+    seeds: tuple[int, ...]
+    storage: Path  # absolute
+    tracking_uri: str
+    dry_run: bool
+    resources: Resources
+    cluster: Cluster
+
+    @property
+    def data(self) -> str:
+        """How the data is called in the record."""
+        return f"{self.config.data.name}, {self.config.data.frames}"
+
+
+_CHOICE, _SETTINGS, _CONFIG = TypeAdapter(Choice), TypeAdapter(Settings), TypeAdapter(Config)
+
+
+def compose(arguments: Sequence[str]) -> Launch:
+    """The launch that overrides such as `ablation=stride_grid training.epochs=30` ask for. Raises ConfigError."""
+    overrides = [_parse(argument) for argument in arguments]
+    known = _known_keys()
+    for override in overrides:
+        _check(override, known)
+    name, chosen = _ablation_choice(overrides)
+    tree, choices = _compose([chosen, *(str(o.input_line) for o in overrides if o.key_or_group != "ablation")])
+    ablation = parse_ablation(name, tree.pop("ablation"), f"ablation={name}")
+    for override in overrides:
+        if override.key_or_group in ablation.axes:
+            raise ConfigError(f"{override.input_line}: {name} varies this key itself; leave it out")
+    preset, _ = _typed(_CHOICE, tree.pop("preset")), _typed(_CHOICE, tree.pop("dataset"))
+    for key in flatten(tree):
+        if key not in known:
+            raise ConfigError(f"{key}: unknown key in preset, data or config.yaml{did_you_mean(key, known)}")
+    settings = _typed(_SETTINGS, {key: tree.pop(key) for key in Settings.__dataclass_fields__})
+    config = _with_absolute_root(_typed(_CONFIG, tree))
+    _check_rows(config, ablation)
+    storage = Path(settings.storage).expanduser().absolute()
+    return Launch(
+        arguments=tuple(arguments),
+        ablation=ablation,
+        preset=choices["preset"],
+        seconds=preset.seconds.get(config.data.name),
+        config=config,
+        seeds=_seeds(settings.seeds),
+        storage=storage,
+        tracking_uri=_tracking_uri(settings.tracking, storage),
+        dry_run=settings.dry_run,
+        resources=settings.resources,
+        cluster=settings.cluster,
+    )
+
+
+def configure(config: Config, row: Row) -> Config:
+    """The configuration with an ablation row's keys set. Raises ConfigError where a value cannot be."""
+    tree = asdict(config)
+    for key, value in row.settings.items():
+        group, _, name = key.partition(".")
+        tree[group][name] = value
+    return _typed(_CONFIG, tree)
+
+
+def _parse(argument: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(argument)
+    except HydraException as error:
+        key, equals, value = argument.partition("=")
+        way_out = f"""quote it: '{key}="{value}"'""" if equals else "--help shows how to launch"
+        raise ConfigError(f"{argument}: is not key=value as Hydra reads it; {way_out}") from error
+
+
+def _check(override: Override, known: Sequence[str]) -> None:
+    key, line = override.get_key_element(), override.input_line
+    if override.type != OverrideType.CHANGE:
+        raise ConfigError(f"{line}: keys can be set, not added or removed; write key=value")
+    if override.is_sweep_override():
+        raise ConfigError(f"{line}: a launch has one value a key; an ablation file is what varies a key")
+    if key in ("preset", "data") and override.value() not in options(key):
+        near = did_you_mean(str(override.value()), options(key))
+        raise ConfigError(f"{line}: unknown {key}{near}; there are: {', '.join(options(key))}")
+    if key not in known:
+        near = did_you_mean(key, known) or "; d3d/config.py and experiments/config.yaml name them all"
+        raise ConfigError(f"{line}: unknown key{near}")
+
+
+def _ablation_choice(overrides: Sequence[Override]) -> tuple[str, str]:
+    """The ablation's name and the override that selects it: one of the project's, or a YAML file of the user's."""
+    choice = next((str(o.value()) for o in reversed(overrides) if o.key_or_group == "ablation"), None)
+    offered = "; ".join(f"{each.name} ({each.artefact or 'no table'})" for each in ablations().values())
+    if choice is None:
+        raise ConfigError(f"ablation= is missing; there are: {offered}")
+    if choice.endswith((".yaml", ".yml")):
+        path = Path(choice).expanduser()
+        if path.stem in options("ablation"):
+            raise ConfigError(f"ablation={choice}: the project has an ablation {path.stem}; give the file another name")
+        ConfigStore.instance().store(group="ablation", name="_file", node=read_yaml(path) or {})
+        return path.stem, "ablation=_file"
+    if choice not in options("ablation"):
+        near = did_you_mean(choice, options("ablation"))
+        raise ConfigError(f"ablation={choice}: unknown ablation{near}; there are: {offered}")
+    return choice, f"ablation={choice}"
+
+
+def _compose(overrides: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The composed tree without Hydra's own part, and which option of each group was taken."""
+    ConfigStore.instance().store(name="schema", node=_schema())
+    try:
+        with initialize_config_dir(str(FOLDER), version_base="1.3"):
+            composed = hydra_compose("config", overrides, return_hydra_config=True)
+        own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+        tree = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(str(error).splitlines()[0]) from error
+    assert isinstance(tree, dict)
+    return tree, composed.hydra.runtime.choices  # type: ignore[return-value]
+
+
+def _schema() -> dict[str, Any]:
+    """Every key of d3d/config.py a user may set, with its default."""
+    tree = asdict(Config())
+    del tree["seed"]
+    for key in FROM_DATA:
+        group, _, name = key.partition(".")
+        del tree[group][name]
+    return tree
+
+
+def _known_keys() -> list[str]:
+    settings = {key: value for key, value in read_yaml(FOLDER / "config.yaml").items() if key != "defaults"}
+    return ["ablation", "preset", "data", *flatten(settings), *flatten(_schema())]
+
+
+def _typed(kind: TypeAdapter[T], tree: dict[str, Any]) -> T:
+    """The dataclass a tree describes. JSON is pydantic's strict input that still admits mappings for dataclasses."""
+    try:
+        return kind.validate_json(json.dumps(tree), strict=True)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        value, path = tree, []
+        for step in fault["loc"]:  # a union's members stand at the end of the path
+            if isinstance(value, Mapping) and step in value:
+                value = value[str(step)]
+                path.append(str(step))
+        raise ConfigError(f"{'.'.join(path)}={value}: {fault['msg'].replace('Input should', 'must')}") from error
+
+
+def _check_rows(config: Config, ablation: Ablation) -> None:
+    for row in ablation.rows:
+        try:
+            configure(config, row)
+        except ConfigError as error:
+            raise ConfigError(f"{error} (ablation {ablation.name}, row {row.label})") from error
+
+
+def _with_absolute_root(config: Config) -> Config:
+    """Trainings run in folders of Ray's."""
+    if config.data.root is None:
+        return config
+    return replace(config, data=replace(config.data, root=str(Path(config.data.root).expanduser().absolute())))
+
+
+def _tracking_uri(tracking: Tracking, storage: Path) -> str:
+    if tracking.uri is None:
+        return f"sqlite:///{storage / 'mlflow.db'}"
+    file = tracking.uri.removeprefix("sqlite:///")
+    return tracking.uri if file == tracking.uri else f"sqlite:///{Path(file).absolute()}"
+
+
+def _seeds(seeds: int | list[int]) -> tuple[int, ...]:
+    chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    if not chosen or len(set(chosen)) < len(chosen) or min(chosen) < 0:
+        raise ConfigError(f"seeds={seeds}: must be how many, at least 1, or a list of different ones such as [0,4]")
+    return chosen

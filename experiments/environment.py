@@ -1,0 +1,52 @@
+"""What surrounds a launch: libraries that keep quiet and report nothing home, and a temporary folder that goes away."""
+
+import os
+import secrets
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging import ERROR, getLogger
+
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # telemetry
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",  # chatter
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "PYTHONWARNINGS": "ignore",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # Ray prints what its daemons say, whatever log_to_driver is
+    "RAY_AIR_NEW_OUTPUT": "0",  # the old output of Tune is the one that can be silenced
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # MLflow is the record
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends a launch as it ends any program
+}
+"""Environment variables of a launch and its workers, where the user has not set them."""
+
+
+@contextmanager
+def quiet(*, local: bool) -> Iterator[None]:
+    """Within it a launch may import and start what it likes.
+
+    Temporary files of every library and process go to a folder that is removed at the end. It is not in the storage
+    folder because Ray keeps Unix sockets in it, whose paths may have about 107 characters. Only a launch that is not
+    `local` must find the temporary folder of the cluster it attaches to.
+    """
+    before = dict(os.environ)
+    for key, value in SETTINGS.items():
+        os.environ.setdefault(key, value)
+    if os.environ["PYTHONWARNINGS"] == "ignore":
+        warnings.simplefilter("ignore")
+    getLogger("alembic").setLevel(ERROR)
+    with tempfile.TemporaryDirectory(prefix="d3d-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        os.environ.setdefault("MPLCONFIGDIR", folder)  # Matplotlib keeps its fonts in the home folder otherwise
+        tempfile.tempdir = folder
+        if local:
+            # Ray would keep a token for good in ~/.ray; this one lives as long as this launch and its processes. Ray
+            # reads all three as it is imported.
+            os.environ |= {"TMPDIR": folder, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        try:
+            yield
+        finally:
+            tempfile.tempdir = None
+            os.environ.clear()
+            os.environ.update(before)

@@ -1,0 +1,68 @@
+"""What makes two trainings the same one: a cell is named by a hash of everything that can change its result.
+
+Paths, workers and devices are not in it, nor is the code. The whole resolved configuration is hashed, never its
+difference from the defaults: a changed default would relabel old results silently.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
+
+from d3d.config import Config, DataConfig, ModelConfig
+
+T = TypeVar("T", ModelConfig, DataConfig)
+
+SCHEMA = 1  # raise it when the same configuration comes to mean another computation
+
+
+def canonical(config: Config) -> Config:
+    """The one configuration that stands for all that compute exactly the same; it is the one that is trained.
+
+    `model.joints` must be the dataset's. Strides are filled in. Windows are cut to their axis, and strides to the
+    largest that gives windows of its own: query windows start at 0, s, 2s, … clamped to N − window, and key windows one
+    stride later, clamped likewise, so every stride of at least N − window is one computation. What belongs to an
+    eliminated module, or to another dataset, is set to its default.
+    """
+    model, data = config.model, config.data
+    if not model.deformable_attention:
+        model = _defaults(model, "kernel", "offset_convolution", "offset_range")
+    if not model.joint_attention:
+        model = _defaults(model, "joint_window", "joint_stride")
+    if not model.temporal_attention:
+        model = _defaults(model, "temporal_window", "temporal_stride")
+    joint = _window_and_stride(model.joint_window, model.joint_stride, model.joints)
+    temporal = _window_and_stride(model.temporal_window, model.temporal_stride, config.training.frames)
+    model = replace(
+        model,
+        joint_window=joint[0],
+        joint_stride=joint[1],
+        temporal_window=temporal[0],
+        temporal_stride=temporal[1],
+    )
+    if data.name != "synthetic":
+        data = _defaults(data, "clips")
+    return replace(config, model=model, data=data)
+
+
+def cell_id(config: Config, digest: str) -> str:
+    """16 hexadecimal digits that name a canonical configuration on the dataset of that digest."""
+    tree = asdict(config)
+    tree["data"] = {key: tree["data"][key] for key in ("name", "frames", "resize", "crop", "flip")} | {"digest": digest}
+    return short_hash({"schema": SCHEMA, **tree})
+
+
+def short_hash(value: Any) -> str:
+    """16 hexadecimal digits of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _window_and_stride(window: int, stride: int | None, length: int) -> tuple[int, int]:
+    if window >= length:
+        return length, length
+    return window, min(max(1, window // 2) if stride is None else stride, length - window)
+
+
+def _defaults(config: T, *keys: str) -> T:
+    return replace(config, **{key: getattr(type(config)(), key) for key in keys})

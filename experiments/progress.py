@@ -1,0 +1,133 @@
+"""What a launch shows while it runs: a live table on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+
+from experiments.estimate import duration
+from experiments.plan import Cell
+
+INTERVAL = 10.0  # seconds between plain lines while no training ends
+
+
+@dataclass
+class Running:
+    """How far a running cell is."""
+
+    cell: Cell
+    since: float  # when its last epoch, or itself, began
+    epoch: int = 0
+    top1: float | None = None
+
+    def __str__(self) -> str:
+        if self.top1 is None:
+            return f"{self.cell.label}: starting"
+        return f"{self.cell.label}: epoch {self.epoch}/{self.cell.config.training.epochs}, {100 * self.top1:.1f} %"
+
+
+class Progress:
+    """Counts the cells of a launch as they start and end. Use as a context manager around the training.
+
+    `clock` gives seconds.
+    """
+
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        finished: int,
+        console: Console,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.waiting = {cell.id: cell for cell in cells}
+        self.running: dict[str, Running] = {}
+        self.finished = finished
+        self.failed: dict[str, str] = {}  # cell → reason
+        self.total = finished + len(cells)
+        self.console = console
+        self.clock = clock
+        self.printed = clock()
+        self.seconds: list[float] = []  # of each epoch of this launch, the first of each cell left out
+        self.at_once = 1  # cells that ran at the same time, at most
+        self.live = Live(get_renderable=self.table, console=console, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> "Progress":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()
+
+    def started(self, id: str) -> None:
+        """A worker took the cell up."""
+        self.running[id] = Running(self.waiting.pop(id), self.clock())
+        self.at_once = max(self.at_once, len(self.running))
+
+    def epoch(self, id: str, epoch: int, top1: float) -> None:
+        """The cell finished an epoch."""
+        running, now = self.running[id], self.clock()
+        if running.epoch:  # before its first epoch a cell, or its worker, has to start
+            self.seconds.append(now - running.since)
+        running.epoch, running.top1, running.since = epoch, top1, now
+        if now - self.printed >= INTERVAL:
+            self._print(self.line())
+
+    def interrupted(self, id: str) -> None:
+        """The cell's worker was lost, or met an unforeseen error; the cell waits for another."""
+        cell = self.running.pop(id).cell
+        self.waiting[id] = cell
+        self._print(f"{cell.label}: interrupted, will be continued")
+
+    def ended(self, id: str, fault: str | None = None) -> None:
+        """The cell finished, or failed: of a traceback the last line says why."""
+        running = self.running.pop(id)
+        if fault is None:
+            self.finished += 1
+            outcome = str(running)
+        else:
+            self.failed[id] = fault
+            outcome = f"{running.cell.label}: failed, {fault.strip().splitlines()[-1]}"
+        self._print(f"{outcome} ({self.counts()})")
+
+    def counts(self) -> str:
+        """How many cells are where, and how long it will take."""
+        parts = [
+            f"{self.finished}/{self.total} done",
+            f"{len(self.running)} running",
+            f"{len(self.waiting)} waiting",
+            *([f"{len(self.failed)} failed"] if self.failed else []),
+            *([f"about {duration(left)} left"] if (left := self.seconds_left()) else []),
+        ]
+        return ", ".join(parts)
+
+    def line(self) -> str:
+        """All of it on one line."""
+        return f"{self.counts()}: {'; '.join(map(str, self.running.values()))}"
+
+    def seconds_left(self) -> float | None:
+        """At the pace of the epochs so far; None before there is one."""
+        if not self.seconds:
+            return None
+        epochs = sum(cell.config.training.epochs for cell in self.waiting.values())
+        epochs += sum(running.cell.config.training.epochs - running.epoch for running in self.running.values())
+        return epochs * fmean(self.seconds) / self.at_once
+
+    def table(self) -> RenderableType:
+        """The counts, and a row per running cell."""
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for heading in ("running", "epoch", "top-1"):
+            table.add_column(heading, style="dim" if heading == "running" else None, justify="left")
+        for running in list(self.running.values()):
+            top1 = "" if running.top1 is None else f"{100 * running.top1:.1f} %"
+            table.add_row(running.cell.label, f"{running.epoch}/{running.cell.config.training.epochs}", top1)
+        return Group(self.counts(), table)
+
+    def _print(self, line: str) -> None:
+        self.printed = self.clock()
+        if not self.console.is_terminal:
+            print(line, file=self.console.file, flush=True)

@@ -1,0 +1,95 @@
+"""From the record of trainings to the paper's tables and figures.
+
+`build` reads MLflow alone, needs neither the data nor an accelerator, and writes under <storage>/tables/. The same
+record gives the same bytes. Importing this package is cheap: what an artefact needs is imported as it is built.
+"""
+
+import importlib
+import logging
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from d3d.errors import RecordError
+from tables.artefacts import ARTEFACTS, artefact_of
+
+if TYPE_CHECKING:
+    from tables.record import Launch
+
+__all__ = ["ARTEFACTS", "Built", "build"]
+
+# Libraries look here as they are imported: nothing is reported anywhere, and nothing but our own lines is printed.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was written, and what its reader must know."""
+
+    paths: tuple[Path, ...]  # files under <storage>/tables/
+    missing: tuple[str, ...]  # one line per row without all of its finished cells, with the command that fills it
+    notes: tuple[str, ...]  # one line per doubt about the record: a cell trained twice, results of different code
+
+
+def build(
+    names: Sequence[str],
+    storage: Path,
+    tracking_uri: str | None = None,
+    launch: str | None = None,
+    partial: bool = False,
+) -> Built:
+    """Build the named artefacts; with no names, all that the record holds a launch for.
+
+    An artefact is one of ARTEFACTS, or the name of any other ablation that was launched: the table of its rows.
+    `tracking_uri` None is <storage>/mlflow.db. `launch` names one launch of the record; None takes, for each artefact,
+    the newest. A row that lacks a finished cell has no numbers and is named in `missing`; with `partial` its numbers
+    are those of the seeds that are there.
+
+    Raises RecordError where a name is unknown, or the record holds nothing to build from or contradicts itself.
+    """
+    from tables.record import Record
+
+    record = Record(storage, tracking_uri)
+    launches = record.launches(launch)
+    makers = {name: [each for each in launches if name in each.artefacts] for name in _artefacts(launches)}
+    for name in names:
+        if name not in makers:
+            raise RecordError(_absent(name, list(makers), f"launch {launch}" if launch else record.uri))
+    if not makers:
+        raise RecordError(f"{record.uri}: no launch in it makes a table or a figure; launch an ablation first")
+    built = []
+    for name in names or makers:
+        artefact = artefact_of(name, makers[name][0].title)
+        kind = importlib.import_module(f"tables.{artefact.kind}")
+        built.append(kind.build(record, artefact, makers[name], storage / "tables", partial))
+    return Built(
+        paths=tuple(path for each in built for path in each.paths),
+        missing=tuple(dict.fromkeys(line for each in built for line in each.missing)),
+        notes=tuple(dict.fromkeys(line for each in built for line in each.notes)),
+    )
+
+
+def _artefacts(launches: Sequence["Launch"]) -> list[str]:
+    """What the launches make: the paper's artefacts in its order, then the others by name."""
+    made = {name for launch in launches for name in launch.artefacts}
+    for name in made:
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise RecordError(
+                f"{name}: an artefact of the record, but no file can be named so; launch it by another name"
+            )
+    return [name for name in ARTEFACTS if name in made] + sorted(made - set(ARTEFACTS))
+
+
+def _absent(name: str, there: list[str], where: str) -> str:
+    if name in ARTEFACTS:
+        return f"{name}: no launch makes it in {where}; launch its ablation first"
+    known = list(dict.fromkeys([*ARTEFACTS, *there]))
+    nearest = get_close_matches(name, known, 1, 0)
+    return f"{name}: no such artefact; did you mean {nearest[0]}? There are: {', '.join(known)}"

@@ -1,0 +1,195 @@
+"""A table of other methods: all the published rows, and this model's measured row for each dataset that was run."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.claims import Comparison, parse_claim
+from experiments.declarations import options
+from tables import Built
+from tables.artefacts import ACCURACY, Artefact
+from tables.document import Block, Bold, Entry, Grid, Notes, Text, latex, markdown
+from tables.published import Column, Method, Published, published
+from tables.record import Launch, Record, doubts
+from tables.row_table import accuracy_text, accuracy_values
+from tables.rows import MISSING, Row, missing_lines, missing_note, rows_of, seeds_note, setting
+from tables.statistics import SIGNIFICANCE, binomial_p_value, holm
+from tables.verdicts import Outcome, Verdict, orderings, verdict_blocks, verdict_heading
+from tables.writers import csv_bytes, write_files
+
+OURS = "Ours"
+COLUMNS = ("method", "modality", "pretrained", "dataset", "data", "preset", "seeds", *ACCURACY, "published")
+HOW = (
+    "Another method is known by its printed number alone: a claim holds or fails where an exact binomial test of the "
+    f"clips this model has right against that number, Holm-corrected within this table, gives p < {SIGNIFICANCE}. The "
+    "other method was not run on these frames: the verdict is of this record, not of the two methods."
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """This model on the dataset of a column."""
+
+    column: str
+    launch: Launch
+    row: Row
+
+    @property
+    def name(self) -> str:
+        """How the table calls it."""
+        return f"measured: {self.launch.data}, preset {self.launch.preset}"
+
+
+def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
+    """Write NAME.csv, .md and .tex, with the newest launch on each data. Raises RecordError as the record does."""
+    printed = published(artefact.name)
+    runs: list[Run] = []
+    notes: list[str] = []
+    for name, column in printed.columns.items():
+        for launch in launches:
+            if launch.data.startswith(column.data):
+                cells = record.cells(launch)
+                rows = rows_of(launch, cells, partial)
+                runs.append(Run(name, launch, next((row for row in rows if row.label == launch.reference), rows[0])))
+                notes += doubts(launch, cells)
+    blocks: list[Block] = [
+        Text(f"{printed.caption} (section {printed.section}): the published rows, and what this record holds."),
+        _grid(printed, runs),
+        Notes((*_footnotes(printed, runs), *notes)),
+        verdict_heading(),
+        *(block for run in runs for block in _orderings(printed, run)),
+        *_verdicts(printed, runs),
+    ]
+    contents = {
+        f"{artefact.name}.csv": csv_bytes([*COLUMNS, "difference", "cells"], _csv(printed, runs)),
+        f"{artefact.name}.md": markdown(artefact.title, blocks),
+        f"{artefact.name}.tex": latex(artefact.title, blocks),
+    }
+    missing = tuple(line for run in runs for line in missing_lines([run.row], run.launch.command))
+    return Built(write_files(folder, contents), missing, tuple(notes))
+
+
+def _grid(printed: Published, runs: Sequence[Run]) -> Grid:
+    """Methods down, datasets across; below them the measured rows, each with its difference from the printed one."""
+    names = list(printed.columns)
+    lines: list[tuple[Entry, ...]] = []
+    for each in printed.methods:
+        texts: list[str] = [each.method, each.modality, "✓" if each.pretrained else ""]
+        texts += ["" if value is None else f"{value:.1f}" for value in each.values]
+        lines.append(tuple(Bold(text) if text and each.method == OURS else text for text in texts))
+    for run in runs:
+        ours = _ours(printed)
+        numbers = ["" if name != run.column else _measured_text(run, _value(printed, ours, name)) for name in names]
+        lines.append((run.name, ours.modality, "", *numbers))
+    return Grid(("method", "modality", "pre-trained", *names), tuple(lines), "lll" + "r" * len(names))
+
+
+def _measured_text(run: Run, value: float | None) -> str:
+    if run.row.accuracy is None:
+        return MISSING
+    difference = "" if value is None else f" ({run.row.accuracy.mean - value:+.2f})".replace("-", "−")
+    return accuracy_text(run.row) + difference
+
+
+def _footnotes(printed: Published, runs: Sequence[Run]) -> Iterator[str]:
+    if runs:
+        yield "Measured: mean ± standard deviation over seeds; in brackets the difference from Ours as printed."
+    for run in runs:
+        yield f"{run.name}: {setting(run.launch, [run.row])}."
+        yield from missing_note([run.row], run.launch.command)
+        yield from seeds_note([run.row])
+    for name, column in printed.columns.items():
+        if all(run.column != name for run in runs):
+            yield f"{name}: not run. {_way(column)}"
+
+
+def _way(column: Column) -> str:
+    """How a dataset that was not run can be."""
+    data = column.launch.split()[0].removeprefix("data=")
+    if data in options("data"):
+        return f"To run: `python orchestrate.py ablation=comparison {column.launch} data.root=DIR`"
+    return f"This project does not read {data} yet."
+
+
+def _orderings(printed: Published, run: Run) -> list[Block]:
+    """Where this model stands among the methods, as printed and as measured."""
+    if run.row.accuracy is None:
+        return []
+    values = {each.method: _value(printed, each, run.column) for each in printed.methods}
+    there = {method: value for method, value in values.items() if value is not None}
+    measured = {**there, OURS: run.row.accuracy.mean}
+    return [Text(f"{run.column}, {run.launch.data}:"), *orderings(there, measured)]
+
+
+def _verdicts(printed: Published, runs: Sequence[Run]) -> list[Block]:
+    """Each claim on each dataset that was run."""
+    judged: list[tuple[Run, str, float, float]] = []
+    open_ones: list[Verdict] = []
+    methods = {each.method: each for each in printed.methods}
+    for name, claims in printed.claims.items():
+        here = [run for run in runs if run.column == name and run.row.accuracy]
+        for text in claims:
+            (part,) = parse_claim(text).parts
+            assert isinstance(part, Comparison)
+            value = _value(printed, methods[part.right], name)
+            if not here or value is None:
+                open_ones.append(Verdict(f"{name}: {text}", "cannot be judged", None, "not run"))
+                continue
+            for run in here:
+                clips = run.row.accuracy.clips if run.row.accuracy else 0
+                judged.append((run, f"{name}: {text}", value, binomial_p_value(run.row.correct, clips, value / 100)))
+    corrected = holm([p_value for *_, p_value in judged])
+    verdicts = [
+        _verdict(run, text, value, p_value) for (run, text, value, _), p_value in zip(judged, corrected, strict=True)
+    ]
+    return verdict_blocks([*verdicts, *open_ones], (HOW,))
+
+
+def _verdict(run: Run, text: str, value: float, p_value: float) -> Verdict:
+    mean = run.row.accuracy.mean if run.row.accuracy else math.nan
+    outcome: Outcome = "cannot be told apart"
+    if p_value < SIGNIFICANCE:
+        outcome = "holds" if mean > value else "fails"
+    return Verdict(text, outcome, p_value, f"{mean:.2f} ({run.launch.data}) against {value:.1f}")
+
+
+def _csv(printed: Published, runs: Sequence[Run]) -> Iterator[dict[str, str]]:
+    """One line for each method and dataset, the measured ones last."""
+    for each in printed.methods:
+        for name in printed.columns:
+            value = _value(printed, each, name)
+            if value is not None:
+                yield {**_who(each), "dataset": name, "published": f"{value:.1f}"}
+    for run in runs:
+        ours = _ours(printed)
+        value = _value(printed, ours, run.column)
+        accuracy = run.row.accuracy
+        yield {
+            **_who(ours),
+            "method": "measured",
+            "dataset": run.column,
+            "data": run.launch.data,
+            "preset": run.launch.preset,
+            "seeds": str(len(run.row.cells)),
+            **accuracy_values(run.row),
+            "published": "" if value is None else f"{value:.1f}",
+            "difference": "" if value is None or accuracy is None else f"{accuracy.mean - value:.2f}",
+            "cells": " ".join(run.row.asked.values()),
+        }
+
+
+def _who(method: Method) -> dict[str, str]:
+    return {
+        "method": method.method,
+        "modality": method.modality,
+        "pretrained": "true" if method.pretrained else "false",
+    }
+
+
+def _ours(printed: Published) -> Method:
+    return next(each for each in printed.methods if each.method == OURS)
+
+
+def _value(printed: Published, method: Method, column: str) -> float | None:
+    return method.values[list(printed.columns).index(column)]

@@ -1,0 +1,149 @@
+"""What stride attention costs beside full attention: measured, the scores counted, and the paper's formula."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.claims import Best, Comparison, parse_claim
+from tables import Built
+from tables.artefacts import Artefact
+from tables.document import Block, Grid, Notes, Text, latex, markdown
+from tables.published import published
+from tables.record import Launch, Record, doubts
+from tables.row_table import value_text
+from tables.rows import MISSING, Row, missing_lines, missing_note, rows_of
+from tables.verdicts import Outcome, Verdict, kendall_text, verdict_blocks, verdict_heading
+from tables.writers import csv_bytes, write_files
+
+MODULE, ATTENTION, WINDOW = "measurement.module", "measurement.attention", "measurement.window"
+NUMBERS = ("score_pairs", "printed", "flops", "seconds", "memory_mib")
+LEVEL = 0.01  # of the operations: what differs by less is level
+HOW = (
+    "Operations are counted, not sampled: a > b holds where a does more of them, a ~ b where they differ by at most "
+    f"{100 * LEVEL:.0f} %, best(…) where no row of the group does more; there is no p-value."
+)
+
+
+def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
+    """Write NAME.csv, .md and .tex of the newest launch. Raises RecordError where the record contradicts itself."""
+    launch = launches[0]
+    cells = record.cells(launch)
+    rows = [row for row in rows_of(launch, cells, partial) if row.axes.get(MODULE) == artefact.module]
+    notes = doubts(launch, {id: cells[id] for row in rows for id in row.asked.values() if id in cells})
+    printed = published(artefact.name)
+    blocks: list[Block] = [
+        Text(
+            "One attention module on one clip: the query-key products of one head, the paper's formula for them, "
+            "operations of a forward pass, time of a forward and a backward pass, and memory kept between the two. "
+            f"Width and heads of preset {launch.preset}."
+        ),
+        _grid(rows),
+        Notes((*missing_note(rows, launch.command), *notes)),
+        verdict_heading(),
+        Text(f"The paper ({printed.section}) says: {printed.claim}. The formula is that of one window."),
+        *_findings(rows),
+        *verdict_blocks(_verdicts(rows, launch), (HOW,)),
+    ]
+    axes = dict.fromkeys(key for row in rows for key in row.axes)
+    contents = {
+        f"{artefact.name}.csv": csv_bytes(["row", *axes, *NUMBERS, "cells"], [_values(row) for row in rows]),
+        f"{artefact.name}.md": markdown(artefact.title, blocks),
+        f"{artefact.name}.tex": latex(artefact.title, blocks),
+    }
+    return Built(write_files(folder, contents), missing_lines(rows, launch.command), notes)
+
+
+def _grid(rows: Sequence[Row]) -> Grid:
+    header = ("row", "score pairs", "printed", "counted / printed", "MFLOPs", "of full", "ms", "MiB")
+    lines = []
+    for row in rows:
+        numbers = {name: row.metric(name) for name in NUMBERS}
+        pairs, formula, flops = numbers["score_pairs"], numbers["printed"], numbers["flops"]
+        whole = full_attention(row, rows)
+        share = _ratio(flops, whole.metric("flops")) if whole else None
+        lines.append(
+            (
+                row.label,
+                _scaled(pairs, 1, "{:,.0f}"),
+                _scaled(formula, 1, "{:,.0f}"),
+                _scaled(_ratio(pairs, formula), 1, "{:.2f}"),
+                _scaled(flops, 1e-6, "{:,.2f}"),
+                "" if whole is None else _scaled(share, 100, "{:.0f} %"),
+                _scaled(numbers["seconds"], 1e3, "{:.2f}"),
+                _scaled(numbers["memory_mib"], 1, "{:.2f}"),
+            )
+        )
+    return Grid(header, tuple(lines), "l" + "r" * (len(header) - 1))
+
+
+def full_attention(row: Row, rows: Sequence[Row]) -> Row | None:
+    """The full attention over the same tokens, of a row of stride attention."""
+    if row.axes.get(ATTENTION) == "full":
+        return None
+    return next((other for other in rows if other.axes.get(ATTENTION) == "full" and _size(other) == _size(row)), None)
+
+
+def _size(row: Row) -> dict[str, object]:
+    return {key: value for key, value in row.axes.items() if key not in (ATTENTION, WINDOW)}
+
+
+def _findings(rows: Sequence[Row]) -> list[Block]:
+    """Whether stride attention saves anything, and whether the formula orders the rows as their operations do."""
+    shares = {}
+    for row in rows:
+        whole = full_attention(row, rows)
+        share = _ratio(row.metric("flops"), whole.metric("flops")) if whole else None
+        if share is not None:
+            shares[row.label] = share
+    dearer = [f"{label} ({100 * share:.0f} %)" for label, share in shares.items() if share >= 1]
+    there = [row for row in rows if row.counted]
+    formula, flops = ([row.metric(name) or 0.0 for row in there] for name in ("printed", "flops"))
+    found: list[Block] = []
+    if shares:
+        exceptions = f"; it saves nothing in {', '.join(dearer)}" if dearer else ""
+        cheaper = len(shares) - len(dearer)
+        found.append(
+            Text(f"Stride attention does fewer operations than full in {cheaper} of {len(shares)} rows{exceptions}.")
+        )
+    return [*found, kendall_text("the printed formula and the operations counted", formula, flops)]
+
+
+def _verdicts(rows: Sequence[Row], launch: Launch) -> list[Verdict]:
+    """The claims whose rows are all of this table, judged by operations."""
+    labels = {row.label for row in rows}
+    flops = {row.label: row.metric("flops") for row in rows}
+    verdicts = []
+    for claim in map(parse_claim, launch.claims):
+        if set(claim.labels) <= labels:
+            measured = "; ".join(f"{label} {_scaled(flops[label], 1e-6, '{:,.2f}')} MFLOPs" for label in claim.labels)
+            holds = [_holds(part, flops) for part in claim.parts]
+            outcome: Outcome = "cannot be judged" if None in holds else "holds" if all(holds) else "fails"
+            verdicts.append(Verdict(claim.text, outcome, None, measured))
+    return verdicts
+
+
+def _holds(part: Comparison | Best, flops: dict[str, float | None]) -> bool | None:
+    """None where a row is missing."""
+    if isinstance(part, Best):
+        group = [value for label, value in flops.items() if part.has(label)]
+        own = flops[part.row]
+        return None if own is None or None in group else own >= max(value for value in group if value is not None)
+    left, right = flops[part.left], flops[part.right]
+    if left is None or right is None:
+        return None
+    return left > right if part.relation == ">" else abs(left - right) <= LEVEL * max(left, right)
+
+
+def _values(row: Row) -> dict[str, str]:
+    """Column → text, for the CSV; counts without decimals."""
+    numbers = {name: row.metric(name) for name in NUMBERS}
+    shown = {name: "" if number is None else f"{number:.10g}" for name, number in numbers.items()}
+    axes = {key: value_text(value) for key, value in row.axes.items()}
+    return {"row": row.label, **axes, **shown, "cells": " ".join(row.asked.values())}
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return None if part is None or not whole else part / whole
+
+
+def _scaled(value: float | None, factor: float, form: str) -> str:
+    return MISSING if value is None else form.format(value * factor)

@@ -1,0 +1,267 @@
+"""The record of trainings, read from MLflow into plain dataclasses.
+
+The record holds one *report* run per launch, whose plan.json says which cells stand at which points of the ablation,
+and one *cell* run per training, test or measurement. A cell counts only when it is FINISHED. Nothing here writes to the
+record.
+"""
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from pydantic import TypeAdapter, ValidationError
+
+from d3d.errors import RecordError
+from experiments.declarations import Value
+
+EXPERIMENT = "3d-deformable-transformer"
+RUNS_PER_CELL = 10  # a query of its own for a cell takes as long as reading this many runs, or longer
+
+
+@dataclass(frozen=True)
+class Point:
+    """One cell an ablation asks for: its row, where that stands on the ablation's axes, and the cell that answers."""
+
+    row: str
+    axes: dict[str, Value]  # configuration key → value, as asked for
+    seed: int
+    cell: str
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What one launch planned: its plan.json. Several points may share one cell."""
+
+    ablation: str
+    artefacts: tuple[str, ...]
+    title: str
+    section: str  # of the paper
+    claims: tuple[str, ...]  # as experiments/claims.py reads them
+    preset: str
+    data: str  # how the data is called, "penn_action, rendered"
+    data_digest: str  # several are joined with "+"
+    frames: int  # T
+    points: tuple[Point, ...]
+    command: str  # what a user types to fill the cells that are missing
+    reference: str | None = None  # the row that the others are tested against
+    id: str = ""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The distinct cells, in the order in which the points name them."""
+        return tuple(dict.fromkeys(point.cell for point in self.points))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a finished training says of one test clip."""
+
+    clip: str
+    label: int
+    predicted: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A finished cell: its newest run, where it was finished more than once."""
+
+    id: str
+    run_id: str
+    metrics: Mapping[str, float]  # the last value of each
+    params: Mapping[str, str]
+    code_digest: str  # of d3d/; those of all its epochs are joined with "+"
+    data_digest: str
+    finished_runs: int  # runs that finished this cell; more than 1 deserves a note
+    read_predictions: Callable[[], tuple[Prediction, ...]] = field(repr=False, compare=False)
+
+    def metric(self, name: str) -> float:
+        """A recorded number. Raises RecordError where the finished run lacks it."""
+        if name not in self.metrics:
+            raise damaged(self.run_id, self.id, f"{name} is not recorded")
+        return self.metrics[name]
+
+    @cached_property
+    def correct(self) -> Mapping[str, bool]:
+        """Test clip → predicted right. Raises RecordError where that contradicts the recorded top-1, a fraction."""
+        right = {each.clip: each.label == each.predicted for each in self.predictions}
+        top1 = self.metric("top1")
+        if abs(sum(right.values()) - top1 * len(right)) > 0.5:
+            fault = f"top1 is {top1:.4f}, but predictions.csv has {sum(right.values())} of {len(right)} right"
+            raise damaged(self.run_id, self.id, fault)
+        return right
+
+    @cached_property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """One per test clip; read from the record when first asked for."""
+        return self.read_predictions()
+
+
+class Record:
+    """The record under a storage folder, or behind a tracking URI."""
+
+    def __init__(self, storage: Path, tracking_uri: str | None = None) -> None:
+        """`tracking_uri` None is <storage>/mlflow.db. Raises RecordError where there is no record: none is made."""
+        self.uri = tracking_uri or f"sqlite:///{(storage / 'mlflow.db').absolute()}"
+        if self.uri.startswith("sqlite:///"):
+            _require_database(Path(self.uri.removeprefix("sqlite:///")))
+        try:
+            self._client = MlflowClient(self.uri)
+            experiment = self._client.get_experiment_by_name(EXPERIMENT)
+        except MlflowException as error:
+            raise RecordError(f"{self.uri}: {str(error).splitlines()[0]}; mend it, or name another record") from error
+        if experiment is None:
+            raise RecordError(f"{self.uri}: no experiment {EXPERIMENT} in it; launch an ablation first")
+        self._experiment: str = experiment.experiment_id
+        self._cells: dict[str, Cell] = {}  # that were read: ablations share them
+
+    def launches(self, id: str | None = None) -> tuple[Launch, ...]:
+        """The newest launch of each ablation on each data, newest first; with `id`, the launches of that name alone.
+
+        A launch is as new as the last time its command was run. Raises RecordError where `id` is not in the record.
+        """
+        reports = sorted(self._runs("tags.kind = 'report'"), key=_last_used, reverse=True)
+        if id is not None:
+            known = [run.data.tags.get("launch", "") for run in reports]
+            reports = [run for run in reports if run.data.tags.get("launch") == id]
+            if not reports:
+                there = f"there are: {', '.join(known)}" if known else "it holds none"
+                raise RecordError(f"launch={id}: not in {self.uri}; {there}")
+        newest: dict[tuple[str, ...], Run] = {}
+        for run in reports:
+            newest.setdefault(tuple(run.data.tags.get(key, "") for key in ("ablation", "data")), run)
+        return tuple(self._launch(run) for run in newest.values())
+
+    def cells(self, launch: Launch) -> dict[str, Cell]:
+        """Those of the launch's cells that are finished, by id."""
+        unread = [id for id in launch.cells if id not in self._cells]
+        if unread:
+            found = self._tagged(launch.ablation, RUNS_PER_CELL * len(unread))
+            for id in unread:
+                runs = found.get(id) or _finished(self._runs(f"tags.cell = '{id}'"))
+                if runs:
+                    self._cells[id] = self._cell(id, runs)
+        return {id: self._cells[id] for id in launch.cells if id in self._cells}
+
+    def _tagged(self, ablation: str, limit: int) -> dict[str, list[Run]]:
+        """The finished runs that serve an ablation, by cell, in one query; none where there are more than the limit."""
+        runs = self._client.search_runs([self._experiment], f"tags.`ablation.{ablation}` = 'true'", max_results=limit)
+        cells: dict[str, list[Run]] = {}
+        for run in [] if runs.token else _finished(runs):
+            cells.setdefault(run.data.tags.get("cell", ""), []).append(run)
+        return cells
+
+    def _runs(self, filter: str) -> list[Run]:
+        """Every run the filter admits, newest first."""
+        runs: list[Run] = []
+        page: str | None = None
+        while True:
+            part = self._client.search_runs(
+                [self._experiment], filter, order_by=["attributes.start_time DESC"], page_token=page
+            )
+            runs += part
+            page = part.token
+            if not page:
+                return runs
+
+    def _launch(self, run: Run) -> Launch:
+        text = self._read(run, "plan.json")
+        try:
+            launch = TypeAdapter(Launch).validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            fault = f"plan.json, {'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise damaged(run.info.run_id, run.data.tags.get("launch", ""), fault) from error
+        return replace(launch, id=run.data.tags.get("launch", ""))
+
+    def _cell(self, id: str, runs: Sequence[Run]) -> Cell:
+        run = max(runs, key=_last_used)
+        return Cell(
+            id=id,
+            run_id=run.info.run_id,
+            metrics=run.data.metrics,
+            params=run.data.params,
+            code_digest=_tag(run, "code_digest"),
+            data_digest=_tag(run, "data_digest"),
+            finished_runs=len(runs),
+            read_predictions=lambda: self._predictions(run, id),
+        )
+
+    def _predictions(self, run: Run, id: str) -> tuple[Prediction, ...]:
+        rows = csv.DictReader(self._read(run, "predictions.csv").splitlines())
+        try:
+            predictions = tuple(Prediction(row["clip"], int(row["label"]), int(row["predicted"])) for row in rows)
+        except (KeyError, TypeError, ValueError) as error:
+            raise damaged(run.info.run_id, id, f"predictions.csv, line {rows.line_num}: {error!r}") from error
+        if not predictions or len({each.clip for each in predictions}) < len(predictions):
+            raise damaged(run.info.run_id, id, "predictions.csv holds no clip, or one twice")
+        return predictions
+
+    def _read(self, run: Run, artefact: str) -> str:
+        try:
+            with TemporaryDirectory() as folder:
+                return Path(self._client.download_artifacts(run.info.run_id, artefact, folder)).read_text("utf-8")
+        except (OSError, MlflowException) as error:
+            raise damaged(run.info.run_id, run.info.run_name or "", f"{artefact} cannot be read") from error
+
+
+def doubts(launch: Launch, cells: Mapping[str, Cell]) -> tuple[str, ...]:
+    """What a reader of numbers from these cells must know, one line each: nothing is averaged silently."""
+    notes = [
+        f"cell {cell.id}: {cell.finished_runs} finished runs; the newest is used, {cell.run_id}"
+        for cell in cells.values()
+        if cell.finished_runs > 1
+    ]
+    codes = {code for cell in cells.values() for code in cell.code_digest.split("+")}
+    if len(codes) > 1:
+        trained = _members(cells.values(), "code_digest")
+        notes.append(f"mixed code: {len(codes)} versions of d3d/ trained these cells: {trained}")
+    planned = launch.data_digest.split("+")
+    strangers = [cell for cell in cells.values() if cell.data_digest not in planned]
+    if strangers:
+        notes.append(f"mixed data: the plan is of {launch.data_digest}, not {_members(strangers, 'data_digest')}")
+    return tuple(notes)
+
+
+def _members(cells: Iterable[Cell], attribute: str) -> str:
+    """Each digest with the cells that have it."""
+    members: dict[str, list[str]] = {}
+    for cell in cells:
+        members.setdefault(getattr(cell, attribute), []).append(cell.id)
+    return "; ".join(f"{digest} ({', '.join(ids)})" for digest, ids in sorted(members.items()))
+
+
+def _last_used(run: Run) -> tuple[int, str]:
+    """When a run was last started or ended, in ms; the run's id decides a tie."""
+    return max(run.info.start_time or 0, run.info.end_time or 0), run.info.run_id
+
+
+def _finished(runs: Iterable[Run]) -> list[Run]:
+    """Sorted out here: asked of SQLite, the status takes longer than the rest of the query."""
+    return [run for run in runs if run.info.status == "FINISHED"]
+
+
+def _tag(run: Run, key: str) -> str:
+    if key not in run.data.tags:
+        raise damaged(run.info.run_id, run.data.tags.get("cell", ""), f"{key} is not recorded")
+    return str(run.data.tags[key])
+
+
+def damaged(run_id: str, id: str, fault: str) -> RecordError:
+    """A run that contradicts itself, and the way out."""
+    return RecordError(f"run {run_id} of {id}: {fault}; delete the run (`make ui`) and launch again")
+
+
+def _require_database(path: Path) -> None:
+    """MLflow would make a database of whatever it is pointed at."""
+    way_out = "launch an ablation (`python orchestrate.py ablation=stride_grid`), or name the folder with storage="
+    if not path.is_file():
+        raise RecordError(f"{path}: there is no record; {way_out}")
+    with path.open("rb") as file:
+        if file.read(16) != b"SQLite format 3\0":
+            raise RecordError(f"{path}: not an SQLite database; {way_out}")

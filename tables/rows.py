@@ -1,0 +1,150 @@
+"""A row of a table: what an ablation asks for over its seeds, and what of it is finished."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d3d.errors import RecordError
+from experiments.declarations import Value
+from tables.record import Cell, Launch, Point
+from tables.statistics import mean_and_std, wilson_interval
+
+MISSING = "—"
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Top-1 in percent: mean and sample standard deviation over seeds, 95 % Wilson interval over the test clips."""
+
+    mean: float
+    std: float  # NaN of a single seed
+    low: float
+    high: float
+    clips: int
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One row; a seed is in `cells` once its cell is finished."""
+
+    label: str
+    axes: Mapping[str, Value]
+    asked: Mapping[int, str]  # seed → cell id, ascending
+    cells: Mapping[int, Cell]  # seed → finished cell, ascending
+    partial: bool  # whether some of the seeds are enough for a number
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The seeds without a finished cell."""
+        return tuple(seed for seed in self.asked if seed not in self.cells)
+
+    @property
+    def counted(self) -> Mapping[int, Cell]:
+        """The finished cells that the row's numbers are of: none where a seed is missing, unless partial."""
+        return {} if self.missing and not self.partial else self.cells
+
+    @property
+    def correct(self) -> list[int]:
+        """Test clips right, for each counted seed."""
+        return [sum(cell.correct.values()) for cell in self.counted.values()]
+
+    @cached_property
+    def accuracy(self) -> Accuracy | None:
+        """None where nothing is counted. Raises RecordError where the seeds were tested on different clips."""
+        cells = list(self.counted.values())
+        if not cells:
+            return None
+        if any(cell.correct.keys() != cells[0].correct.keys() for cell in cells):
+            named = ", ".join(f"{cell.id} on {len(cell.correct)}" for cell in cells)
+            fault = f"{self.label}: its seeds were tested on different clips: {named}"
+            raise RecordError(f"{fault}; delete the odd run (`make ui`), launch again")
+        clips = len(cells[0].correct)
+        mean, std = mean_and_std([100 * correct / clips for correct in self.correct])
+        low, high = wilson_interval(self.correct, clips)
+        return Accuracy(mean, std, 100 * low, 100 * high, clips)
+
+    def metric(self, name: str) -> float | None:
+        """The mean of a recorded number over the counted seeds."""
+        return fmean(cell.metric(name) for cell in self.counted.values()) if self.counted else None
+
+    def same_training(self, other: "Row") -> bool:
+        """Whether two rows are one computation."""
+        return self.asked == other.asked
+
+
+def rows_of(launch: Launch, cells: Mapping[str, Cell], partial: bool) -> tuple[Row, ...]:
+    """The launch's rows in the order of its plan. Raises RecordError where the plan names a seed of a row twice."""
+    points: dict[str, dict[int, Point]] = {}
+    for point in launch.points:
+        seeds = points.setdefault(point.row, {})
+        if point.seed in seeds and seeds[point.seed] != point:
+            fault = f"launch={launch.id}: {point.row}, seed {point.seed} stands for two cells in its plan"
+            raise RecordError(f"{fault}; name another launch with launch=")
+        seeds[point.seed] = point
+    return tuple(_row(label, dict(sorted(seeds.items())), cells, partial) for label, seeds in points.items())
+
+
+def _row(label: str, points: Mapping[int, Point], cells: Mapping[str, Cell], partial: bool) -> Row:
+    asked = {seed: point.cell for seed, point in points.items()}
+    finished = {seed: cells[id] for seed, id in asked.items() if id in cells}
+    return Row(label, next(iter(points.values())).axes, asked, finished, partial)
+
+
+def differences(left: Row, right: Row) -> NDArray[np.int64] | None:
+    """Seeds × clips, 1 where only the left row was right, −1 where only the right; of the seeds that both have.
+
+    None where there is no such seed, or the rows were not tested on the same clips.
+    """
+    seeds = [seed for seed in left.counted if seed in right.counted]
+    pairs = [(left.counted[seed].correct, right.counted[seed].correct) for seed in seeds]
+    if not pairs or any(ours.keys() != theirs.keys() for ours, theirs in pairs):
+        return None
+    return np.array([[int(ours[clip]) - int(theirs[clip]) for clip in sorted(pairs[0][0])] for ours, theirs in pairs])
+
+
+def missing_lines(rows: Iterable[Row], command: str) -> tuple[str, ...]:
+    """One line for all rows that lack the same cells: which, and the command that fills them."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        if row.missing:
+            groups.setdefault(tuple(row.asked[seed] for seed in row.missing), []).append(row)
+    lines = []
+    for ids, lacking in groups.items():
+        seeds = ", ".join(map(str, lacking[0].missing))
+        others = f" (and {len(lacking) - 1} more rows)" if len(lacking) > 1 else ""
+        place = f"{lacking[0].label}{others}, seed{'s' * (len(ids) > 1)} {seeds}"
+        lines.append(f"{place}: not finished (cell{'s' * (len(ids) > 1)} {' '.join(ids)}); run: {command}")
+    return tuple(lines)
+
+
+def missing_note(rows: Sequence[Row], command: str) -> list[str]:
+    """The same in a table's footnote: what the dash stands for."""
+    lacking = [f"{row.label} (seed {', '.join(map(str, row.missing))})" for row in rows if row.missing]
+    return [f"{MISSING} not finished: {'; '.join(lacking)}. To fill: `{command}`"] if lacking else []
+
+
+def seeds_note(rows: Sequence[Row]) -> list[str]:
+    """A warning where a single seed stands behind the numbers."""
+    if max((len(row.asked) for row in rows), default=0) > 1:
+        return []
+    return ["One seed: the tests speak of these trainings; another seed may order the rows otherwise."]
+
+
+def setting(launch: Launch, rows: Sequence[Row]) -> str:
+    """What the numbers were measured on, in a line."""
+    cells = [cell for row in rows for cell in row.cells.values()]
+    seeds = len({seed for row in rows for seed in row.asked})
+    epochs = _several(cell.params.get("training.epochs", MISSING) for cell in cells)
+    clips = _several(len(cell.correct) for row in rows for cell in row.counted.values())
+    return (
+        f"preset {launch.preset}, data {launch.data}, T = {launch.frames}, {epochs} epochs, "
+        f"{seeds} seed{'s' * (seeds != 1)}, {clips} test clips"
+    )
+
+
+def _several(values: Iterable[object]) -> str:
+    return "/".join(sorted({str(value) for value in values})) or MISSING

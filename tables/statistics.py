@@ -1,0 +1,81 @@
+"""What a number in a table may claim: its spread over seeds, its interval over the test clips, what differs from it.
+
+Two rows are compared on the same test clips and the same seeds. The test of a difference flips signs over clips: were
+the two rows equally good, each clip's difference could as well have had the other sign. It needs no normality, is exact
+however few clips differ, and for one seed it is McNemar's exact test. It says what other clips could have given, not
+what other seeds could have: a difference must stand clear of the spread over seeds as well.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom, binomtest, kendalltau, ttest_1samp
+from statsmodels.stats.multitest import multipletests
+
+SIGNIFICANCE = 0.05
+LEVEL = 0.01  # a difference of at most one point of top-1 is none, where a paper says that nothing changes
+STANDARD_ERRORS = 2.0  # over seeds, that a difference stands clear of zero by
+
+
+def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation (n − 1) over seeds, in the values' unit; NaN spread of a single seed."""
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+
+
+def wilson_interval(correct: Sequence[int], clips: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of an accuracy over test clips, as fractions (Wilson 1927, no continuity correction).
+
+    `correct` holds one count per seed, all over the same `clips` clips. The clips are drawn once whatever the number of
+    seeds, so the interval is that of the mean count, rounded to a whole clip: more seeds do not narrow it. It says what
+    another draw of test clips could have given; the spread over seeds says what another training could have.
+    """
+    interval = binomtest(round(float(np.mean(correct))), clips).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def sign_flip_p_value(differences: NDArray[np.int64]) -> float:
+    """Two-sided p-value of Σ d under Fisher's randomisation of signs, exact.
+
+    `differences` has a whole number a clip: in how many more seeds the one row was right than the other. The n clips of
+    one magnitude m add m · (2 · Binomial(n, ½) − n) to the sum, so that its distribution is a convolution of as many
+    binomials as there are seeds; scipy's permutation_test gives the same by enumeration, and samples where clips are
+    many.
+    """
+    distribution = np.ones(1)  # of the sum, from its least value to its greatest
+    for magnitude, clips in zip(*np.unique(np.abs(differences[differences != 0]), return_counts=True), strict=True):
+        part = np.zeros(2 * magnitude * clips + 1)
+        part[:: 2 * magnitude] = binom.pmf(np.arange(clips + 1), clips, 0.5)
+        distribution = np.convolve(distribution, part)
+    sums = np.arange(len(distribution)) - len(distribution) // 2
+    return min(1.0, float(distribution[np.abs(sums) >= abs(differences.sum())].sum()))
+
+
+def level_p_value(differences: NDArray[np.float64], margin: float = LEVEL) -> float:
+    """p-value of |mean| ≥ margin by two one-sided t tests over clips (Schuirmann 1987): small where rows are level."""
+    if np.ptp(differences) == 0:
+        return 0.0 if abs(differences[0]) < margin else 1.0
+    above = ttest_1samp(differences, -margin, alternative="greater").pvalue
+    below = ttest_1samp(differences, margin, alternative="less").pvalue
+    return float(max(above, below))
+
+
+def clear_of_seeds(differences: Sequence[float]) -> bool:
+    """Whether a mean difference, one value a seed, is not the seeds' own scatter; a single seed cannot tell."""
+    mean, std = mean_and_std(differences)
+    return len(differences) == 1 or abs(mean) > STANDARD_ERRORS * std / np.sqrt(len(differences))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Corrected for the number of tests, so that below 0.05 not one is a false alarm at 95 % (Holm 1979)."""
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
+
+
+def binomial_p_value(correct: Sequence[int], clips: int, accuracy: float) -> float:
+    """p-value of a mean count, rounded to a whole clip, against an accuracy that is only known as a number."""
+    return float(binomtest(round(float(np.mean(correct))), clips, accuracy).pvalue)
+
+
+def kendall_tau(published: Sequence[float], measured: Sequence[float]) -> float:
+    """Kendall's τ-b between two orderings, 1 where they agree and −1 where one is the other reversed; NaN of ties."""
+    return float(kendalltau(published, measured).statistic)

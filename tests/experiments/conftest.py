@@ -1,0 +1,57 @@
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+import pytest
+
+from d3d.data.clip import JOINTS, MIRRORED, Clip, Dataset
+from experiments.compose import Launch, compose
+from experiments.plan import Plan, make_plan
+from experiments.track import Record, prepare
+
+CLASSES = tuple(f"action {label}" for label in range(15))
+
+
+def _unread(*_: object) -> np.ndarray:
+    raise AssertionError("a plan reads no frames")
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """A clip of 18 frames in each split, without pixels."""
+    clips = [
+        Clip(f"{train}", 0, train, 90, 120, np.zeros((18, 13, 2), np.float32), np.ones((18, 13), np.bool_))
+        for train in (True, False)
+    ]
+    return Dataset("synthetic", CLASSES, JOINTS, MIRRORED, (clips[0],), (clips[1],), "da7a", _unread)
+
+
+@pytest.fixture
+def plan(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plan]:
+    """Plans the launch of a command line on `dataset`."""
+    monkeypatch.setattr("experiments.plan.open_dataset", lambda config, cache: dataset)
+
+    def of(*arguments: str) -> Plan:
+        return make_plan(launch_of(tmp_path, *arguments))
+
+    return of
+
+
+def launch_of(storage: Path, *arguments: str) -> Launch:
+    return compose(["preset=smoke", *arguments, f"storage='{storage}'"])
+
+
+@pytest.fixture(scope="session")
+def empty_record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow takes a second to make its tables, so that it makes them once."""
+    folder = tmp_path_factory.mktemp("record")
+    prepare(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+    return folder
+
+
+@pytest.fixture
+def record(empty_record: Path, tmp_path: Path) -> Record:
+    """A record of the test's own, without a run in it."""
+    copytree(empty_record, tmp_path, dirs_exist_ok=True)
+    return Record(f"sqlite:///{tmp_path / 'mlflow.db'}")

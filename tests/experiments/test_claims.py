@@ -1,0 +1,64 @@
+import pytest
+
+from d3d.errors import ConfigError
+from experiments.claims import Best, Claim, Comparison, parse_claim
+
+
+def test_a_pair() -> None:
+    claim = parse_claim("full > no_deformable")
+    assert claim == Claim("full > no_deformable", (Comparison("full", ">", "no_deformable"),))
+    assert claim.labels == ("full", "no_deformable")
+
+
+def test_a_chain_is_its_neighbours() -> None:
+    claim = parse_claim("cross > single ~ none")
+    assert claim.parts == (Comparison("cross", ">", "single"), Comparison("single", "~", "none"))
+    assert claim.labels == ("cross", "single", "none")
+
+
+def test_labels_may_hold_commas_blanks_and_signs_without_blanks() -> None:
+    claim = parse_claim("window 6, stride 3 > a>b (c~d)")
+    assert claim.labels == ("window 6, stride 3", "a>b (c~d)")
+
+
+def test_blanks_do_not_matter() -> None:
+    assert parse_claim("  a  >   b ") == parse_claim("a > b")
+
+
+def test_the_best_of_a_group() -> None:
+    claim = parse_claim("best(window 6) = window 6, stride 3")
+    assert claim.parts == (Best("window 6", "window 6, stride 3"),)
+    assert claim.labels == ("window 6, stride 3",)
+
+
+@pytest.mark.parametrize(
+    ("label", "belongs"),
+    [
+        ("window 1, stride 1", True),
+        ("window 1", True),
+        ("window 10, stride 1", False),
+        ("window 1.5", False),
+        ("joint window 1", False),
+    ],
+)
+def test_a_group_takes_whole_words(label: str, belongs: bool) -> None:
+    assert Best("window 1", "window 1").has(label) == belongs
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "full", "full >", "> full", "a > > b", "a < b", "best(a)", "best(a) ~ a 1", "best() = a", "best(a) = "],
+)
+def test_what_is_no_claim_says_how_to_write_one(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"write `a > b`"):
+        parse_claim(text)
+
+
+def test_a_row_beside_itself_claims_nothing() -> None:
+    with pytest.raises(ConfigError, match="twice"):
+        parse_claim("a > b > a")
+
+
+def test_a_best_row_outside_its_group() -> None:
+    with pytest.raises(ConfigError, match="must itself start with window 6"):
+        parse_claim("best(window 6) = window 60")

@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import pytest
+
+from d3d.errors import ConfigError
+from experiments.compose import compose
+from experiments.declarations import FOLDER, read_yaml
+
+MINE = """
+title: mine
+section: none
+command: none
+cost: none
+rows:
+  - label: narrow
+    settings: {model.width: %s}
+"""
+
+
+def test_the_command_line_has_the_last_word() -> None:
+    launch = compose(["ablation=full", "preset=quick", "model.width=12", "training.epochs=7", "seeds=[4,0]"])
+    assert launch.config.model.width == 12
+    assert launch.config.training.epochs == 7
+    assert launch.config.data.crop == read_yaml(FOLDER / "preset" / "quick.yaml")["data"]["crop"], "the preset's"
+    assert launch.config.training.frames == 12, "the default"
+    assert launch.seeds == (4, 0)
+
+
+def test_a_number_of_seeds_counts_from_0() -> None:
+    assert compose(["ablation=full", "seeds=3"]).seeds == (0, 1, 2)
+
+
+def test_paths_do_not_depend_on_where_a_training_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    launch = compose(["ablation=full", "data=penn_action", "data.root=penn"])
+    assert launch.config.data.root == str(tmp_path / "penn")
+    assert launch.storage == tmp_path / "results"
+    assert launch.tracking_uri == f"sqlite:///{tmp_path / 'results' / 'mlflow.db'}"
+    assert compose(["ablation=full", "tracking.uri='sqlite:///x.db'"]).tracking_uri == f"sqlite:///{tmp_path / 'x.db'}"
+    assert not list(tmp_path.iterdir()), "composing writes nothing"
+
+
+def test_an_ablation_of_the_users_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(MINE % 8)
+    launch = compose([f"ablation={path}"])
+    assert launch.ablation.name == "mine"
+    assert [row.settings for row in launch.ablation.rows] == [{"model.width": 8}]
+
+
+@pytest.mark.parametrize(
+    ("file", "width", "words"),
+    [
+        ("mine.yaml", "0", ["model.width=0", "mine", "narrow"]),
+        ("mine.yaml", "wide", ["model.width=wide", "integer", "narrow"]),
+        ("full.yaml", "8", ["full", "another name"]),
+    ],
+)
+def test_an_ablation_that_cannot_be_used_is_named(tmp_path: Path, file: str, width: str, words: list[str]) -> None:
+    path = tmp_path / file
+    path.write_text(MINE % width)
+    with pytest.raises(ConfigError) as fault:
+        compose([f"ablation={path}"])
+    assert all(word in str(fault.value) for word in words), fault.value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("", ["ablation=", "stride_grid (figure7a)", "full (no table)"]),
+        ("ablation=strid_grid", ["strid_grid", "did you mean stride_grid", "stride_grid (figure7a)"]),
+        ("ablation=/nowhere.yaml", ["/nowhere.yaml", "cannot be read"]),
+        ("ablation=full preset=quik", ["preset=quik", "did you mean quick", "smoke"]),
+        ("ablation=full data=pen_action", ["data=pen_action", "did you mean penn_action"]),
+        ("ablation=full model.widht=3", ["model.widht=3", "did you mean model.width"]),
+        ("ablation=full storag=x", ["storag=x", "did you mean storage"]),
+        ("ablation=full zzzzzz=1", ["zzzzzz=1", "d3d/config.py"]),
+        ("ablation=full model.classes=3", ["model.classes=3", "unknown"]),
+        ("ablation=full model.width=abc", ["model.width=abc", "integer"]),
+        ("ablation=full model.width=1.5", ["model.width=1.5", "integer"]),
+        ("ablation=full training.epochs=true", ["training.epochs=True", "integer"]),
+        ("ablation=full data.flip=1", ["data.flip=1", "boolean"]),
+        ("ablation=full model.norm=post", ["model.norm=post", "'pre' or 'printed'"]),
+        ("ablation=full model.temporal_window=0", ["model.temporal_window=0", "at least 1"]),
+        ("ablation=full model.temporal_stride=0", ["model.temporal_stride=0", "between 1 and"]),
+        ("ablation=full model.temporal_stride=7", ["model.temporal_stride=7", "model.temporal_window = 6"]),
+        ("ablation=full seeds=0", ["seeds=0", "at least 1"]),
+        ("ablation=full seeds=[1,1]", ["seeds=[1, 1]", "different"]),
+        ("ablation=full seeds=[-1]", ["seeds=[-1]"]),
+        ("ablation=full dry_run=maybe", ["dry_run=maybe", "boolean"]),
+        ("ablation=full resources.cpus=0", ["resources.cpus=0", "at least 1"]),
+        ("ablation=full resources.gpus_per_cell=2", ["resources.gpus_per_cell=2"]),
+        ("ablation=full training.learning_rate=nan", ["training.learning_rate=nan", "above 0"]),
+        ("ablation=full model.width=8,16", ["model.width=8,16", "one value"]),
+        ("ablation=full +model.width=8", ["+model.width=8", "key=value"]),
+        ("ablation=full ~model.width", ["~model.width", "key=value"]),
+        ("ablation=full --verbose", ["--verbose", "--help"]),
+        ("ablation=full storage=~/x", ["storage=~/x", "quote"]),
+        ("ablation=stride_grid model.temporal_stride=2", ["model.temporal_stride=2", "stride_grid varies"]),
+    ],
+)
+def test_bad_input_is_one_line_that_names_it(arguments: str, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as fault:
+        compose(arguments.split())
+    message = str(fault.value)
+    assert all(word in message for word in words), message
+    assert "\n" not in message

@@ -1,0 +1,109 @@
+import itertools
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from d3d.config import Config, DataConfig, ModelConfig, TrainingConfig
+from d3d.model.windows import sliding_windows
+from experiments.declarations import flatten
+from experiments.identity import canonical, cell_id, short_hash
+
+UNSEEN = {"data.root", "data.missing", "data.clips"}  # the dataset's digest speaks for them
+OTHER: dict[str, Any] = {
+    "model.norm": "printed", "model.pose_position": "index", "model.tokens": "none",
+    "model.offset_convolution": "dense", "model.joint_stride": 1, "model.temporal_stride": 1,
+    "model.dropout": 0.5, "model.drop_path": 0.5, "data.name": "penn_action", "data.frames": "rendered",
+    "data.root": "/there", "data.missing": "skip", "data.crop": 200, "training.label_smoothing": 0.5,
+    "measurement.module": "joint", "measurement.attention": "full",
+}  # fmt: skip
+
+
+def changed(key: str) -> Config:
+    """The default configuration with another value of one key."""
+    tree: dict[str, Any] = asdict(Config())
+    group, _, name = key.rpartition(".")
+    holder = tree[group] if group else tree
+    value = holder[name]
+    holder[name] = OTHER.get(key, not value if isinstance(value, bool) else 2 * value if value else 1)
+    return TypeAdapter(Config).validate_python(tree)
+
+
+def windowed(axis: str, length: int, window: int, stride: int) -> Config:
+    if axis == "joint":
+        return Config(model=ModelConfig(joints=length, joint_window=window, joint_stride=stride))
+    model = ModelConfig(temporal_window=window, temporal_stride=stride)
+    return Config(model=model, training=TrainingConfig(frames=length))
+
+
+@pytest.mark.parametrize("axis", ["temporal", "joint"])
+@pytest.mark.parametrize("length", range(1, 15))
+def test_configurations_are_one_cell_exactly_where_they_compute_the_same(axis: str, length: int) -> None:
+    settings = [(window, stride) for window in range(1, 17) for stride in range(1, window + 1)]
+    computed = [[part.tolist() for part in sliding_windows(length, *setting)] for setting in settings]
+    ids = [cell_id(canonical(windowed(axis, length, *setting)), "d") for setting in settings]
+    for i, j in itertools.combinations(range(len(settings)), 2):
+        assert (ids[i] == ids[j]) == (computed[i] == computed[j]), (settings[i], settings[j])
+
+
+@pytest.mark.parametrize("axis", ["temporal", "joint"])
+def test_a_canonical_configuration_computes_what_was_asked_for(axis: str) -> None:
+    for window, stride in [(4, 3), (8, 5), (8, 8), (10, 10), (16, 2)]:
+        model = canonical(windowed(axis, 12, window, stride)).model
+        asked, canonised = (
+            [part.tolist() for part in sliding_windows(12, *pair)]
+            for pair in [(window, stride), (getattr(model, f"{axis}_window"), getattr(model, f"{axis}_stride"))]
+        )
+        assert asked == canonised
+
+
+def test_canonical_is_idempotent_and_fills_in_the_strides() -> None:
+    config = canonical(Config())
+    assert canonical(config) == config
+    assert (config.model.temporal_stride, config.model.joint_stride) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("switch", "without_effect"),
+    [
+        ("deformable_attention", {"kernel": 3, "offset_range": 2.0, "offset_convolution": "dense"}),
+        ("joint_attention", {"joint_window": 4, "joint_stride": 4}),
+        ("temporal_attention", {"temporal_window": 4, "temporal_stride": 4}),
+    ],
+)
+def test_settings_of_an_eliminated_module_make_no_other_cell(switch: str, without_effect: dict[str, Any]) -> None:
+    off = replace(ModelConfig(), **{switch: False})  # type: ignore[arg-type]
+    assert canonical(Config(model=off)) == canonical(Config(model=replace(off, **without_effect)))
+    on = ModelConfig()
+    assert canonical(Config(model=on)) != canonical(Config(model=replace(on, **without_effect)))
+
+
+@pytest.mark.parametrize("key", [key for key in flatten(asdict(Config())) if key not in UNSEEN])
+def test_every_key_that_can_change_a_result_changes_the_id(key: str) -> None:
+    assert changed(key) != Config()
+    assert cell_id(canonical(changed(key)), "d") != cell_id(canonical(Config()), "d")
+
+
+@pytest.mark.parametrize("key", sorted(UNSEEN))
+def test_where_the_clips_lie_does_not_change_the_id(key: str) -> None:
+    assert changed(key) != Config()
+    assert cell_id(canonical(changed(key)), "d") == cell_id(canonical(Config()), "d")
+
+
+def test_the_data_changes_the_id() -> None:
+    assert cell_id(Config(), "d") != cell_id(Config(), "e")
+
+
+def test_the_number_of_synthetic_clips_is_not_penn_actions() -> None:
+    clips = [canonical(Config(data=DataConfig(name="penn_action", clips=number))) for number in (600, 1500)]
+    assert clips[0] == clips[1]
+
+
+def test_an_id_does_not_depend_on_the_order_of_keys() -> None:
+    assert short_hash({"a": 1, "b": [2.0, None]}) == short_hash({"b": [2.0, None], "a": 1})
+
+
+def test_ids_stay_what_they_were() -> None:
+    """Results on disk carry them: whoever changes one raises SCHEMA knowingly."""
+    assert short_hash({"model": {"width": 64}, "seed": 0}) == "ae02142c2dc46bfa"

@@ -1,0 +1,83 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from d3d.training import Prediction
+from experiments.estimate import duration
+from experiments.plan import Plan
+from experiments.summary import describe, summarise
+from experiments.track import Record
+
+TAGS = {"code_digest": "c0de"}
+
+
+def finish(record: Record, plan: Plan, right: Callable[[int], int], clips: int = 200) -> None:
+    """Finishes each cell, the i-th with so many clips right."""
+    for i, cell in enumerate(plan.cells):
+        predictions = [Prediction(str(clip), 1, 1 if clip < right(i) else 0) for clip in range(clips)]
+        record.begin(cell, TAGS).finish(predictions)
+
+
+def test_a_plan_says_what_is_asked_for_and_what_is_there(plan: Callable[..., Plan], record: Record) -> None:
+    grid = plan("ablation=stride_grid", "resources.cpus=1")
+    said = describe(grid, {})
+    assert "25 points, 16 distinct cells, 0 finished, 1 shared with full" in said
+    assert "16 to train: about 16 s, 1 at a time (1 s each, as preset smoke states)" in said
+    finish(record, grid, lambda i: i)
+    assert "16 distinct cells, 16 finished" in describe(grid, record.finished())
+    assert "to train" not in describe(grid, record.finished())
+
+
+def test_an_estimate_prefers_the_record(plan: Callable[..., Plan], record: Record) -> None:
+    finish(record, plan("ablation=full"), lambda i: i)
+    again = plan("ablation=stride_grid", "resources.cpus=1")
+    assert "the median of 1 in the record" in describe(again, record.finished())
+    longer = plan("ablation=stride_grid", "training.epochs=9")
+    assert "as preset smoke states" in describe(longer, record.finished()), "other trainings say nothing of these"
+    assert "states none" in describe(plan("ablation=full", "preset=paper", "training.frames=4"), {})
+
+
+def test_the_best_of_each_window_is_marked(
+    plan: Callable[..., Plan], record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = plan("ablation=stride_grid")
+    finish(record, grid, lambda i: 100 + i)  # cells come in the order of window, then stride
+    summarise(grid, record.finished(), {}, ["mixed code"], [Path("tables/figure7a.csv")])
+    shown = capsys.readouterr().out
+    rows = {line.split("│")[1].strip(): line for line in shown.splitlines() if line.startswith("│")}
+    assert rows.keys() == {"4", "6", "8", "10"}
+    assert "*51.50" in rows["4"], "stride 4"
+    assert rows["4"].count("*") == 1
+    assert rows["8"].count("*56.50") == 4, "strides from 4 on are one training"
+    assert "note: mixed code" in shown
+    assert "tables/figure7a.csv" in shown
+
+
+def test_what_is_missing_shows_as_missing_and_failures_say_why(
+    plan: Callable[..., Plan], capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = plan("ablation=full")
+    summarise(full, {}, {full.cells[0].id: "Traceback\nValueError: no\n"}, [], [])
+    shown = capsys.readouterr().out
+    assert "–" in shown
+    assert f"failed: full model, seed 0 ({full.cells[0].id}): ValueError: no" in shown
+
+
+def test_a_point_counts_only_with_all_of_its_seeds(
+    plan: Callable[..., Plan], record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finish(record, plan("ablation=full"), lambda i: 50)
+    both = plan("ablation=full", "seeds=2")
+    summarise(both, record.finished(), {}, [], [])
+    assert "–" in capsys.readouterr().out
+    finish(record, plan("ablation=full", "seeds=[1]"), lambda i: 100)
+    summarise(both, record.finished(), {}, [], [])
+    assert "37.50" in capsys.readouterr().out, "the mean of 25 and 50 %"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(40, "40 s"), (360, "6 min"), (3.5 * 3600, "3.5 h"), (12 * 86400, "12 days")]
+)
+def test_durations_are_for_readers(seconds: float, said: str) -> None:
+    assert duration(seconds) == said

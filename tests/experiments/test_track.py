@@ -1,0 +1,183 @@
+import multiprocessing
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from d3d.errors import RecordError
+from d3d.training import EpochResult, Prediction
+from experiments.plan import Cell, Plan
+from experiments.track import EXPERIMENT, Record, finished_cells, prepare
+
+TAGS = {"preset": "smoke", "data": "synthetic, files", "code_digest": "c0de", "ablation.full": "true"}
+PREDICTIONS = [Prediction("0001", 3, 3), Prediction("0002", 4, 3)]
+
+
+@pytest.fixture
+def cell(plan: Callable[..., Plan]) -> Cell:
+    return plan("ablation=full").cells[0]
+
+
+def runs(record: Record, filter: str = "tags.kind = 'cell'") -> list[Run]:
+    return list(record.client.search_runs(record.experiments, filter))
+
+
+def steps(record: Record, run: Run) -> list[int]:
+    return [metric.step for metric in record.client.get_metric_history(run.info.run_id, "test_top1")]
+
+
+def epoch(number: int) -> EpochResult:
+    return EpochResult(number, {"train_loss": 1 / number, "test_top1": number / 100})
+
+
+def test_a_finished_cell_leaves_all_that_tables_need(record: Record, cell: Cell, tmp_path: Path) -> None:
+    run = record.begin(cell, TAGS)
+    run.log_epoch(epoch(1))
+    run.finish(PREDICTIONS)
+    [found] = runs(record)
+    assert found.info.status == "FINISHED"
+    assert found.info.run_name == "full model, seed 0"
+    assert found.data.tags.items() >= {**TAGS, "cell": cell.id, "seed": "0", "data_digest": "da7a"}.items()
+    assert found.data.params["model.temporal_stride"] == "3", "resolved"
+    assert found.data.params["training.epochs"] == "1"
+    assert found.data.metrics.items() >= {"train_loss": 1.0, "test_top1": 0.01, "top1": 0.5}.items()
+    written = Path(record.client.download_artifacts(found.info.run_id, "predictions.csv", str(tmp_path)))
+    assert written.read_text() == "clip,label,predicted\n0001,3,3\n0002,4,3\n"
+    assert record.finished().keys() == {cell.id}
+
+
+def test_a_continued_cell_has_neither_gap_nor_duplicate(record: Record, cell: Cell) -> None:
+    first = record.begin(cell, TAGS)
+    assert first.new
+    for number in (1, 2, 3):
+        first.log_epoch(epoch(number))
+    record.end([cell.id], {})
+    assert [run.info.status for run in runs(record)] == ["KILLED"]
+
+    second = record.begin(cell, {**TAGS, "ablation.stride_grid": "true"})
+    assert not second.new
+    assert [run.info.status for run in runs(record)] == ["RUNNING"]
+    for number in (3, 4):  # killed between the report of epoch 3 and its checkpoint
+        second.log_epoch(epoch(number))
+    second.finish(PREDICTIONS)
+    [run] = runs(record)
+    assert steps(record, run) == [1, 2, 3, 4]
+    assert run.data.tags.items() >= {"ablation.full": "true", "ablation.stride_grid": "true"}.items()
+    assert run.data.tags["code_digest"] == "c0de"
+
+
+def test_a_cell_that_two_versions_of_the_code_trained_says_so(record: Record, cell: Cell) -> None:
+    record.begin(cell, TAGS)
+    record.begin(cell, {**TAGS, "code_digest": "new"}).log_epoch(epoch(1))
+    assert runs(record)[0].data.tags["code_digest"] == "new", "the old code finished no epoch"
+    record.begin(cell, {**TAGS, "code_digest": "newer"})
+    record.begin(cell, {**TAGS, "code_digest": "newer"})
+    assert runs(record)[0].data.tags["code_digest"] == "new+newer"
+
+
+def test_a_failed_cell_says_why_until_it_is_tried_again(record: Record, cell: Cell, tmp_path: Path) -> None:
+    record.begin(cell, TAGS)
+    record.end([cell.id], {cell.id: "Traceback (most recent call last):\n  ...\nOSError: no disk\n"})
+    [run] = runs(record)
+    assert (run.info.status, run.data.tags["reason"]) == ("FAILED", "OSError: no disk")
+    error = Path(record.client.download_artifacts(run.info.run_id, "error.txt", str(tmp_path)))
+    assert error.read_text().startswith("Traceback")
+    record.begin(cell, TAGS).finish(PREDICTIONS)
+    [run] = runs(record)
+    assert run.info.status == "FINISHED"
+    assert "reason" not in run.data.tags
+
+
+def test_only_runs_of_the_launch_are_ended(record: Record, plan: Callable[..., Plan]) -> None:
+    mine, other, done = plan("ablation=full", "seeds=3").cells
+    record.begin(done, TAGS).finish(PREDICTIONS)
+    record.begin(mine, TAGS)
+    record.begin(other, TAGS)
+    record.end([mine.id, done.id], {})
+    assert {run.data.tags["cell"]: run.info.status for run in runs(record)} == {
+        mine.id: "KILLED",
+        other.id: "RUNNING",
+        done.id: "FINISHED",
+    }
+
+
+def test_a_finished_cell_is_tagged_with_each_ablation_it_serves(record: Record, plan: Callable[..., Plan]) -> None:
+    done, waiting = plan("ablation=full", "seeds=2").cells
+    record.begin(done, TAGS).finish(PREDICTIONS)
+    record.serve("stride_grid", [done.id, waiting.id])
+    [run] = runs(record)
+    assert run.data.tags["ablation.stride_grid"] == "true"
+
+
+def test_a_launch_has_one_report_however_often_it_is_run(record: Record, plan: Callable[..., Plan]) -> None:
+    launch = plan("ablation=full")
+    with pytest.raises(KeyboardInterrupt), record.report(launch):
+        raise KeyboardInterrupt
+    [run] = runs(record, "tags.kind = 'report'")
+    assert run.info.status == "KILLED"
+    with record.report(launch) as id:
+        assert id == run.info.run_id
+    [run] = runs(record, "tags.kind = 'report'")
+    assert run.info.status == "FINISHED"
+    assert run.data.tags.items() >= {"launch": launch.id, "ablation": "full", "data_digest": "da7a"}.items()
+    assert [artefact.path for artefact in record.client.list_artifacts(id)] == ["plan.json"]
+
+
+def test_the_page_opens_for_model_training_and_artefacts_stay_in_the_storage(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"
+    assert finished_cells(uri) == {}
+    assert not list(tmp_path.iterdir()), "asking makes nothing"
+    prepare(uri, tmp_path / "artifacts")
+    experiment = MlflowClient(uri).get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    assert experiment.artifact_location == str(tmp_path / "artifacts")
+    assert finished_cells(uri) == {}
+    assert prepare(uri, tmp_path / "elsewhere").experiments == [experiment.experiment_id]
+
+
+def test_an_interrupted_making_leaves_no_half_of_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(uri: str) -> None:
+        with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database:
+            database.execute("create table half (x)")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("experiments.track.MlflowClient", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("uri", ["ftp://somewhere", "somewhere"])
+def test_a_record_that_cannot_be_is_one_line(uri: str) -> None:
+    with pytest.raises(RecordError) as fault:
+        finished_cells(uri)
+    assert uri in str(fault.value)
+    assert "\n" not in str(fault.value)
+
+
+def log_many(uri: str, id: str, label: str, cell: Cell) -> None:
+    cell = Cell(id, label, cell.config, cell.data_digest)
+    run = Record(uri).begin(cell, TAGS)
+    for number in range(1, 13):
+        run.log_epoch(epoch(number))
+    run.finish(PREDICTIONS)
+
+
+def test_workers_that_write_at_once_lose_nothing(record: Record, cell: Cell, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=log_many, args=(uri, f"cell{i}", f"worker {i}", cell)) for i in range(2)]
+    for worker in workers:
+        worker.start()
+    while any(worker.is_alive() for worker in workers):
+        record.finished()  # the launch and the MLflow page read meanwhile
+        workers[0].join(0.1)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    finished = record.finished()
+    assert finished.keys() == {"cell0", "cell1"}
+    assert all(steps(record, run) == list(range(1, 13)) for run in finished.values())

@@ -1,0 +1,129 @@
+"""A record as a launch leaves it, made through MLflow's client."""
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+
+EXPERIMENT = "3d-deformable-transformer"
+FRAMES, CLIPS, CLASSES = 12, 120, 15
+GRID = [(w, s) for w in (4, 6, 8, 10) for s in (1, 2, 3, 4, 5, 6, 8, 10) if s <= w]
+COMMAND = "python orchestrate.py ablation=stride_grid preset=quick data=synthetic"
+
+
+def cell_of(window: int, stride: int, seed: int = 0) -> str:
+    """The cell of one point of Figure 7a: strides of at least T − window are one computation."""
+    return f"{zlib.crc32(f'{window} {min(stride, FRAMES - window)} {seed}'.encode()):016x}"
+
+
+def top1_of(window: int, stride: int, seed: int = 0) -> float:
+    """The fraction of the clips a training gets right: most at half the window, a clip more with each seed."""
+    return (90 - 4 * abs(min(stride, FRAMES - window) - min(window // 2, FRAMES - window)) + seed) / CLIPS
+
+
+def label_of(window: int, stride: int) -> str:
+    return f"temporal window {window}, temporal stride {stride}"
+
+
+def point(row: str, cell: str, seed: int = 0, **axes: Any) -> dict[str, Any]:
+    """A point of a plan; `training__frames=4` is the axis training.frames."""
+    return {
+        "row": row,
+        "axes": {key.replace("__", "."): value for key, value in axes.items()},
+        "seed": seed,
+        "cell": cell,
+    }
+
+
+@dataclass
+class FakeRecord:
+    """Writes what the launch writes; every argument may be made wrong."""
+
+    storage: Path
+    client: MlflowClient
+    experiment: str
+
+    def finish(
+        self,
+        cell: str,
+        top1: float = 0.75,
+        status: str = "FINISHED",
+        clips: int = CLIPS,
+        right: Iterable[int] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        **tags: str,
+    ) -> str:
+        """A finished cell, with `top1` of its test clips right, or the clips of the numbers in `right`; with `metrics`,
+        a measurement. Returns the run's id."""
+        tags = {"kind": "cell", "cell": cell, "code_digest": "c0de", "data_digest": "da7a", **tags}
+        run: str = self.client.create_run(self.experiment, run_name=cell).info.run_id
+        values = dict(metrics or {})
+        if status == "FINISHED" and metrics is None:
+            chosen = set(range(round(top1 * clips)) if right is None else right)
+            values["top1"] = len(chosen) / clips
+            rows = [f"{i:04d},{i % CLASSES},{(i + (i not in chosen)) % CLASSES}" for i in range(clips)]
+            self.client.log_text(run, "\n".join(["clip,label,predicted", *rows]) + "\n", "predictions.csv")
+        self.client.log_batch(
+            run,
+            metrics=[Metric(key, value, 0, 0) for key, value in values.items()],
+            params=[Param("training.epochs", "20")],
+            tags=[RunTag(key, value) for key, value in tags.items()],
+        )
+        self.client.set_terminated(run, status)
+        return run
+
+    def launch(self, points: list[dict[str, Any]], launch: str = "1a", **changes: Any) -> str:
+        """The report run of a launch over such points; `changes` go into its plan. Returns the run's id."""
+        plan = {
+            "ablation": "depth",
+            "artefacts": ["depth"],
+            "title": "How many blocks",
+            "section": "3",
+            "claims": [],
+            "preset": "quick",
+            "data": "synthetic, files",
+            "data_digest": "da7a",
+            "seeds": sorted({each["seed"] for each in points}),
+            "frames": FRAMES,
+            "command": COMMAND,
+            "reference": None,
+            "points": points,
+        } | changes
+        tags = {"kind": "report", "launch": launch} | {key: plan[key] for key in ("ablation", "preset", "data")}
+        run: str = self.client.create_run(self.experiment, tags=tags).info.run_id
+        self.client.log_text(run, json.dumps(plan), "plan.json")
+        self.client.set_terminated(run)
+        return run
+
+    def plan(
+        self, launch: str = "1a", points: Iterable[tuple[int, int]] = GRID, seeds: int = 1, **changes: Any
+    ) -> str:
+        """A launch of Figure 7a over (window, stride) points."""
+        asked = [
+            point(label_of(w, s), cell_of(w, s, k), k, model__temporal_window=w, model__temporal_stride=s)
+            for w, s in points
+            for k in range(seeds)
+        ]
+        return self.launch(asked, launch, **({"ablation": "stride_grid", "artefacts": ["figure7a"]} | changes))
+
+    def finish_grid(self, seeds: int = 1, leave_out: Iterable[str] = ()) -> None:
+        """Every cell of the grid but those left out, with the accuracy of `top1_of`."""
+        for cell, top1 in {cell_of(*each, k): top1_of(*each, k) for each in GRID for k in range(seeds)}.items():
+            if cell not in leave_out:
+                self.finish(cell, top1, **{"ablation.stride_grid": "true"})
+
+    def rows(self, rows: Mapping[str, float | None], seeds: int = 1, **changes: Any) -> str:
+        """A launch of named rows with their top-1, None where it is not finished, a clip more with each seed."""
+        points = []
+        for label, top1 in rows.items():
+            for seed in range(seeds):
+                cell = f"{zlib.crc32(f'{label} {seed}'.encode()):016x}"
+                points.append(point(label, cell, seed, **changes.get("axes", {}).get(label, {})))
+                if top1 is not None:
+                    self.finish(cell, top1 + seed / CLIPS)
+        return self.launch(points, **{key: value for key, value in changes.items() if key != "axes"})

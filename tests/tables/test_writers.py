@@ -1,0 +1,26 @@
+from pathlib import Path
+
+import pytest
+
+from d3d.errors import RecordError
+from tables.writers import write_files
+
+
+def test_files_are_written_and_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "tables"
+    assert write_files(folder, {"a.csv": b"old", "b.md": b"b"}) == (folder / "a.csv", folder / "b.md")
+    write_files(folder, {"a.csv": b"new"})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a.csv": b"new", "b.md": b"b"}
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(RecordError, match=r"file.*name a folder that can be written"):
+        write_files(tmp_path / "file" / "tables", {"a.csv": b"a"})
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(RecordError, match=r"a\.csv"):
+        write_files(tmp_path, {"a.csv": b"a"})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
