@@ -6,6 +6,7 @@ in some files (a difference would wrap around), `nframes` is mostly uint8, some 
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -40,6 +41,7 @@ ACTIONS = (
     "tennis_forehand",
     "tennis_serve",
 )  # as the label files spell them, which is not how the dataset's page does
+_JPEG_START, _JPEG_END, _TAIL = b"\xff\xd8", b"\xff\xd9", 1024  # some writers pad after the end
 _FIELDS = ("action", "x", "y", "visibility", "train", "dimensions", "nframes")
 _FAR = 1e5  # pixels; no coordinate of a video, and not NaN
 _MORE = {
@@ -61,8 +63,8 @@ def open_penn_action(
     The digest covers ids, labels, splits, sizes and joints of the clips, the names of classes and joints, and, for
     files, the byte counts of all image files, for rendered frames the version of the drawing; not the images' bytes.
 
-    Raises DataError: no labels, a damaged label, image files absent (unless `missing` is "skip": then those clips are
-    left out), a split without clips.
+    Raises DataError: no labels, a damaged label, an image file cut short, image files absent (unless `missing` is
+    "skip": then those clips are left out), a split without clips.
     """
     labelled = clips = read_clips(root, classes)
     if frames == "files":
@@ -128,11 +130,28 @@ def _image_path(root: Path, clip: Clip, index: int) -> Path:
 
 
 def _image_sizes(root: Path, clip: Clip) -> list[int] | None:
-    """Bytes of each of the clip's image files, or None if any is absent."""
+    """Bytes of each of the clip's image files, or None if any is absent. Raises DataError for one cut short."""
+    paths = (_image_path(root, clip, index) for index in range(clip.length))
     try:
-        return [_image_path(root, clip, index).stat().st_size for index in range(clip.length)]
-    except OSError:
+        return [_jpeg_size(path, clip.id) for path in paths]
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        raise DataError(f"clip {clip.id}: its image files cannot be read ({error}); restore them") from error
+
+
+def _jpeg_size(path: Path, id: str) -> int:
+    """Bytes of a file that starts and ends as a JPEG does: a look at every file before anything is started.
+
+    What is damaged in between is found when it is decoded.
+    """
+    with path.open("rb", buffering=0) as file:
+        start = file.read(2)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL))
+        if start != _JPEG_START or _JPEG_END not in file.read(_TAIL):
+            raise DataError(f"clip {id}: {path} is no whole JPEG; restore it, or data.frames=rendered")
+    return size
 
 
 def _clips_with_images(

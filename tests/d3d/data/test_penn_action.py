@@ -153,10 +153,24 @@ def test_skipping_a_whole_split_is_refused(tmp_path: Path) -> None:
         open_dataset(config(root, missing="skip"), tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no image", b"\xff\xd8\xff\xe0 cut"])
-def test_a_corrupt_image_names_clip_and_file(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"\xff", b"no image", b"\xff\xd8\xff\xe0 cut"])
+def test_an_image_cut_short_is_found_before_anything_is_read(tmp_path: Path, content: bytes) -> None:
     root = write_root(tmp_path)
     (root / "frames" / "0001" / "000003.jpg").write_bytes(content)
+    with pytest.raises(DataError, match=r"clip 0001: .*000003\.jpg"):
+        open_dataset(config(root), tmp_path)
+
+
+def test_an_image_padded_after_its_end_is_whole(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    with (root / "frames" / "0001" / "000003.jpg").open("ab") as file:
+        file.write(bytes(100))
+    assert open_dataset(config(root), tmp_path).train[0].id == "0001"
+
+
+def test_an_image_damaged_inside_names_clip_and_file(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    (root / "frames" / "0001" / "000003.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing \xff\xd9")
     dataset = open_dataset(config(root), tmp_path)
     with pytest.raises(DataError, match=r"clip 0001: .*000003\.jpg"):
         dataset.read_frames(dataset.train[0], np.arange(6), 30)
