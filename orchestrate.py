@@ -1,18 +1,21 @@
-"""A YAML file states an ablation of the paper; this command trains what it asks for and makes its table or figure.
+"""A YAML file states an ablation of the paper; this command runs what it asks for and makes its table or figure.
 
     python orchestrate.py ablation=stride_grid
-    python orchestrate.py --help
+    python orchestrate.py ablation=all
+
+`--help` lists what there is.
 """
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 
 from d3d.errors import ConfigError, D3DError
 from experiments.catalogue import show_catalogue
 from experiments.compose import Launch, compose
+from experiments.declarations import did_you_mean
 from experiments.environment import quiet
 from experiments.machine import check_resources, check_storage, locked
 
@@ -37,31 +40,38 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(launch: Launch) -> int:
-    """Plan → train what is not finished → tables → summary."""
+    """Plan → run what is not finished → tables → summary."""
     # Imported here because they take seconds, and libraries must find the environment of `quiet`.
     import tables
-    from experiments.execute import train_cells
+    from experiments.execute import execute
     from experiments.plan import make_plan
     from experiments.summary import describe, summarise
-    from experiments.track import finished_cells, prepare
+    from experiments.track import finished_cells
 
-    artefact = launch.ablation.artefact
-    if artefact not in (None, *tables.ARTEFACTS):
-        raise ConfigError(f"artefact={artefact}: none of {', '.join(tables.ARTEFACTS)}; leave it out to have no table")
+    check_artefacts(launch, tables.ARTEFACTS)
     plan = make_plan(launch)
     print(describe(plan, finished_cells(launch.tracking_uri)), flush=True)
     if launch.dry_run:
         return 0
     with locked(launch.storage):
-        record = prepare(launch.tracking_uri, launch.storage / "artifacts")
-        with record.report(plan) as report:
-            failed = train_cells(plan, record, Console(highlight=False))
-            built = tables.Built((), (), ())
-            if artefact:
-                built = tables.build([artefact], launch.storage, launch.tracking_uri, plan.id)
-                record.log_tables(report, built.paths)
-    summarise(plan, record.finished(), failed, built.notes, built.paths)
+        record, failed = execute(plan, Console(highlight=False))
+        built = tables.Built((), (), ())
+        if plan.artefacts:
+            built = tables.build(plan.artefacts, launch.storage, launch.tracking_uri)
+            record.log_tables(plan, built.paths)
+    doubts = [*(f"missing: {line}" for line in built.missing), *(f"note: {line}" for line in built.notes)]
+    summarise(plan, record.finished(), failed, doubts, built.paths)
     return 1 if failed or built.missing else 0
+
+
+def check_artefacts(launch: Launch, known: Iterable[str]) -> None:
+    """Raises ConfigError where an ablation asks for a table or figure that nobody makes."""
+    for ablation in launch.ablations:
+        for name in ablation.artefacts:
+            if name not in (*known, ablation.name):
+                fault = f"{ablation.source}: artefact {name}: nobody makes it{did_you_mean(name, known)}"
+                way_out = f"leave it out to have {ablation.name}, the table of its rows"
+                raise ConfigError(f"{fault}; {way_out}; there are: {', '.join(known)}")
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 from rich.console import Console
 from rich.table import Table
 
+from experiments.compose import ALL
 from experiments.declarations import ablations, choices
 
+ALL_COST = "44 trainings; a quarter of an hour with preset=quick on 2 cores"
 EXAMPLES = {
     "python orchestrate.py ablation=stride_grid": "Figure 7a on synthetic data, in minutes on a laptop",
-    "python orchestrate.py ablation=full preset=small seeds=3 dry_run=true": "what three seeds of the full model cost",
+    "python orchestrate.py ablation=all preset=small seeds=3 dry_run=true": "what all of it costs",
     "python orchestrate.py ablation=stride_grid data=penn_action data.root=DIR data.frames=rendered": "on real motion",
 }
 KEYS = {
@@ -17,19 +19,20 @@ KEYS = {
     "resources.cpus=2": "CPUs to use; also resources.cpus_per_cell, resources.gpus_per_cell",
     "cluster.address=auto": "a running Ray cluster instead of this machine",
     "tracking.uri=URI": "an MLflow server instead of DIR/mlflow.db",
-    "model.KEY, data.KEY, training.KEY": "everything d3d/config.py names",
+    "model.KEY, data.KEY, training.KEY, ...": "everything d3d/config.py names",
 }
 
 
 def show_catalogue(console: Console) -> None:
     """Prints it."""
-    console.print("usage: python orchestrate.py ablation=NAME|FILE.yaml [preset=NAME] [data=NAME] [KEY=VALUE ...]\n")
-    console.print("Trains what an ablation of the paper asks for and is not finished yet, and makes its table.")
+    console.print("usage: python orchestrate.py ablation=NAME|FILE|all [preset=NAME] [data=NAME] [KEY=VALUE ...]\n")
+    console.print("Runs what an ablation of the paper asks for and is not finished yet, and makes its table or figure.")
     console.print("The same command again continues a launch that was interrupted.\n")
     rows = {
-        each.name: [each.title, f"makes {each.artefact or 'no table'}; section {each.section}", each.cost]
+        each.name: [each.title, f"makes {', '.join(each.artefacts) or 'no table'} ({each.section})", each.cost]
         for each in ablations().values()
     }
+    rows[ALL] = ["Every one of these in one launch; what they share is run once", ALL_COST]
     _section(console, "ablation", rows)
     for group in ("preset", "data"):
         _section(console, group, {name: [each.title, each.cost] for name, each in choices(group).items()})

@@ -1,7 +1,8 @@
 """From the command line to a launch: Hydra composes, pydantic checks the types, the dataclasses check the values.
 
-Hydra's compose API alone is used, so that nothing is written to outputs/ and no logging is configured. Whatever a user
-can get wrong is a ConfigError that names the key and the way out.
+Hydra's compose API alone is used, so that nothing is written to outputs/ and no logging is configured. Presets and
+datasets are its groups; what `ablation=` names is read apart, for it may be a file from anywhere, or `all`. Whatever a
+user can get wrong is a ConfigError that names the key and the way out.
 """
 
 import json
@@ -32,11 +33,13 @@ from experiments.declarations import (
     did_you_mean,
     flatten,
     options,
-    parse_ablation,
+    read_ablation,
     read_yaml,
 )
 
 T = TypeVar("T")
+
+ALL = "all"  # the ablation that is every ablation of the project
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +89,11 @@ class Launch:
     """All that a command line says."""
 
     arguments: tuple[str, ...]
-    ablation: Ablation
+    name: str  # of the ablation, or all
+    ablations: tuple[Ablation, ...]
     preset: str
     seconds: float | None  # of one training of this preset on this data on a CPU core, as the preset declares it
-    config: Config  # what the ablation's rows start from
+    config: Config  # what the ablations' rows start from
     seeds: tuple[int, ...]
     storage: Path  # absolute
     tracking_uri: str
@@ -112,23 +116,25 @@ def compose(arguments: Sequence[str]) -> Launch:
     known = _known_keys()
     for override in overrides:
         _check(override, known)
-    name, chosen = _ablation_choice(overrides)
-    tree, choices = _compose([chosen, *(str(o.input_line) for o in overrides if o.key_or_group != "ablation")])
-    ablation = parse_ablation(name, tree.pop("ablation"), f"ablation={name}")
+    name, chosen = _chosen([override for override in overrides if override.key_or_group == "ablation"])
+    tree, choices = _compose([str(o.input_line) for o in overrides if o.key_or_group != "ablation"])
     for override in overrides:
-        if override.key_or_group in ablation.axes:
-            raise ConfigError(f"{override.input_line}: {name} varies this key itself; leave it out")
+        for ablation in chosen:
+            if override.key_or_group in ablation.axes:
+                raise ConfigError(f"{override.input_line}: {ablation.name} varies this key itself; leave it out")
     preset, _ = _typed(_CHOICE, tree.pop("preset")), _typed(_CHOICE, tree.pop("dataset"))
     for key in flatten(tree):
         if key not in known:
             raise ConfigError(f"{key}: unknown key in preset, data or config.yaml{did_you_mean(key, known)}")
     settings = _typed(_SETTINGS, {key: tree.pop(key) for key in Settings.__dataclass_fields__})
     config = _with_absolute_root(_typed(_CONFIG, tree))
-    _check_rows(config, ablation)
+    for ablation in chosen:
+        _check_rows(config, ablation)
     storage = Path(settings.storage).expanduser().absolute()
     return Launch(
         arguments=tuple(arguments),
-        ablation=ablation,
+        name=name,
+        ablations=chosen,
         preset=choices["preset"],
         seconds=preset.seconds.get(config.data.name),
         config=config,
@@ -173,22 +179,23 @@ def _check(override: Override, known: Sequence[str]) -> None:
         raise ConfigError(f"{line}: unknown key{near}")
 
 
-def _ablation_choice(overrides: Sequence[Override]) -> tuple[str, str]:
-    """The ablation's name and the override that selects it: one of the project's, or a YAML file of the user's."""
-    choice = next((str(o.value()) for o in reversed(overrides) if o.key_or_group == "ablation"), None)
-    offered = "; ".join(f"{each.name} ({each.artefact or 'no table'})" for each in ablations().values())
-    if choice is None:
-        raise ConfigError(f"ablation= is missing; there are: {offered}")
-    if choice.endswith((".yaml", ".yml")):
-        path = Path(choice).expanduser()
-        if path.stem in options("ablation"):
-            raise ConfigError(f"ablation={choice}: the project has an ablation {path.stem}; give the file another name")
-        ConfigStore.instance().store(group="ablation", name="_file", node=read_yaml(path) or {})
-        return path.stem, "ablation=_file"
-    if choice not in options("ablation"):
-        near = did_you_mean(choice, options("ablation"))
-        raise ConfigError(f"ablation={choice}: unknown ablation{near}; there are: {offered}")
-    return choice, f"ablation={choice}"
+def _chosen(overrides: Sequence[Override]) -> tuple[str, tuple[Ablation, ...]]:
+    """What the last `ablation=` names: one of the project's ablations, all of them, or a YAML file of the user's."""
+    own = ablations()
+    names = [*own, ALL]
+    offered = "; ".join(f"{each.name} ({', '.join(each.artefacts) or 'no table'})" for each in own.values())
+    if not overrides:
+        raise ConfigError(f"ablation= is missing; there are: {offered}; or {ALL} of them")
+    name = str(overrides[-1].value())
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name).expanduser()
+        if path.stem in names:
+            raise ConfigError(f"ablation={name}: the project has an ablation {path.stem}; give the file another name")
+        return path.stem, (read_ablation(path),)
+    if name not in names:
+        near = did_you_mean(name, names)
+        raise ConfigError(f"ablation={name}: unknown ablation{near}; there are: {offered}; or {ALL} of them")
+    return name, tuple(own.values()) if name == ALL else (own[name],)
 
 
 def _compose(overrides: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -239,7 +246,7 @@ def _check_rows(config: Config, ablation: Ablation) -> None:
         try:
             configure(config, row)
         except ConfigError as error:
-            raise ConfigError(f"{error} (ablation {ablation.name}, row {row.label})") from error
+            raise ConfigError(f"{error} ({ablation.source}, row {row.label})") from error
 
 
 def _with_absolute_root(config: Config) -> Config:

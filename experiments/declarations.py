@@ -5,7 +5,8 @@ Nothing here imports torch, ray or mlflow.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from d3d.config import Config
 from d3d.errors import ConfigError
+from experiments.claims import parse_claim
 
 FOLDER = Path(__file__).parent
 FROM_DATA = {"model.classes", "model.joints"}  # never the user's to say
@@ -25,7 +27,7 @@ Value = bool | int | float | str | None
 
 @dataclass(frozen=True)
 class Row:
-    """One training an ablation asks for, for each seed: the keys it sets."""
+    """One row of the table: the keys it sets. For each seed it asks for one cell."""
 
     label: str
     settings: dict[str, Value]
@@ -33,11 +35,12 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation:
-    """One table or figure of the paper, as rows."""
+    """One experiment of the paper, as rows."""
 
     name: str
+    source: str  # the file it was read from
     title: str
-    artefact: str | None  # what tables/ makes of it
+    artefacts: tuple[str, ...]  # the tables and figures that tables/ makes of it
     section: str  # of the paper
     command: str
     cost: str
@@ -76,7 +79,7 @@ class _Declared:
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     title: str
-    artefact: str | None = None
+    artefact: str | list[str] | None = None
     section: str
     command: str
     cost: str
@@ -86,38 +89,42 @@ class _Declared:
 
 
 def parse_ablation(name: str, declared: object, source: str) -> Ablation:
-    """The ablation a YAML file declares. Raises ConfigError naming the file, the key and the nearest known one."""
+    """The ablation a YAML file declares; without an artefact it makes a table of its rows, under its own name.
+
+    Raises ConfigError naming the file, the key and the nearest known one.
+    """
     try:
         written = TypeAdapter(_Declared).validate_python(declared)
     except ValidationError as error:
         raise ConfigError(f"{source}: {_fault(error)}") from error
-    rows = [*_union(written.grids), *(Row(row.label, row.settings) for row in written.rows)]
-    if not rows:
-        raise ConfigError(f"{source}: it asks for no training; give it grids or rows")
-    known = [key for key in flatten(asdict(Config())) if key not in FROM_DATA | {"seed"}]
-    for key in (key for row in rows for key in row.settings):
-        if key not in known:
-            raise ConfigError(f"{source}: {key}: unknown key{did_you_mean(key, known)}")
+    rows = (*_union(written.grids), *(Row(row.label, row.settings) for row in written.rows))
+    _check_rows(rows, source)
+    _check_claims(written.claims, [row.label for row in rows], source)
+    artefact = name if written.artefact is None else written.artefact
     return Ablation(
         name=name,
+        source=source,
         title=written.title,
-        artefact=written.artefact,
+        artefacts=(artefact,) if isinstance(artefact, str) else tuple(artefact),
         section=written.section,
         command=written.command,
         cost=written.cost,
         claims=tuple(written.claims),
-        rows=tuple(rows),
+        rows=rows,
     )
 
 
 def read_ablation(path: Path) -> Ablation:
     """The ablation of a file, named as the file is. Raises ConfigError."""
+    if not re.fullmatch(r"[\w.-]+", path.stem):
+        raise ConfigError(f"{path}: an ablation is named as its file; use letters, digits, '_', '-' and '.' alone")
     return parse_ablation(path.stem, read_yaml(path), str(path))
 
 
 def ablations() -> dict[str, Ablation]:
-    """The project's own, by name."""
-    return {name: read_ablation(FOLDER / "ablation" / f"{name}.yaml") for name in options("ablation")}
+    """The project's own by name, in the order of the paper's sections."""
+    own = [read_ablation(FOLDER / "ablation" / f"{name}.yaml") for name in options("ablation")]
+    return {each.name: each for each in sorted(own, key=lambda each: (each.section, each.name))}
 
 
 def choices(group: str) -> dict[str, Choice]:
@@ -155,15 +162,48 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {nearest[0]}?)" if nearest else ""
 
 
+def _check_rows(rows: Sequence[Row], source: str) -> None:
+    if not rows:
+        raise ConfigError(f"{source}: it asks for nothing; give it grids or rows")
+    known = [key for key in flatten(asdict(Config())) if key not in FROM_DATA | {"seed"}]
+    labels = set()
+    for row in rows:
+        for key in row.settings:
+            if key not in known:
+                raise ConfigError(f"{source}: {key}: unknown key{did_you_mean(key, known)}")
+        if row.label in labels:
+            raise ConfigError(f"{source}: label {row.label}: two rows have it; a row is named by its label")
+        labels.add(row.label)
+
+
+def _check_claims(claims: Sequence[str], labels: Sequence[str], source: str) -> None:
+    for text in claims:
+        try:
+            claim = parse_claim(text)
+        except ConfigError as error:
+            raise ConfigError(f"{source}: claims: {error}") from error
+        for label in claim.labels:
+            if label not in labels:
+                near = did_you_mean(label, labels) or f"; there are: {'; '.join(labels)}"
+                raise ConfigError(f"{source}: claims: {claim.text}: no row is labelled {label}{near}")
+
+
 def _union(grids: list[dict[str, list[Value]]]) -> list[Row]:
-    points = [
-        dict(zip(grid, values, strict=True)) for grid in grids for values in itertools.product(*grid.values())
-    ]
-    return [Row(_label(settings), settings) for settings in points]
+    """A row a point, labelled by the axes that vary."""
+    points = [dict(zip(grid, values, strict=True)) for grid in grids for values in itertools.product(*grid.values())]
+    varied = {key for point in points for key in point if len({p[key] for p in points if key in p}) > 1}
+    labels = [_label({key: value for key, value in point.items() if key in varied}) for point in points]
+    if "" in labels or len(set(labels)) < len(labels):
+        labels = [_label(point) for point in points]
+    return [Row(label, point) for label, point in zip(labels, points, strict=True)]
 
 
 def _label(settings: Mapping[str, Value]) -> str:
-    return ", ".join(f"{key.rpartition('.')[2].replace('_', ' ')} {value}" for key, value in settings.items())
+    """Such as "temporal window 4, temporal stride 2"; words speak for themselves: "pre, depth 2"."""
+    return ", ".join(
+        value if isinstance(value, str) else f"{key.rpartition('.')[2].replace('_', ' ')} {value}"
+        for key, value in settings.items()
+    )
 
 
 def _fault(error: ValidationError) -> str:

@@ -1,32 +1,47 @@
-"""How long a launch will take: from the record where it holds such trainings, else as the preset states it."""
+"""How long trainings will take: from the record where it holds their like, else as the preset states it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from statistics import median
+from typing import Any
 
 from mlflow.entities import Run
 
+from experiments.cell import Cell
+from experiments.compose import Launch
 from experiments.declarations import flatten
 from experiments.machine import slots
-from experiments.plan import Plan
 
-COSTLESS = {"seed", "data.root", "data.missing"}
-"""Keys that do not decide how long a training takes, beside those that the ablation varies."""
+Settings = frozenset[tuple[str, str]]
+
+COSTLESS = {"seed", "data.root", "data.missing"}  # keys that do not decide how long a training takes
 
 
-def estimate(plan: Plan, finished: Mapping[str, Run], todo: int) -> str:
-    """The time `todo` more cells take, and the source of that number."""
-    launch = plan.launch
-    measured = [_seconds(run) for run in finished.values() if _alike(plan, run)]
-    seconds = median(measured) if measured else launch.seconds
-    if seconds is None:
+def estimate(launch: Launch, finished: Mapping[str, Run], trainings: Sequence[Cell]) -> str:
+    """The time these trainings take, and the source of that number.
+
+    The like of a training differs from it in its seed alone; where there is none, also in what the launch varies.
+    """
+    varied = COSTLESS.union(*(ablation.axes for ablation in launch.ablations))
+    measured = [run for run in finished.values() if "trained" not in run.data.tags and "top1" in run.data.metrics]
+    same, alike = _by_settings(measured, COSTLESS), _by_settings(measured, varied)
+    known = []
+    for cell in trainings:
+        settings = {key: str(value) for key, value in flatten(asdict(cell.config)).items()}
+        known.append(same.get(_without(settings, COSTLESS)) or alike.get(_without(settings, varied)))
+    seconds = [launch.seconds if each is None else median(each) for each in known]
+    stated = [each is None for each in known]
+    total = sum(each for each in seconds if each is not None)
+    if None in seconds:
         return f"no estimate, preset {launch.preset} states none for {launch.config.data.name}"
-    source = f"the median of {len(measured)} in the record" if measured else f"as preset {launch.preset} states"
-    each = f"{duration(seconds)} each, {source}"
+    source = f"as preset {launch.preset} states" if all(stated) else "from the record"
+    if 0 < sum(stated) < len(stated):
+        source += f" and, for {sum(stated)}, as preset {launch.preset} states"
+    each = f"{duration(total / len(trainings))} each, {source}"
     if launch.cluster.address is not None:
-        return f"about {duration(todo * seconds)} of training in all ({each})"
-    at_once = min(slots(launch), todo)
-    return f"about {duration(todo * seconds / at_once)}, {at_once} at a time ({each})"
+        return f"about {duration(total)} of training in all ({each})"
+    at_once = min(slots(launch), len(trainings))
+    return f"about {duration(total / at_once)}, {at_once} at a time ({each})"
 
 
 def duration(seconds: float) -> str:
@@ -40,12 +55,14 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:.0f} days"
 
 
-def _alike(plan: Plan, run: Run) -> bool:
-    """Whether a finished training differs from the plan's at most in what the ablation varies."""
-    ignored = COSTLESS | set(plan.launch.ablation.axes)
-    ours = flatten(asdict(plan.cells[0].config))
-    return all(run.data.params.get(key) == str(value) for key, value in ours.items() if key not in ignored)
+def _by_settings(runs: Sequence[Run], ignored: Collection[str]) -> dict[Settings, list[float]]:
+    """The seconds that finished trainings took, by their settings."""
+    seconds: dict[Settings, list[float]] = {}
+    for run in runs:
+        took = (run.info.end_time - run.info.start_time) / 1000
+        seconds.setdefault(_without(run.data.params, ignored), []).append(took)
+    return seconds
 
 
-def _seconds(run: Run) -> float:
-    return float(run.info.end_time - run.info.start_time) / 1000
+def _without(settings: Mapping[str, Any], ignored: Collection[str]) -> Settings:
+    return frozenset((key, value) for key, value in settings.items() if key not in ignored)

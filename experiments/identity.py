@@ -1,4 +1,4 @@
-"""What makes two trainings the same one: a cell is named by a hash of everything that can change its result.
+"""What makes two computations the same one: a cell is named by a hash of everything that can change its result.
 
 Paths, workers and devices are not in it, nor is the code. The whole resolved configuration is hashed, never its
 difference from the defaults: a changed default would relabel old results silently.
@@ -9,22 +9,29 @@ import json
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
-from d3d.config import Config, DataConfig, ModelConfig
+from d3d.config import Config, DataConfig, MeasurementConfig, ModelConfig
 
-T = TypeVar("T", ModelConfig, DataConfig)
+T = TypeVar("T", ModelConfig, DataConfig, MeasurementConfig)
 
 SCHEMA = 1  # raise it when the same configuration comes to mean another computation
+MEASURED = ("width", "heads", "feedforward_ratio", "norm", "dropout")  # what of the model one attention module has
 
 
 def canonical(config: Config) -> Config:
-    """The one configuration that stands for all that compute exactly the same; it is the one that is trained.
+    """The one configuration that stands for all that compute exactly the same; it is the one that is run.
 
-    `model.joints` must be the dataset's. Strides are filled in. Windows are cut to their axis, and strides to the
-    largest that gives windows of its own: query windows start at 0, s, 2s, … clamped to N − window, and key windows one
-    stride later, clamped likewise, so every stride of at least N − window is one computation. What belongs to an
-    eliminated module, or to another dataset, is set to its default.
+    `model.joints` must be the dataset's, except in a measurement. Strides are filled in. Windows are cut to their axis,
+    and strides to the largest that gives windows of its own: query windows start at 0, s, 2s, … clamped to N − window,
+    and key windows one stride later, clamped likewise, so every stride of at least N − window is one computation. N
+    frames are those of the test, where it has a number of its own. What belongs to an eliminated module, or to another
+    dataset, is set to its default, and so is all that a measurement does not look at.
     """
-    model, data = config.model, config.data
+    if config.measurement.module is not None:
+        return _measurement(config)
+    model, data, evaluation = config.model, config.data, config.evaluation
+    frames = evaluation.frames or config.training.frames
+    if frames == config.training.frames:
+        evaluation = replace(evaluation, frames=None)
     if not model.deformable_attention:
         model = _defaults(model, "kernel", "offset_convolution", "offset_range")
     if not model.joint_attention:
@@ -32,7 +39,7 @@ def canonical(config: Config) -> Config:
     if not model.temporal_attention:
         model = _defaults(model, "temporal_window", "temporal_stride")
     joint = _window_and_stride(model.joint_window, model.joint_stride, model.joints)
-    temporal = _window_and_stride(model.temporal_window, model.temporal_stride, config.training.frames)
+    temporal = _window_and_stride(model.temporal_window, model.temporal_stride, frames)
     model = replace(
         model,
         joint_window=joint[0],
@@ -42,20 +49,44 @@ def canonical(config: Config) -> Config:
     )
     if data.name != "synthetic":
         data = _defaults(data, "clips")
-    return replace(config, model=model, data=data)
+    return replace(config, model=model, data=data, evaluation=evaluation, measurement=MeasurementConfig())
 
 
-def cell_id(config: Config, digest: str) -> str:
-    """16 hexadecimal digits that name a canonical configuration on the dataset of that digest."""
+def cell_id(config: Config, digest: str, trained: str | None = None) -> str:
+    """16 hexadecimal digits that name a canonical configuration on the dataset of that digest.
+
+    A test is named by the training whose weights it tests as well, a measurement by what is measured alone.
+    """
     tree = asdict(config)
-    tree["data"] = {key: tree["data"][key] for key in ("name", "frames", "resize", "crop", "flip")} | {"digest": digest}
-    return short_hash({"schema": SCHEMA, **tree})
+    if config.measurement.module is not None:
+        model = {key: tree["model"][key] for key in MEASURED}
+        return short_hash({"schema": SCHEMA, "model": model, "measurement": tree["measurement"]})
+    data = {key: tree["data"][key] for key in ("name", "frames", "resize", "crop", "flip")} | {"digest": digest}
+    named = {"model": tree["model"], "data": data, "training": tree["training"], "seed": config.seed}
+    if trained is not None:
+        named |= {"evaluation": tree["evaluation"], "trained": trained}
+    return short_hash({"schema": SCHEMA, **named})
 
 
 def short_hash(value: Any) -> str:
     """16 hexadecimal digits of a value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _measurement(config: Config) -> Config:
+    """A window as long as the axis is full attention, and full attention has no window."""
+    measurement = config.measurement
+    if measurement.module == "joint":
+        length, measurement = measurement.joints, _defaults(measurement, "rgb_tokens")
+    else:
+        length = measurement.frames
+    if measurement.attention == "full" or measurement.window >= length:
+        measurement = replace(_defaults(measurement, "window"), attention="full")
+    return Config(
+        model=ModelConfig(**{key: getattr(config.model, key) for key in MEASURED}),
+        measurement=measurement,
+    )
 
 
 def _window_and_stride(window: int, stride: int | None, length: int) -> tuple[int, int]:

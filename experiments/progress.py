@@ -9,10 +9,11 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
+from experiments.cell import Cell
 from experiments.estimate import duration
-from experiments.plan import Cell
 
-INTERVAL = 10.0  # seconds between plain lines while no training ends
+INTERVAL = 10.0  # seconds between plain lines while no cell ends
+BEGINNING = {"training": "starting", "test": "testing", "measurement": "measuring"}
 
 
 @dataclass
@@ -26,12 +27,13 @@ class Running:
 
     def __str__(self) -> str:
         if self.top1 is None:
-            return f"{self.cell.label}: starting"
-        return f"{self.cell.label}: epoch {self.epoch}/{self.cell.config.training.epochs}, {100 * self.top1:.1f} %"
+            return f"{self.cell.label}: {BEGINNING[self.cell.kind]}"
+        epochs = f"epoch {self.epoch}/{self.cell.epochs}, " if self.epoch else ""
+        return f"{self.cell.label}: {epochs}{100 * self.top1:.1f} %"
 
 
 class Progress:
-    """Counts the cells of a launch as they start and end. Use as a context manager around the training.
+    """Counts the cells of a launch as they start and end. Use as a context manager around their execution.
 
     `clock` gives seconds.
     """
@@ -68,12 +70,12 @@ class Progress:
         self.running[id] = Running(self.waiting.pop(id), self.clock())
         self.at_once = max(self.at_once, len(self.running))
 
-    def epoch(self, id: str, epoch: int, top1: float) -> None:
-        """The cell finished an epoch."""
+    def result(self, id: str, top1: float, epoch: int | None = None) -> None:
+        """The cell finished an epoch of its training, or its test."""
         running, now = self.running[id], self.clock()
         if running.epoch:  # before its first epoch a cell, or its worker, has to start
             self.seconds.append(now - running.since)
-        running.epoch, running.top1, running.since = epoch, top1, now
+        running.epoch, running.top1, running.since = epoch or 0, top1, now
         if now - self.printed >= INTERVAL:
             self._print(self.line())
 
@@ -88,7 +90,7 @@ class Progress:
         running = self.running.pop(id)
         if fault is None:
             self.finished += 1
-            outcome = str(running)
+            outcome = f"{running.cell.label}: done" if running.top1 is None else str(running)
         else:
             self.failed[id] = fault
             outcome = f"{running.cell.label}: failed, {fault.strip().splitlines()[-1]}"
@@ -113,8 +115,8 @@ class Progress:
         """At the pace of the epochs so far; None before there is one."""
         if not self.seconds:
             return None
-        epochs = sum(cell.config.training.epochs for cell in self.waiting.values())
-        epochs += sum(running.cell.config.training.epochs - running.epoch for running in self.running.values())
+        epochs = sum(cell.epochs for cell in self.waiting.values())
+        epochs += sum(running.cell.epochs - running.epoch for running in self.running.values())
         return epochs * fmean(self.seconds) / self.at_once
 
     def table(self) -> RenderableType:
@@ -123,8 +125,8 @@ class Progress:
         for heading in ("running", "epoch", "top-1"):
             table.add_column(heading, style="dim" if heading == "running" else None, justify="left")
         for running in list(self.running.values()):
-            top1 = "" if running.top1 is None else f"{100 * running.top1:.1f} %"
-            table.add_row(running.cell.label, f"{running.epoch}/{running.cell.config.training.epochs}", top1)
+            epochs = f"{running.epoch}/{running.cell.epochs}" if running.cell.epochs else ""
+            table.add_row(running.cell.label, epochs, "" if running.top1 is None else f"{100 * running.top1:.1f} %")
         return Group(self.counts(), table)
 
     def _print(self, line: str) -> None:

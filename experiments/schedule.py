@@ -1,7 +1,8 @@
 """Ray Tune runs the cells: one trial each, on a Ray of this launch's own or on a cluster that was named.
 
-Tune's own checkpoints are not used and nothing is restored from its folder, which is removed at the end: a cell is
-continued from the checkpoint under its id.
+Trainings come first, then the tests of their weights, then measurements, which have a node to themselves. Tune's own
+checkpoints are not used and nothing is restored from its folder, which is removed at the end: a cell is continued from
+the checkpoint under its id.
 """
 
 import logging
@@ -9,6 +10,7 @@ import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -18,52 +20,77 @@ from ray.tune.experiment import Trial
 
 from d3d.digest import code_digest
 from d3d.errors import ScheduleError
+from experiments.cell import KINDS, Cell, Kind
 from experiments.compose import Launch
 from experiments.environment import SETTINGS
 from experiments.machine import gpus_per_cell
-from experiments.plan import Cell, Plan
+from experiments.plan import Plan
 from experiments.progress import Progress
-from experiments.worker import Job, train_cell
+from experiments.worker import Job, run_cell
 
 SHARED_MEMORY = 80 * 2**20  # bytes, the least Ray takes: cells share nothing through it
 RETRIES = 2  # of a cell whose worker was lost or met an unforeseen error
 
 
-def run(plan: Plan, cells: Sequence[Cell], progress: Progress) -> None:
-    """Trains the cells; `progress` sees what becomes of each. Raises ScheduleError."""
+@dataclass(frozen=True)
+class Share:
+    """What one cell gets of a node."""
+
+    cpus: float
+    gpus: float
+    node_cpus: float  # all there are of the largest node it fits on
+
+    def needs(self, kind: Kind) -> dict[str, float]:
+        """A measurement runs alone on its node: what runs beside it would be measured too."""
+        return {"cpu": self.node_cpus if kind == "measurement" else self.cpus, "gpu": self.gpus}
+
+
+def run(plan: Plan, cells: Sequence[Cell], share: Share, progress: Progress) -> None:
+    """Runs the cells within `attached`; `progress` sees what becomes of each."""
+    job = _job(plan, cells, share)
+    folder = plan.launch.storage / "tune"
+    try:
+        with progress:
+            for kind in KINDS:
+                ready = [cell for cell in cells if cell.kind == kind and not _hopeless(cell, progress)]
+                if ready:
+                    trainable = tune.with_resources(tune.with_parameters(run_cell, job=job), share.needs(kind))
+                    tune.Tuner(
+                        trainable,
+                        param_space={"cell": tune.grid_search([cell.id for cell in ready])},
+                        tune_config=tune.TuneConfig(reuse_actors=True),
+                        run_config=tune.RunConfig(
+                            name=kind,
+                            storage_path=str(folder),
+                            verbose=0,
+                            failure_config=tune.FailureConfig(max_failures=RETRIES),
+                            callbacks=[Watcher(progress)],
+                        ),
+                    ).fit()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _job(plan: Plan, cells: Sequence[Cell], share: Share) -> Job:
     launch = plan.launch
-    with _ray(launch):
-        needs = _needs(launch)
-        job = Job(
-            cells={cell.id: cell for cell in cells},
-            tags={
-                f"ablation.{launch.ablation.name}": "true",
-                "preset": launch.preset,
-                "data": launch.data,
-                "code_digest": code_digest(),
-            },
-            tracking_uri=launch.tracking_uri,
-            storage=launch.storage,
-            cpus=launch.resources.cpus_per_cell,
-            gpu=needs["gpu"] > 0,
-        )
-        tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(train_cell, job=job), needs),
-            param_space={"cell": tune.grid_search([cell.id for cell in cells])},
-            tune_config=tune.TuneConfig(reuse_actors=True),
-            run_config=tune.RunConfig(
-                name=plan.id,
-                storage_path=str(launch.storage / "tune"),
-                verbose=0,
-                failure_config=tune.FailureConfig(max_failures=RETRIES),
-                callbacks=[Watcher(progress)],
-            ),
-        )
-        try:
-            with progress:
-                tuner.fit()
-        finally:
-            shutil.rmtree(launch.storage / "tune", ignore_errors=True)
+    tags = {"preset": launch.preset, "data": launch.data, "code_digest": code_digest()}
+    return Job(
+        cells={cell.id: cell for cell in cells},
+        tags={cell.id: tags | {f"ablation.{name}": "true" for name in plan.ablations_of(cell.id)} for cell in cells},
+        tracking_uri=launch.tracking_uri,
+        storage=launch.storage,
+        cpus=launch.resources.cpus_per_cell,
+        gpu=share.gpus > 0,
+    )
+
+
+def _hopeless(cell: Cell, progress: Progress) -> bool:
+    """Whether a test lacks its weights because their training failed; it has then failed as well."""
+    if cell.trained is None or cell.trained.id not in progress.failed:
+        return False
+    progress.started(cell.id)
+    progress.ended(cell.id, f"the training of its weights failed ({cell.trained.id})")
+    return True
 
 
 class Watcher(tune.Callback):
@@ -82,8 +109,8 @@ class Watcher(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        if "epoch" in result:
-            self.progress.epoch(trial.config["cell"], result["epoch"], result["top1"])
+        if "top1" in result:
+            self.progress.result(trial.config["cell"], result["top1"], result.get("epoch"))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.progress.ended(trial.config["cell"], trial.last_result.get("fault"))
@@ -96,8 +123,8 @@ class Watcher(tune.Callback):
 
 
 @contextmanager
-def _ray(launch: Launch) -> Iterator[None]:
-    """Within it Ray is there, without a word."""
+def attached(launch: Launch) -> Iterator[Share]:
+    """Within it Ray is there, without a word. Raises ScheduleError where it is not, or has no node for a cell."""
     silent: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if launch.cluster.address is None:
         ray.init(
@@ -115,22 +142,22 @@ def _ray(launch: Launch) -> Iterator[None]:
             raise ScheduleError(f"cluster.address={launch.cluster.address}: {reason}") from error
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C; Ray's own handler aborts the process
     try:
-        yield
+        yield _share(launch)
     finally:
         ray.shutdown()
 
 
-def _needs(launch: Launch) -> dict[str, float]:
-    """What one training takes. Raises ScheduleError where no node has as much."""
+def _share(launch: Launch) -> Share:
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     cpus, gpus = float(launch.resources.cpus_per_cell), launch.resources.gpus_per_cell
     if launch.cluster.address is None:
         gpus = gpus_per_cell(gpus)
     elif gpus is None:
         gpus = float(any("GPU" in node for node in nodes))
-    if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
+    fitting = [node["CPU"] for node in nodes if node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus]
+    if not fitting:
         there = "; ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
         raise ScheduleError(
             f"resources.cpus_per_cell={cpus:g}, resources.gpus_per_cell={gpus:g}: no node has both; nodes have {there}"
         )
-    return {"cpu": cpus, "gpu": gpus}
+    return Share(cpus, gpus, max(fitting))

@@ -1,6 +1,7 @@
-"""What a launch says before it trains, and what it says at the end."""
+"""What a launch says before it runs, and what it says at the end."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -8,77 +9,117 @@ from mlflow.entities import Run
 from rich.console import Console
 from rich.table import Table
 
+from experiments.cell import KINDS, Cell
 from experiments.declarations import Value
 from experiments.estimate import estimate
-from experiments.plan import Plan, Point
+from experiments.plan import Plan, Point, Report
+
+VERBS = {"training": "train", "test": "test", "measurement": "measure"}
 
 
 def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
     """The plan in a few lines: what is asked for, what of it is there, and what the rest costs."""
     launch = plan.launch
-    todo = sum(cell.id not in finished for cell in plan.cells)
-    counts = [
-        f"{len(plan.points)} point{'s' * (len(plan.points) != 1)}",
-        f"{len(plan.cells)} distinct cell{'s' * (len(plan.cells) != 1)}",
-        f"{len(plan.cells) - todo} finished",
-        *(f"{count} shared with {name}" for name, count in plan.shared.items()),
-    ]
     seeds = ", ".join(map(str, launch.seeds))
-    lines = [
-        f"{launch.ablation.name}: {launch.ablation.title}",
-        f"preset {launch.preset}; data {launch.data}; seeds {seeds}; storage {launch.storage}",
-        ", ".join(counts),
-    ]
+    setting = f"preset {launch.preset}; data {launch.data}; seeds {seeds}; storage {launch.storage}"
+    points = [point for report in plan.reports for point in report.points]
+    total = ", ".join([*_counts(points, plan.cells, finished), *_shared(plan)])
+    if len(plan.reports) == 1:
+        lines = [f"{launch.name}: {launch.ablations[0].title}", setting, total]
+    else:
+        width = max(len(report.ablation.name) for report in plan.reports)
+        each = [
+            f"  {report.ablation.name:<{width}}  {', '.join(_counts(report.points, report.cells, finished))}"
+            for report in plan.reports
+        ]
+        lines = [f"{launch.name}: {len(plan.reports)} ablations", setting, *each, f"  {'in all':<{width}}  {total}"]
+    todo = plan.unfinished(finished)
     if todo:
-        lines.append(f"{todo} to train: {estimate(plan, finished, todo)}")
+        lines.append(_work(plan, todo, finished))
     return "\n".join(lines)
 
 
-def summarise(
-    plan: Plan, finished: Mapping[str, Run], failed: Mapping[str, str], notes: Sequence[str], paths: Sequence[Path]
-) -> None:
-    """Top-1 of every point, the mean of its seeds; what failed and why; doubts about the record; where everything is.
+def _counts(points: Sequence[Point], cells: Sequence[Cell], finished: Collection[str]) -> list[str]:
+    return [
+        f"{len(points)} point{'s' * (len(points) != 1)}",
+        f"{len(cells)} distinct cell{'s' * (len(cells) != 1)}",
+        f"{sum(cell.id in finished for cell in cells)} finished",
+    ]
 
-    A table of two axes where the ablation has two, else a row a point.
-    """
-    axes = plan.launch.ablation.axes
-    two = len(axes) == 2 and all(point.axes.keys() == set(axes) for point in plan.points)
-    console = Console(highlight=False)
-    if two:
-        down, across = (axis.rpartition(".")[2].replace("_", " ") for axis in axes)
-        print(f"top-1 in %, {down} × {across}; * the best {across} of each {down}")
-        console.print(_grid(plan, finished, *axes))
-    else:
-        print("top-1 in %")
-        console.print(_rows(plan, finished))
+
+def _shared(plan: Plan) -> list[str]:
+    """Ablations that share as many cells are named together, or counted where they are many."""
+    groups: dict[int, list[str]] = {}
+    for name, count in plan.shared.items():
+        groups.setdefault(count, []).append(name)
+    return [
+        f"{count} shared with {' and '.join(names) if len(names) < 3 else f'{len(names)} other ablations'}"
+        for count, names in groups.items()
+    ]
+
+
+def _work(plan: Plan, todo: Sequence[Cell], finished: Mapping[str, Run]) -> str:
+    """How many cells of each kind are to be run, and how long their trainings take."""
+    counts = Counter(cell.kind for cell in todo)
+    line = ", ".join(f"{counts[kind]} to {VERBS[kind]}" for kind in KINDS if counts[kind])
+    again = sum(cell.id in finished for cell in todo)
+    if again:
+        line += f" ({again} of them once more: the weights that a test needs are gone)"
+    trainings = [cell for cell in todo if cell.kind == "training"]
+    return f"{line}: {estimate(plan.launch, finished, trainings)}" if trainings else line
+
+
+def summarise(
+    plan: Plan, finished: Mapping[str, Run], failed: Mapping[str, str], doubts: Sequence[str], paths: Sequence[Path]
+) -> None:
+    """Top-1 where one ablation was launched; what failed and why; doubts about the tables; where everything is."""
+    if len(plan.reports) == 1:
+        _show_top1(plan.reports[0], finished)
     for cell in plan.cells:
         if cell.id in failed:
             print(f"failed: {cell.label} ({cell.id}): {failed[cell.id].strip().splitlines()[-1]}")
-    for note in notes:
-        print(f"note: {note}")
-    for path in (*paths, plan.launch.storage / "mlflow.db"):
-        print(path)
+    for line in doubts:
+        print(line)
+    for artefact in dict.fromkeys(path.stem for path in paths):
+        own = [path for path in paths if path.stem == artefact]
+        print(", ".join([str(own[0]), *(path.suffix for path in own[1:])]))
+    print(plan.launch.storage / "mlflow.db")
 
 
-def _grid(plan: Plan, finished: Mapping[str, Run], down: str, across: str) -> Table:
+def _show_top1(report: Report, finished: Mapping[str, Run]) -> None:
+    """The mean over seeds of every point: a table of two axes where the ablation has two, else a row a point."""
+    measurements = {cell.id for cell in report.cells if cell.kind == "measurement"}
+    points = [point for point in report.points if point.cell not in measurements]
+    if not points:
+        return
+    console, axes = Console(highlight=False), report.ablation.axes
+    if len(axes) == 2 and all(point.axes.keys() == set(axes) for point in points):
+        down, across = (axis.rpartition(".")[2].replace("_", " ") for axis in axes)
+        print(f"top-1 in %, {down} × {across}; * the best {across} of each {down}")
+        console.print(_grid(points, finished, *axes))
+    else:
+        print("top-1 in %")
+        console.print(_rows(points, finished))
+
+
+def _grid(points: Sequence[Point], finished: Mapping[str, Run], down: str, across: str) -> Table:
     """The second axis across; the best of each row is marked."""
-    columns = _values(plan.points, across)
+    columns = _values(points, across)
     table = Table("")
     for value in columns:
         table.add_column(str(value), justify="right")
-    for value in _values(plan.points, down):
-        points = {other: [p for p in plan.points if p.axes == {down: value, across: other}] for other in columns}
-        means = {other: _mean(asked, finished) for other, asked in points.items() if asked}
+    for value in _values(points, down):
+        asked = {other: [p for p in points if p.axes == {down: value, across: other}] for other in columns}
+        means = {other: _mean(here, finished) for other, here in asked.items() if here}
         best = max((mean for mean in means.values() if mean is not None), default=None)
         table.add_row(str(value), *(_entry(means[other], best) if other in means else "" for other in columns))
     return table
 
 
-def _rows(plan: Plan, finished: Mapping[str, Run]) -> Table:
+def _rows(points: Sequence[Point], finished: Mapping[str, Run]) -> Table:
     table = Table("", "mean")
-    for label in dict.fromkeys(point.label for point in plan.points):
-        mean = _mean([point for point in plan.points if point.label == label], finished)
-        table.add_row(label, _entry(mean, None))
+    for row in dict.fromkeys(point.row for point in points):
+        table.add_row(row, _entry(_mean([point for point in points if point.row == row], finished), None))
     return table
 
 

@@ -1,4 +1,4 @@
-"""The record in MLflow: one run per cell, one report run per launch.
+"""The record in MLflow: one run per cell, one report run per ablation of a launch.
 
 The worker of a cell finds the cell's run by its tag or creates it, logs each epoch once, in one batch and before the
 epoch is checkpointed, and ends the run. So a killed training leaves neither a gap nor a duplicate.
@@ -27,24 +27,32 @@ from d3d.errors import RecordError
 from experiments.declarations import flatten
 
 if TYPE_CHECKING:
+    from d3d.complexity import Complexity
     from d3d.training import EpochResult, Prediction
-    from experiments.plan import Cell, Plan
+    from experiments.cell import Cell
+    from experiments.plan import Plan, Report
 
 EXPERIMENT = "3d-deformable-transformer"
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # what the MLflow page opens as
 
 
-def prepare(uri: str, artifacts: Path) -> "Record":
-    """The record, made where there is none, before anyone else opens it. Raises RecordError."""
+def prepare(uri: str, storage: Path) -> "Record":
+    """The record of a launch that holds the storage folder, made where there is none. Raises RecordError.
+
+    What is RUNNING in the folder's own database then belongs to a launch that was killed, and is said to be KILLED.
+    """
     database = _sqlite_file(uri)
     with _explained(uri):
         if database and not database.exists():
             _make_database(database)
         client = MlflowClient(uri)
         if client.get_experiment_by_name(EXPERIMENT) is None:
-            own = str(artifacts) if database else None  # a server says itself where artefacts go
+            own = str(storage / "artifacts") if database else None  # a server says itself where artefacts go
             client.create_experiment(EXPERIMENT, artifact_location=own, tags=MODEL_TRAINING)
-        return Record(uri)
+        record = Record(uri)
+        if database == storage / "mlflow.db":
+            record.end_orphans()
+        return record
 
 
 def _make_database(path: Path) -> None:
@@ -75,7 +83,7 @@ def _sqlite_file(uri: str) -> Path | None:
 
 
 def finished_cells(uri: str) -> dict[str, Run]:
-    """Cell id → its newest finished run; nothing is made where there is no record yet. Raises RecordError."""
+    """Cell id → its run, if it is finished; nothing is made where there is no record yet. Raises RecordError."""
     database = _sqlite_file(uri)
     if database and not database.exists():
         return {}
@@ -92,17 +100,22 @@ class Record:
         self.experiments = [str(experiment.experiment_id)] if experiment else []
 
     def finished(self) -> dict[str, Run]:
-        """Cell id → its newest finished run."""
-        runs = self._search("tags.kind = 'cell' and attributes.status = 'FINISHED'")
-        return {run.data.tags["cell"]: run for run in reversed(runs)}
+        """Cell id → its run, if that is finished; the newest counts, for a cell can be run again."""
+        newest = {run.data.tags["cell"]: run for run in reversed(self._search("tags.kind = 'cell'"))}
+        return {cell: run for cell, run in newest.items() if run.info.status == "FINISHED"}
 
-    def begin(self, cell: "Cell", tags: Mapping[str, str]) -> "CellRun":
-        """The cell's run, set to RUNNING: the newest there is, or a new one."""
-        runs = self._search(f"tags.kind = 'cell' and tags.cell = '{cell.id}'")
-        if runs:
+    def begin(self, cell: "Cell", tags: Mapping[str, str], *, anew: bool = False) -> "CellRun":
+        """The cell's run, set to RUNNING: the newest there is, or a new one; `anew` leaves a finished one as it is."""
+        runs = self._runs(cell)
+        if runs and not (anew and runs[0].info.status == "FINISHED"):
             self._resume(runs[0], tags)
             return CellRun(self.client, runs[0].info.run_id, new=False)
         tags = {**tags, "kind": "cell", "cell": cell.id, "seed": str(cell.config.seed), "data_digest": cell.data_digest}
+        if cell.kind == "measurement":
+            tags["measurement"] = str(cell.config.measurement.module)
+        if cell.trained:
+            codes = [run.data.tags["code_digest"] for run in self._runs(cell.trained)[:1]]
+            tags |= {"trained": cell.trained.id, "code_digest": _joined(*codes, tags["code_digest"])}
         run = self.client.create_run(self.experiments[0], run_name=cell.label, tags=tags)
         params = [Param(key, str(value)) for key, value in flatten(asdict(cell.config)).items()]
         self.client.log_batch(run.info.run_id, params=params)
@@ -117,50 +130,67 @@ class Record:
                 else:
                     self.client.set_terminated(run.info.run_id, "KILLED")
 
-    def serve(self, ablation: str, cells: Iterable[str]) -> None:
-        """Tags finished cells with an ablation that asks for them too."""
-        finished = self.finished()
-        for cell in cells:
-            if cell in finished and f"ablation.{ablation}" not in finished[cell].data.tags:
-                self.client.set_tag(finished[cell].info.run_id, f"ablation.{ablation}", "true")
+    def end_orphans(self) -> None:
+        """Says of every run that is RUNNING that it was KILLED."""
+        for run in self._search("attributes.status = 'RUNNING'"):
+            self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def serve(self, plan: "Plan", finished: Mapping[str, Run]) -> None:
+        """Tags finished cells with each ablation of a launch that asks for them too."""
+        for cell in plan.cells:
+            for ablation in plan.ablations_of(cell.id) if cell.id in finished else ():
+                if f"ablation.{ablation}" not in finished[cell.id].data.tags:
+                    self.client.set_tag(finished[cell.id].info.run_id, f"ablation.{ablation}", "true")
 
     @contextmanager
-    def report(self, plan: "Plan") -> Iterator[str]:
-        """The launch's report run, by its id: FINISHED after the block, KILLED where the block was left by an error."""
-        runs = self._search(f"tags.kind = 'report' and tags.launch = '{plan.id}'")
-        launch = plan.launch
+    def reports(self, plan: "Plan") -> Iterator[None]:
+        """A report run for each ablation: FINISHED after the block, KILLED where the block was left by an error."""
+        runs = [self._report(report) for report in plan.reports]
+        status = "KILLED"
+        try:
+            yield
+            status = "FINISHED"
+        finally:
+            for run in runs:
+                self.client.set_terminated(run, status)
+
+    def log_tables(self, plan: "Plan", paths: Iterable[Path]) -> None:
+        """Keeps the tables and figures of each ablation with its report run."""
+        for report in plan.reports:
+            own = [path for path in paths if path.stem in report.ablation.artefacts]
+            for path in own:
+                self.client.log_artifact(self._report_runs(report)[0].info.run_id, str(path), "tables")
+
+    def _report(self, report: "Report") -> str:
+        """The id of the ablation's report run, RUNNING and with its plan: the one there is, or a new one."""
+        runs, launch = self._report_runs(report), report.launch
         if runs:
-            id = runs[0].info.run_id
+            id = str(runs[0].info.run_id)
             self.client.update_run(id, "RUNNING")
         else:
             tags = {
                 "kind": "report",
-                "launch": plan.id,
-                "ablation": launch.ablation.name,
+                "launch": report.id,
+                "ablation": report.ablation.name,
                 "preset": launch.preset,
                 "data": launch.data,
-                "data_digest": plan.data_digest,
+                "data_digest": report.data_digest,
             }
-            name = f"{launch.ablation.name}, {launch.preset}, {launch.data}"
-            id = self.client.create_run(self.experiments[0], run_name=name, tags=tags).info.run_id
-        self.client.log_text(id, json.dumps(plan.as_json(), indent=1, ensure_ascii=False), "plan.json")
-        status = "KILLED"
-        try:
-            yield id
-            status = "FINISHED"
-        finally:
-            self.client.set_terminated(id, status)
+            name = f"{report.ablation.name}, {launch.preset}, {launch.data}"
+            id = str(self.client.create_run(self.experiments[0], run_name=name, tags=tags).info.run_id)
+        self.client.log_text(id, json.dumps(report.as_json(), indent=1, ensure_ascii=False), "plan.json")
+        return id
 
-    def log_tables(self, report: str, paths: Iterable[Path]) -> None:
-        """Keeps a launch's tables and figures with its report run."""
-        for path in paths:
-            self.client.log_artifact(report, str(path), "tables")
+    def _report_runs(self, report: "Report") -> list[Run]:
+        return self._search(f"tags.kind = 'report' and tags.launch = '{report.id}'")
+
+    def _runs(self, cell: "Cell") -> list[Run]:
+        return self._search(f"tags.kind = 'cell' and tags.cell = '{cell.id}'")
 
     def _resume(self, run: Run, tags: Mapping[str, str]) -> None:
         id, before = run.info.run_id, run.data
         if before.metrics:  # the epochs of this run may come to be of several versions of the code
-            digests = [*before.tags["code_digest"].split("+"), tags["code_digest"]]
-            tags = {**tags, "code_digest": "+".join(dict.fromkeys(digests))}
+            tags = {**tags, "code_digest": _joined(before.tags["code_digest"], tags["code_digest"])}
         if "reason" in before.tags:
             self.client.delete_tag(id, "reason")
         self.client.log_batch(id, tags=[RunTag(key, value) for key, value in tags.items()])
@@ -181,7 +211,7 @@ class Record:
 
 
 class CellRun:
-    """The run of a cell that is being trained."""
+    """The run of a cell that is being carried out."""
 
     def __init__(self, client: MlflowClient, id: str, *, new: bool) -> None:
         self.client = client
@@ -206,6 +236,12 @@ class CellRun:
         self.client.log_metric(self.id, "top1", right / len(predictions))
         self.client.set_terminated(self.id, "FINISHED")
 
+    def finish_measurement(self, complexity: "Complexity") -> None:
+        """Keeps what was measured, and ends the run."""
+        for key, value in asdict(complexity).items():
+            self.client.log_metric(self.id, key, value)
+        self.client.set_terminated(self.id, "FINISHED")
+
     def fail(self, reason: str) -> None:
         """Ends the run as FAILED, the reason in its tag: of a traceback the last line, error.txt has all of it."""
         lines = reason.strip().splitlines()
@@ -213,6 +249,11 @@ class CellRun:
         if len(lines) > 1:
             self.client.log_text(self.id, reason, "error.txt")
         self.client.set_terminated(self.id, "FAILED")
+
+
+def _joined(*digests: str) -> str:
+    """Each once."""
+    return "+".join(dict.fromkeys(part for digest in digests for part in digest.split("+")))
 
 
 @contextmanager

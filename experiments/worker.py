@@ -1,4 +1,4 @@
-"""What a Ray worker does with a cell: find its run, continue its training, end its run.
+"""What a Ray worker does with a cell: find its run, train or test or measure, end its run.
 
 Workers are reused from cell to cell, so that they import and read the data once; nothing else survives a cell.
 """
@@ -11,49 +11,82 @@ from pathlib import Path
 import torch
 from ray import tune
 
+from d3d.checkpoint import FILE
+from d3d.complexity import measure
 from d3d.config import DataConfig
 from d3d.data import Dataset, open_dataset
 from d3d.errors import D3DError
-from d3d.training import EpochResult, train
-from experiments.plan import Cell
-from experiments.track import Record
+from d3d.training import EpochResult, evaluate_trained, train
+from experiments.cell import Cell
+from experiments.track import CellRun, Record
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the cells of a launch have in common."""
+    """What the cells of a launch have in common, and the cells."""
 
     cells: dict[str, Cell]
-    tags: dict[str, str]  # of their runs
+    tags: dict[str, dict[str, str]]  # cell → of its run
     tracking_uri: str
     storage: Path
-    cpus: int  # threads of one training
+    cpus: int  # threads of one cell
     gpu: bool
 
+    @property
+    def device(self) -> torch.device:
+        """Where the cells run."""
+        return torch.device("cuda" if self.gpu else "cpu")
 
-def train_cell(trial: dict[str, str], job: Job) -> None:
-    """Trains the cell the trial names, to its end. What a user can mend ends the run as FAILED and is not retried."""
+    @property
+    def readers(self) -> int:
+        """Processes that read clips beside a training."""
+        return self.cpus - 1 if self.gpu else 0
+
+    def folder(self, cell: Cell) -> Path:
+        """Of the cell's checkpoint."""
+        return self.storage / "cells" / cell.id
+
+
+def run_cell(trial: dict[str, str], job: Job) -> None:
+    """Carries out the cell the trial names. What a user can mend ends its run as FAILED and is not retried."""
     cell = job.cells[trial["cell"]]
     torch.set_num_threads(job.cpus)
-    device = torch.device("cuda" if job.gpu else "cpu")
-    name = torch.cuda.get_device_name() if job.gpu else "cpu"
-    run = _record(job.tracking_uri).begin(cell, {**job.tags, "device": name})
-    checkpoint = job.storage / "cells" / cell.id
+    tags = {**job.tags[cell.id], "device": torch.cuda.get_device_name() if job.gpu else "cpu"}
+    # A finished training is begun anew where its weights are gone; its run stays as it is.
+    gone = cell.kind == "training" and not (job.folder(cell) / FILE).exists()
+    run = _record(job.tracking_uri).begin(cell, tags, anew=gone)
+    try:
+        {"training": _train, "test": _test, "measurement": _measure}[cell.kind](cell, run, job)
+    except D3DError as error:
+        run.fail(str(error))
+        tune.report({"fault": str(error)})
+
+
+def _train(cell: Cell, run: CellRun, job: Job) -> None:
     if run.new:  # a checkpoint without a record would leave out the epochs before it
-        shutil.rmtree(checkpoint, ignore_errors=True)
+        shutil.rmtree(job.folder(cell), ignore_errors=True)
 
     def report(result: EpochResult) -> None:
         run.log_epoch(result)
         tune.report({"epoch": result.epoch, "top1": result.metrics["test_top1"]})
 
-    try:
-        dataset = _dataset(cell.config.data, job.storage / "data")
-        predictions = train(cell.config, dataset, device, checkpoint, report, workers=job.cpus - 1 if job.gpu else 0)
-    except D3DError as error:
-        run.fail(str(error))
-        tune.report({"fault": str(error)})
-        return
-    run.finish(predictions)
+    dataset = _dataset(cell.config.data, job.storage / "data")
+    run.finish(train(cell.config, dataset, job.device, job.folder(cell), report, job.readers))
+
+
+def _test(cell: Cell, run: CellRun, job: Job) -> None:
+    assert cell.trained
+    dataset = _dataset(cell.config.data, job.storage / "data")
+    weights = job.folder(cell.trained)
+    tested = evaluate_trained(cell.config, cell.trained.config, dataset, job.device, weights, job.readers)
+    run.finish(tested.predictions)
+    tune.report({"top1": tested.top1})
+
+
+def _measure(cell: Cell, run: CellRun, job: Job) -> None:
+    measured = measure(cell.config.model, cell.config.measurement, job.device)
+    run.finish_measurement(measured)
+    tune.report({"seconds": measured.seconds})
 
 
 @cache

@@ -54,7 +54,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
                 runs.append(Run(name, launch, next((row for row in rows if row.label == launch.reference), rows[0])))
                 notes += doubts(launch, cells)
     blocks: list[Block] = [
-        Text(f"{printed.caption} (section {printed.section}): the published rows, and what this record holds."),
+        Text(f"{printed.caption} ({printed.section}): the published rows, and what this record holds."),
         _grid(printed, runs),
         Notes((*_footnotes(printed, runs), *notes)),
         verdict_heading(),

@@ -53,7 +53,9 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
 
 
 def _grid(rows: Sequence[Row]) -> Grid:
-    header = ("row", "score pairs", "printed", "counted / printed", "MFLOPs", "of full", "ms", "MiB")
+    axes = [key for key in dict.fromkeys(key for row in rows for key in row.axes) if key != MODULE]
+    names = [key.rpartition(".")[2].replace("_", " ") for key in axes]
+    header = (*names, "score pairs", "printed", "counted / printed", "MFLOPs", "of full", "ms", "MiB")
     lines = []
     for row in rows:
         numbers = {name: row.metric(name) for name in NUMBERS}
@@ -62,7 +64,7 @@ def _grid(rows: Sequence[Row]) -> Grid:
         share = _ratio(flops, whole.metric("flops")) if whole else None
         lines.append(
             (
-                row.label,
+                *(value_text(row.axes[key]) if key in row.axes else "" for key in axes),
                 _scaled(pairs, 1, "{:,.0f}"),
                 _scaled(formula, 1, "{:,.0f}"),
                 _scaled(_ratio(pairs, formula), 1, "{:.2f}"),
@@ -72,7 +74,7 @@ def _grid(rows: Sequence[Row]) -> Grid:
                 _scaled(numbers["memory_mib"], 1, "{:.2f}"),
             )
         )
-    return Grid(header, tuple(lines), "l" + "r" * (len(header) - 1))
+    return Grid(header, tuple(lines), "r" * len(header))
 
 
 def full_attention(row: Row, rows: Sequence[Row]) -> Row | None:
@@ -99,7 +101,7 @@ def _findings(rows: Sequence[Row]) -> list[Block]:
     formula, flops = ([row.metric(name) or 0.0 for row in there] for name in ("printed", "flops"))
     found: list[Block] = []
     if shares:
-        exceptions = f"; it saves nothing in {', '.join(dearer)}" if dearer else ""
+        exceptions = f"; it saves nothing in {'; '.join(dearer)}" if dearer else ""
         cheaper = len(shares) - len(dearer)
         found.append(
             Text(f"Stride attention does fewer operations than full in {cheaper} of {len(shares)} rows{exceptions}.")

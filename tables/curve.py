@@ -1,38 +1,18 @@
 """A figure of curves: top-1 against one axis of an ablation, one line for each value of another, if it has one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from d3d.errors import RecordError
 from experiments.claims import Best, parse_claim
 from tables import Built
 from tables.artefacts import Artefact, Axis
+from tables.curve_plot import Line, Number, Point, draw
 from tables.document import Block, Bold, Entry, Grid, Notes
 from tables.record import Launch, Record
 from tables.row_table import Measured, finish, measure, row_grid
 from tables.rows import MISSING, Row
-
-Number = int | float
-
-
-@dataclass(frozen=True)
-class Point:
-    """A row on its curve."""
-
-    x: Number
-    row: Row
-    repeats: bool  # shares its training with a point to its left
-    best: bool  # of its line, ties included; never where a number of the line is missing
-
-
-@dataclass(frozen=True)
-class Line:
-    """The points of one curve, from left to right."""
-
-    value: Number | None  # of the axis that tells the lines apart
-    points: tuple[Point, ...]
-    claimed: Number | None  # where the paper says that the line is highest
 
 
 def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
@@ -40,13 +20,13 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
 
     Raises RecordError where the record contradicts itself, or a row has no number on an axis.
     """
-    from tables.curve_plot import draw
-
     measured = measure(record, artefact, launches[0], partial)
     lines = lines_of(measured)
     rows = tuple(point.row for line in lines for point in line.points)
-    measured = Measured(**{**vars(measured), "rows": rows})
-    shown: list[Block] = [_pivot(lines, artefact), _repeats(lines)] if artefact.lines else [row_grid(measured)]
+    measured = replace(measured, rows=rows)
+    shown: list[Block] = (
+        [_pivot(lines, artefact), _repeats(lines, artefact)] if artefact.lines else [row_grid(measured)]
+    )
     return finish(measured, folder, shown, draw(measured, lines))
 
 
@@ -70,9 +50,8 @@ def _line(value: Number | None, group: list[tuple[Number, Row]], launch: Launch)
         repeats = any(row.same_training(other) for _, other in group[:index])
         best = row.accuracy is not None and round(row.accuracy.mean, 6) == highest
         points.append(Point(x, row, repeats, best))
-    claimed = {
-        part.row for text in launch.claims for part in parse_claim(text).parts if isinstance(part, Best)
-    }  # fmt: skip
+    parts = [part for text in launch.claims for part in parse_claim(text).parts]
+    claimed = {part.row for part in parts if isinstance(part, Best)}
     return Line(value, tuple(points), next((x for x, row in group if row.label in claimed), None))
 
 
@@ -91,17 +70,19 @@ def _pivot(lines: Sequence[Line], artefact: Artefact) -> Grid:
     return Grid(header, tuple(rows), "r" * len(header))
 
 
-def _repeats(lines: Sequence[Line]) -> Notes:
+def _repeats(lines: Sequence[Line], artefact: Artefact) -> Notes:
     """Which points of a line are one training."""
+    assert artefact.x and artefact.lines
     shared = []
     for line in lines:
         groups: dict[tuple[str, ...], list[str]] = {}
         for point in line.points:
-            groups.setdefault(tuple(point.row.asked.values()), []).append(point.row.label)
-        shared += ["; ".join(labels) for labels in groups.values() if len(labels) > 1]
+            groups.setdefault(tuple(point.row.asked.values()), []).append(str(point.x))
+        place = f"{artefact.lines.name} {line.value}, {artefact.x.name}"
+        shared += [f"{place} {', '.join(values)}" for values in groups.values() if len(values) > 1]
     said = ["Bold: the best of its line, ties included."]
     if shared:
-        said.append(f"These compute the same and share one training: {' | '.join(shared)}.")
+        said.append(f"These compute the same, share one training and its number: {'; '.join(shared)}.")
     return Notes(tuple(said))
 
 

@@ -2,16 +2,38 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tables.curve import Line
 from tables.plots import render, style
 from tables.row_table import Measured
 from tables.rows import Row, setting
+
+Number = int | float
+
+
+@dataclass(frozen=True)
+class Point:
+    """A row on its curve."""
+
+    x: Number
+    row: Row
+    repeats: bool  # shares its training with a point to its left
+    best: bool  # of its line, ties included; never where a number of the line is missing
+
+
+@dataclass(frozen=True)
+class Line:
+    """The points of one curve, from left to right."""
+
+    value: Number | None  # of the axis that tells the lines apart
+    points: tuple[Point, ...]
+    claimed: Number | None  # where the paper says that the line is highest
+
 
 COLOURS = ["#e8963a", "#cf4a5e", "#86408f", "#2c2c6c"]  # darker line by line, so that it also prints in grey
 MARKERS = ["o", "s", "D", "^"]
@@ -34,7 +56,12 @@ def draw(measured: Measured, lines: Sequence[Line]) -> dict[str, bytes]:
 def _draw_line(axes: Axes, line: Line, index: int, offset: float, name: str) -> None:
     """Filled markers are cells, hollow ones repeat the cell to their left, rings are the best, a triangle the claim."""
     colour = COLOURS[index]
-    marker: dict[str, Any] = {"color": colour, "marker": MARKERS[index], "markersize": 4.5, "zorder": 4}
+    marker: dict[str, Any] = {
+        "color": colour,
+        "marker": MARKERS[index] if name else "o",
+        "markersize": 4.5,
+        "zorder": 4,
+    }
     everything = [(point.x + offset, _mean(point.row)) for point in line.points]
     own = [(point.x + offset, point.row) for point in line.points if not point.repeats]
     repeats = [(point.x + offset, _mean(point.row)) for point in line.points if point.repeats]
@@ -72,7 +99,7 @@ def _label(figure: Figure, axes: Axes, measured: Measured, lines: Sequence[Line]
         axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.99), ncols=4, columnspacing=1.6, frameon=False)
     title = f"{measured.launch.data}, preset {measured.launch.preset}"
     axes.set_title(title, loc="left", pad=20 if len(lines) > 1 else 8)
-    caption = "\n".join(line for text in _caption(measured, lines) for line in wrap(text, 118))
+    caption = "\n".join(line for text in _caption(measured, lines) for line in wrap(text, 128))
     figure.supxlabel(caption, x=0.012, ha="left", fontsize=6, linespacing=1.4, color="0.35")
 
 
@@ -84,7 +111,7 @@ def _caption(measured: Measured, lines: Sequence[Line]) -> list[str]:
     if any(point.best for line in lines for point in line.points):
         marks.append("Ring: best of its line." if several else "Ring: the best.")
     if any(line.claimed is not None for line in lines):
-        marks.append("Triangle: where the paper says the best is.")
+        marks.append("Triangle: the best, as the paper says.")
     if any(point.repeats for line in lines for point in line.points):
         marks.append("Hollow markers share the training of the filled one to their left.")
     caption = [f"Measured: {setting(measured.launch, measured.rows)}.", " ".join(marks)]

@@ -94,14 +94,14 @@ def _tabular(grid: Grid) -> str:
     wide = 0.8 / max(3, len(grid.align))  # of the line, a column of words
     columns = "".join(rf"p{{{wide * 1.6:.2f}\linewidth}}" if letter == "w" else letter for letter in grid.align)
     lines = [
-        r"\par\noindent",
+        r"\par\noindent{\footnotesize",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         _latex_line(grid.header),
         r"\midrule",
         *(_latex_line(row) for row in grid.rows),
         r"\bottomrule",
-        r"\end{tabular}\par",
+        r"\end{tabular}\par}",
     ]
     return "\n".join(lines)
 

@@ -1,6 +1,7 @@
 """What the paper prints, from published.yaml."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -48,5 +49,10 @@ class Published:
 
 def published(artefact: str) -> Published:
     """What is printed of an artefact."""
+    return _all().get(artefact, Published())
+
+
+@cache
+def _all() -> dict[str, Published]:
     entries = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text("utf-8"))
-    return TypeAdapter(Published).validate_python(entries.get(artefact, {}))
+    return TypeAdapter(dict[str, Published]).validate_python(entries)

@@ -14,7 +14,7 @@ from tables.document import Block, Bold, Entry, Grid, Notes, Text, latex, markdo
 from tables.published import Published, published
 from tables.record import Launch, Record, doubts
 from tables.rows import MISSING, Row, missing_lines, missing_note, rows_of, seeds_note, setting
-from tables.verdicts import HOW, Difference, Pair, Verdict, compare, judge, orderings, p_text, verdict_blocks
+from tables.verdicts import HOW, Difference, Pair, Verdict, compare, judge, ordering, orderings, p_text, verdict_blocks
 from tables.verdicts import verdict_heading as heading
 from tables.writers import csv_bytes, write_files
 
@@ -141,7 +141,7 @@ def _values(measured: Measured, row: Row) -> dict[str, str]:
         **accuracy_values(row),
         "published": f"{printed.value:.1f}" if printed else "",
         "difference": f"{row.accuracy.mean - printed.value:.2f}" if printed and row.accuracy else "",
-        "p_value": f"{difference.p_value:.6f}" if difference else "",
+        "p_value": f"{difference.p_value:.3g}" if difference else "",
         "cells": " ".join(row.asked.values()),
     }
 
@@ -151,10 +151,11 @@ def _orderings(measured: Measured) -> list[Block]:
     means = {row.label: row.accuracy.mean for row in measured.rows if row.accuracy}
     if values:
         return orderings(values, means)
-    claim = measured.printed.claim
-    if not claim:
-        return []
-    return [Text(f"The paper (section {measured.printed.section}) prints no values and claims: {claim}.")]
+    claim, section = measured.printed.claim, measured.printed.section
+    said = (
+        f"The paper ({section}) prints no values and claims: {claim}." if claim else "The paper prints no values of it."
+    )
+    return [Text(said), *([] if measured.artefact.lines else [Text(f"Measured ordering: {ordering(means)}.")])]
 
 
 def _mark(measured: Measured, row: Row) -> str:

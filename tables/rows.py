@@ -138,13 +138,17 @@ def setting(launch: Launch, rows: Sequence[Row]) -> str:
     """What the numbers were measured on, in a line."""
     cells = [cell for row in rows for cell in row.cells.values()]
     seeds = len({seed for row in rows for seed in row.asked})
-    epochs = _several(cell.params.get("training.epochs", MISSING) for cell in cells)
-    clips = _several(len(cell.correct) for row in rows for cell in row.counted.values())
+    frames = _several([int(cell.params["training.frames"]) for cell in cells if "training.frames" in cell.params])
+    epochs = _several([int(cell.params["training.epochs"]) for cell in cells if "training.epochs" in cell.params])
+    clips = _several([len(cell.correct) for row in rows for cell in row.counted.values()])
     return (
-        f"preset {launch.preset}, data {launch.data}, T = {launch.frames}, {epochs} epochs, "
+        f"preset {launch.preset}, data {launch.data}, T = {frames}, {epochs} epoch{'s' * (epochs != '1')}, "
         f"{seeds} seed{'s' * (seeds != 1)}, {clips} test clips"
     )
 
 
-def _several(values: Iterable[object]) -> str:
-    return "/".join(sorted({str(value) for value in values})) or MISSING
+def _several(values: Sequence[int]) -> str:
+    """What differs is a range."""
+    if not values:
+        return MISSING
+    return str(values[0]) if min(values) == max(values) else f"{min(values)} to {max(values)}"

@@ -6,16 +6,16 @@ however few clips differ, and for one seed it is McNemar's exact test. It says w
 what other seeds could have: a difference must stand clear of the spread over seeds as well.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom, binomtest, kendalltau, ttest_1samp
-from statsmodels.stats.multitest import multipletests
 
 SIGNIFICANCE = 0.05
 LEVEL = 0.01  # a difference of at most one point of top-1 is none, where a paper says that nothing changes
-STANDARD_ERRORS = 2.0  # over seeds, that a difference stands clear of zero by
+STANDARD_ERRORS = 2.0  # over seeds, on either side of a mean difference
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
@@ -52,23 +52,34 @@ def sign_flip_p_value(differences: NDArray[np.int64]) -> float:
 
 
 def level_p_value(differences: NDArray[np.float64], margin: float = LEVEL) -> float:
-    """p-value of |mean| ≥ margin by two one-sided t tests over clips (Schuirmann 1987): small where rows are level."""
-    if np.ptp(differences) == 0:
-        return 0.0 if abs(differences[0]) < margin else 1.0
-    above = ttest_1samp(differences, -margin, alternative="greater").pvalue
-    below = ttest_1samp(differences, margin, alternative="less").pvalue
+    """p-value of |mean| ≥ margin by two one-sided t tests over clips (Schuirmann 1987): small where rows are level.
+
+    Two clips that differ are added on either side, as Agresti and Coull (1998) do, so that a few clips without any
+    difference are no certainty: it takes some 330 of them to show a margin of one point.
+    """
+    padded = np.concatenate([differences, [1, 1, -1, -1]])
+    above = ttest_1samp(padded, -margin, alternative="greater").pvalue
+    below = ttest_1samp(padded, margin, alternative="less").pvalue
     return float(max(above, below))
 
 
-def clear_of_seeds(differences: Sequence[float]) -> bool:
-    """Whether a mean difference, one value a seed, is not the seeds' own scatter; a single seed cannot tell."""
+def seed_band(differences: Sequence[float]) -> tuple[float, float]:
+    """A mean difference, one value a seed, less and plus two standard errors; of a single seed itself, twice."""
     mean, std = mean_and_std(differences)
-    return len(differences) == 1 or abs(mean) > STANDARD_ERRORS * std / np.sqrt(len(differences))
+    margin = 0.0 if len(differences) == 1 else STANDARD_ERRORS * std / math.sqrt(len(differences))
+    return mean - margin, mean + margin
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Corrected for the number of tests, so that below 0.05 not one is a false alarm at 95 % (Holm 1979)."""
-    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
+    """Corrected for the number of tests, so that below 0.05 not one is a false alarm at 95 % (Holm 1979).
+
+    The k-th smallest is multiplied by the number of tests that are left, and none is smaller than the one before it.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = p.argsort()
+    corrected = np.empty_like(p)
+    corrected[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
+    return [float(value) for value in corrected]
 
 
 def binomial_p_value(correct: Sequence[int], clips: int, accuracy: float) -> float:

@@ -6,9 +6,10 @@ fails where one is told apart the other way, and else cannot be told at this num
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from experiments.claims import Best, Claim, Comparison
 from tables.document import Block, Grid, Heading, Notes, Text
@@ -16,10 +17,10 @@ from tables.rows import MISSING, Row, differences
 from tables.statistics import (
     LEVEL,
     SIGNIFICANCE,
-    clear_of_seeds,
     holm,
     kendall_tau,
     level_p_value,
+    seed_band,
     sign_flip_p_value,
 )
 
@@ -33,14 +34,15 @@ class Difference:
     points: float  # of top-1
     p_value: float  # small: they differ
     level_p_value: float  # small: they are level
-    clear: bool  # of the spread over seeds
+    clear: bool  # of zero, with two standard errors over seeds
+    level: bool  # within the margin, with two standard errors over seeds
 
     def outcome(self, relation: Literal[">", "~"]) -> tuple[Outcome, float]:
         """Whether the left row is > or ~ the right one, with the p-value that decides."""
         apart = self.p_value < SIGNIFICANCE and self.clear
         if relation == ">":
             return ("holds" if self.points > 0 else "fails") if apart else "cannot be told apart", self.p_value
-        if self.level_p_value < SIGNIFICANCE:
+        if self.level_p_value < SIGNIFICANCE and self.level:
             return "holds", self.level_p_value
         return ("fails", self.p_value) if apart else ("cannot be told apart", self.level_p_value)
 
@@ -80,10 +82,10 @@ def compare(rows: Sequence[Row], reference: str | None, claims: Sequence[Claim])
     found: dict[Pair, Difference] = {}
     for (left, right), p_value in zip(arrays, corrected, strict=False):
         array = arrays[left, right]
-        points, clear = 100 * float(array.mean()), clear_of_seeds(array.mean(axis=1).tolist())
-        both_ways = level_p.get((left, right), 1.0)
-        found[left, right] = Difference(points, p_value, both_ways, clear)
-        found[right, left] = Difference(-points, p_value, both_ways, clear)
+        points = 100 * float(array.mean())
+        low, high = seed_band(array.mean(axis=1).tolist())
+        shared = (p_value, level_p.get((left, right), 1.0), low > 0 or high < 0, low >= -LEVEL and high <= LEVEL)
+        found[left, right], found[right, left] = Difference(points, *shared), Difference(-points, *shared)
     return found
 
 
@@ -114,7 +116,7 @@ def judge(claim: Claim, rows: Sequence[Row], found: Mapping[Pair, Difference]) -
     outcomes = []
     for left, relation, right in wanted:
         if by_label[left].same_training(by_label[right]):
-            outcomes.append(Difference(0.0, 1.0, 0.0, False).outcome(relation))
+            outcomes.append(Difference(0.0, 1.0, 0.0, False, True).outcome(relation))
         elif (left, right) in found:
             outcomes.append(found[left, right].outcome(relation))
         else:
@@ -141,6 +143,7 @@ def ordering(values: Mapping[str, float]) -> str:
 
 def orderings(published: Mapping[str, float], measured: Mapping[str, float]) -> list[Block]:
     """Both orderings, and Kendall's τ between them over the rows that have both numbers."""
+    measured = {label: round(value, 2) for label, value in measured.items()}  # as it is shown
     both = [label for label in published if label in measured]
     tau = kendall_text("them", [published[label] for label in both], [measured[label] for label in both])
     if len(both) < 2:
@@ -157,7 +160,7 @@ def kendall_text(between: str, published: Sequence[float], measured: Sequence[fl
     if len(published) < 2:
         return Text("Kendall's τ needs two rows with a published and a measured number; here there are fewer.")
     tau = kendall_tau(published, measured)
-    value = "is not defined: all values of one side are equal" if math.isnan(tau) else f"= {tau:.2f}"
+    value = "is not defined: all values of one side are equal" if math.isnan(tau) else f"= {tau:.2f}".replace("-", "−")
     return Text(f"Kendall's τ between {between}, over {len(published)} rows, {value}.")
 
 
@@ -165,8 +168,11 @@ def verdict_blocks(verdicts: Sequence[Verdict], notes: Sequence[str] = ()) -> li
     """The claims as a table, and how they were judged."""
     if not verdicts:
         return [Text("No claim is declared for it.")]
+    counts = Counter(each.outcome for each in verdicts)
+    summary = "; ".join(f"{outcome}: {counts[outcome]}" for outcome in get_args(Outcome) if counts[outcome])
     rows = tuple((each.claim, each.outcome, p_text(each.p_value), each.measured) for each in verdicts)
-    return [Grid(("claim", "verdict", "p", "measured"), rows, "wlrw"), Notes(tuple(notes))]
+    said = Text(f"Of {len(verdicts)} claim{'s' * (len(verdicts) > 1)} — {summary}.")
+    return [said, Grid(("claim", "verdict", "p", "measured"), rows, "wlrw"), Notes(tuple(notes))]
 
 
 def verdict_heading() -> Heading:
@@ -177,8 +183,8 @@ def verdict_heading() -> Heading:
 HOW = (
     "a > b holds or fails where the paired sign-flip test over test clips, Holm-corrected within this table, gives "
     f"p < {SIGNIFICANCE} and the difference is more than twice its standard error over seeds; a ~ b holds where two "
-    f"one-sided tests put the difference within {100 * LEVEL:.0f} point; best(…) is a > b against every other row "
-    "of its group. Else the claim cannot be told apart at this number of seeds and clips."
+    f"one-sided tests, and twice that error, put the difference within {100 * LEVEL:.0f} point; best(…) is a > b "
+    "against every other row of its group. Else the claim cannot be told apart at this number of seeds and clips."
 )
 
 

@@ -9,19 +9,25 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from rich.console import Console
 
+from d3d.complexity import Complexity
 from experiments.declarations import ablations, choices
-from experiments.track import EXPERIMENT
+from experiments.plan import Plan
+from experiments.track import EXPERIMENT, Record, prepare
+from orchestrate import main
 
 COMMAND = [sys.executable, str(Path(__file__).parents[1] / "orchestrate.py")]
 MINE = """
-title: two windows
+title: two windows, and one of them tested with fewer frames
 section: none
 command: python orchestrate.py ablation=mine.yaml
 cost: seconds
-grids:
-  - model.temporal_window: [4, 6]
-    model.temporal_stride: [2]
+claims: [wide ~ wide at 8 frames]
+rows:
+  - {label: narrow, settings: {model.temporal_window: 4}}
+  - {label: wide, settings: {model.temporal_window: 8}}
+  - {label: wide at 8 frames, settings: {model.temporal_window: 8, evaluation.frames: 8}}
 """
 LAUNCH = ["ablation=mine.yaml", "preset=smoke", "data.clips=30", "training.epochs=3", "resources.cpus=1"]
 
@@ -72,14 +78,14 @@ def steps(storage: Path, run: Run) -> list[int]:
 def test_a_launch_is_interrupted_continued_and_not_run_twice(user: User) -> None:
     storage = user.folder / "results"
     (user.folder / "mine.yaml").write_text(MINE)
-    first, second = (f"temporal window {window}, temporal stride 2, seed 0" for window in (4, 6))
+    first, second, test = (f"mine: {row}, seed 0" for row in ("narrow", "wide", "wide at 8 frames"))
 
     process = user.start(*LAUNCH)
     assert process.stdout is not None
     shown = []
     for line in process.stdout:
         shown.append(line)
-        if "(1/2 done" in line:
+        if "(1/3 done" in line:
             process.send_signal(signal.SIGINT)
             break
     rest, err = process.communicate()
@@ -91,18 +97,22 @@ def test_a_launch_is_interrupted_continued_and_not_run_twice(user: User) -> None
 
     done = user.run(*LAUNCH)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "2 points, 2 distinct cells, 1 finished" in done.stdout
+    assert "3 points, 3 distinct cells, 1 finished" in done.stdout
     after = cells(storage)
     assert after[first].info.end_time == before[first].info.end_time, "it was not trained again"
-    assert after[second].info.status == "FINISHED"
-    assert [steps(storage, run) for run in after.values()] == [[1, 2, 3]] * 2
+    assert {run.info.status for run in after.values()} == {"FINISHED"}
+    assert {name: steps(storage, run) for name, run in after.items()} == {
+        first: [1, 2, 3], second: [1, 2, 3], test: [],
+    }  # fmt: skip
+    assert after[test].data.tags["trained"] == after[second].data.tags["cell"]
     assert sorted(path.name for path in (storage / "cells").iterdir()) == sorted(
-        run.data.tags["cell"] for run in after.values()
+        after[training].data.tags["cell"] for training in (first, second)
     )
+    assert sorted(path.name for path in (storage / "tables").iterdir()) == ["mine.csv", "mine.md", "mine.tex"]
 
     again = user.run(*LAUNCH)
     assert (again.returncode, again.stderr) == (0, "")
-    assert "2 distinct cells, 2 finished" in again.stdout
+    assert "3 distinct cells, 3 finished" in again.stdout
     assert {name: run.info.end_time for name, run in cells(storage).items()} == {
         name: run.info.end_time for name, run in after.items()
     }
@@ -115,7 +125,7 @@ def test_a_launch_is_interrupted_continued_and_not_run_twice(user: User) -> None
 def test_a_dry_run_plans_and_starts_nothing(user: User) -> None:
     done = user.run("ablation=stride_grid", "preset=smoke", "data.clips=30", "dry_run=true")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "25 points, 16 distinct cells, 0 finished, 1 shared with full" in done.stdout
+    assert "25 points, 16 distinct cells, 0 finished, 1 shared with 13 other ablations" in done.stdout
     assert "16 to train" in done.stdout
     assert [path.name for path in (user.folder / "results").iterdir()] == ["data"], "the plan needs the data's digest"
     assert not list(user.home.iterdir())
@@ -128,7 +138,7 @@ def test_help_lists_what_there_is_and_what_it_costs(user: User) -> None:
     for ablation in ablations().values():
         assert ablation.name in said
         assert ablation.title in said
-        assert f"makes {ablation.artefact or 'no table'}" in said
+        assert f"makes {', '.join(ablation.artefacts) or 'no table'}" in said
     for choice in [*choices("preset").values(), *choices("data").values()]:
         assert choice.cost in said
     assert done.stdout.count("  python orchestrate.py ablation=") == 3
@@ -157,8 +167,29 @@ def test_bad_input_is_one_line_and_starts_nothing(user: User, arguments: list[st
 
 
 def test_an_artefact_nobody_makes_is_refused_before_anything_is_trained(user: User) -> None:
-    (user.folder / "mine.yaml").write_text(f"{MINE}artefact: figure9\n")
+    (user.folder / "mine.yaml").write_text(f"{MINE}artefact: figure7\n")
     done = user.run("ablation=mine.yaml")
     assert done.returncode == 2
-    assert "figure9" in done.stderr
+    assert "mine.yaml: artefact figure7: nobody makes it (did you mean figure7" in done.stderr
     assert [path.name for path in user.folder.iterdir()] == ["mine.yaml"]
+
+
+def test_a_table_that_misses_cells_is_a_failure_until_they_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured: list[int] = []
+
+    def execute(plan: Plan, console: Console) -> tuple[Record, dict[str, str]]:
+        """Measures as many cells as it is told to, in no time."""
+        record = prepare(plan.launch.tracking_uri, plan.launch.storage)
+        with record.reports(plan):
+            for cell in plan.cells[: measured[-1]]:
+                record.begin(cell, {"code_digest": "c0de"}).finish_measurement(Complexity(1, 1, 1, 1.0, 1.0))
+        return record, {}
+
+    monkeypatch.setattr("experiments.execute.execute", execute)
+    for count, status in ((1, 1), (100, 0)):
+        measured.append(count)
+        assert main(["ablation=complexity", "preset=smoke", f"storage='{tmp_path}'"]) == status
+        assert (tmp_path / "tables" / "tableA2.csv").exists()
+        assert ("missing: joint, joints 50, full" in capsys.readouterr().out) == bool(status)

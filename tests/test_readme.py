@@ -41,7 +41,7 @@ def test_a_launch_composes(command: str, tmp_path: Path, monkeypatch: pytest.Mon
             (tmp_path / "norms.yaml").write_text(block, "utf-8")
     arguments = shlex.split(command)[2:]
     if arguments != ["--help"]:
-        assert compose(arguments).ablation.rows
+        assert compose(arguments).ablations
 
 
 @pytest.mark.parametrize("command", commands("make "))

@@ -21,11 +21,11 @@ def sample_indices(length: int, frames: int, generator: np.random.Generator | No
     return generator.integers(first, last, endpoint=True)
 
 
-def check_frames(dataset: Dataset, frames: int) -> None:
-    """Raise a DataError if any clip has fewer than `frames` frames."""
+def check_frames(dataset: Dataset, frames: int, key: str = "training.frames") -> None:
+    """Raise a DataError, which names the key that asks for them, if any clip has fewer than `frames` frames."""
     shortest = min((*dataset.train, *dataset.test), key=lambda clip: clip.length)
     if frames > shortest.length:
         raise DataError(
-            f"training.frames={frames}: clip {shortest.id} of {dataset.name} has {shortest.length} frames; "
+            f"{key}={frames}: clip {shortest.id} of {dataset.name} has {shortest.length} frames; "
             f"ask for at most {shortest.length}"
         )

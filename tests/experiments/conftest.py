@@ -46,7 +46,7 @@ def launch_of(storage: Path, *arguments: str) -> Launch:
 def empty_record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow takes a second to make its tables, so that it makes them once."""
     folder = tmp_path_factory.mktemp("record")
-    prepare(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+    prepare(f"sqlite:///{folder / 'mlflow.db'}", folder)
     return folder
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from d3d.errors import ConfigError
 from experiments.compose import compose
-from experiments.declarations import FOLDER, read_yaml
+from experiments.declarations import FOLDER, ablations, read_yaml
 
 MINE = """
 title: mine
@@ -44,23 +44,33 @@ def test_an_ablation_of_the_users_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(MINE % 8)
     launch = compose([f"ablation={path}"])
-    assert launch.ablation.name == "mine"
-    assert [row.settings for row in launch.ablation.rows] == [{"model.width": 8}]
+    assert launch.name == "mine"
+    [ablation] = launch.ablations
+    assert (ablation.name, ablation.source, ablation.artefacts) == ("mine", str(path), ("mine",))
+    assert [row.settings for row in ablation.rows] == [{"model.width": 8}]
+
+
+def test_all_is_every_ablation_of_the_project() -> None:
+    launch = compose(["ablation=all", "preset=smoke", "data.clips=60"])
+    assert launch.name == "all"
+    assert launch.ablations == tuple(ablations().values())
 
 
 @pytest.mark.parametrize(
     ("file", "width", "words"),
     [
-        ("mine.yaml", "0", ["model.width=0", "mine", "narrow"]),
-        ("mine.yaml", "wide", ["model.width=wide", "integer", "narrow"]),
+        ("mine.yaml", "0", ["model.width=0", "mine.yaml", "narrow"]),
+        ("mine.yaml", "wide", ["model.width=wide", "integer", "mine.yaml", "narrow"]),
         ("full.yaml", "8", ["full", "another name"]),
+        ("all.yaml", "8", ["all", "another name"]),
+        ("my table.yaml", "8", ["my table.yaml", "letters, digits"]),
     ],
 )
 def test_an_ablation_that_cannot_be_used_is_named(tmp_path: Path, file: str, width: str, words: list[str]) -> None:
     path = tmp_path / file
     path.write_text(MINE % width)
     with pytest.raises(ConfigError) as fault:
-        compose([f"ablation={path}"])
+        compose([f"ablation='{path}'"])
     assert all(word in str(fault.value) for word in words), fault.value
 
 
@@ -68,6 +78,7 @@ def test_an_ablation_that_cannot_be_used_is_named(tmp_path: Path, file: str, wid
     ("arguments", "words"),
     [
         ("", ["ablation=", "stride_grid (figure7a)", "full (no table)"]),
+        ("ablation=al", ["ablation=al", "did you mean all"]),
         ("ablation=strid_grid", ["strid_grid", "did you mean stride_grid", "stride_grid (figure7a)"]),
         ("ablation=/nowhere.yaml", ["/nowhere.yaml", "cannot be read"]),
         ("ablation=full preset=quik", ["preset=quik", "did you mean quick", "smoke"]),
@@ -96,7 +107,10 @@ def test_an_ablation_that_cannot_be_used_is_named(tmp_path: Path, file: str, wid
         ("ablation=full ~model.width", ["~model.width", "key=value"]),
         ("ablation=full --verbose", ["--verbose", "--help"]),
         ("ablation=full storage=~/x", ["storage=~/x", "quote"]),
+        ("ablation=full evaluation.joint_dropout=2", ["evaluation.joint_dropout=2", "[0, 1]"]),
+        ("ablation=full measurement.module=spatial", ["measurement.module=spatial", "'joint' or 'temporal'"]),
         ("ablation=stride_grid model.temporal_stride=2", ["model.temporal_stride=2", "stride_grid varies"]),
+        ("ablation=all model.depth=2", ["model.depth=2", "depth varies"]),
     ],
 )
 def test_bad_input_is_one_line_that_names_it(arguments: str, words: list[str]) -> None:

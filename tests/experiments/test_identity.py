@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from d3d.config import Config, DataConfig, ModelConfig, TrainingConfig
+from d3d.config import Config, DataConfig, EvaluationConfig, MeasurementConfig, ModelConfig, TrainingConfig
 from d3d.model.windows import sliding_windows
 from experiments.declarations import flatten
 from experiments.identity import canonical, cell_id, short_hash
 
 UNSEEN = {"data.root", "data.missing", "data.clips"}  # the dataset's digest speaks for them
+TRAINED = "7ra1ned"
+JOINT = MeasurementConfig(module="joint", joints=25, window=6)
 OTHER: dict[str, Any] = {
     "model.norm": "printed", "model.pose_position": "index", "model.tokens": "none",
     "model.offset_convolution": "dense", "model.joint_stride": 1, "model.temporal_stride": 1,
@@ -82,7 +84,59 @@ def test_settings_of_an_eliminated_module_make_no_other_cell(switch: str, withou
 @pytest.mark.parametrize("key", [key for key in flatten(asdict(Config())) if key not in UNSEEN])
 def test_every_key_that_can_change_a_result_changes_the_id(key: str) -> None:
     assert changed(key) != Config()
-    assert cell_id(canonical(changed(key)), "d") != cell_id(canonical(Config()), "d")
+    trained = TRAINED if key.startswith("evaluation.") else None
+    if key.startswith("measurement.") and key != "measurement.module":
+        assert cell_id(canonical(changed(key)), "d") == cell_id(canonical(Config()), "d"), "nothing is measured"
+    else:
+        assert cell_id(canonical(changed(key)), "d", trained) != cell_id(canonical(Config()), "d", trained)
+
+
+def test_a_training_is_not_named_by_how_it_is_tested() -> None:
+    other = canonical(Config(evaluation=EvaluationConfig(joint_noise=0.1)))
+    assert cell_id(other, "d") == cell_id(canonical(Config()), "d")
+    assert cell_id(other, "d", TRAINED) != cell_id(other, "d", "07her"), "other weights, another test"
+
+
+def test_as_many_test_frames_as_in_training_change_nothing() -> None:
+    assert canonical(Config(evaluation=EvaluationConfig(frames=12))) == canonical(Config())
+
+
+def test_a_tests_windows_are_cut_to_its_own_frames() -> None:
+    model = ModelConfig(temporal_window=10, temporal_stride=5)
+    assert canonical(Config(model=model)).model.temporal_stride == 2
+    assert canonical(Config(model=model, evaluation=EvaluationConfig(frames=16))).model.temporal_stride == 5
+    assert canonical(Config(model=model, evaluation=EvaluationConfig(frames=4))).model.temporal_window == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"window": 12}, False),
+        ({"joints": 50}, False),
+        ({"frames": 8}, False),
+        ({"attention": "full"}, False),
+        ({"repetitions": 9}, False),
+        ({"module": "temporal"}, False),
+        ({"rgb_tokens": 5}, True),
+    ],
+)
+def test_a_measurement_is_named_by_what_is_measured(change: dict[str, Any], same: bool) -> None:
+    one, other = (canonical(Config(measurement=each)) for each in (JOINT, replace(JOINT, **change)))
+    assert (cell_id(one, "d") == cell_id(other, "e")) == same
+
+
+def test_a_window_as_long_as_the_axis_is_full_attention() -> None:
+    for window in (25, 30):
+        wide, full = replace(JOINT, window=window), replace(JOINT, attention="full")
+        assert canonical(Config(measurement=wide)) == canonical(Config(measurement=full))
+
+
+def test_a_measurement_looks_at_the_module_alone() -> None:
+    measured = Config(measurement=JOINT)
+    seen = replace(measured, model=ModelConfig(width=8))
+    unseen = replace(measured, model=ModelConfig(depth=1, kernel=3), training=TrainingConfig(epochs=1), seed=3)
+    assert canonical(unseen) == canonical(measured) == canonical(canonical(measured))
+    assert cell_id(canonical(seen), "") != cell_id(canonical(measured), "")
 
 
 @pytest.mark.parametrize("key", sorted(UNSEEN))

@@ -3,23 +3,29 @@ from collections.abc import Callable
 
 import pytest
 
+from d3d.checkpoint import FILE
 from d3d.data.clip import Dataset
 from d3d.errors import DataError
-from experiments.plan import Plan
+from experiments.plan import Plan, Report
+
+
+def report(plan: Plan) -> Report:
+    [only] = plan.reports
+    return only
 
 
 def test_the_grid_of_25_points_is_16_trainings(plan: Callable[..., Plan]) -> None:
     grid = plan("ablation=stride_grid")
-    assert len(grid.points) == 25
+    assert len(report(grid).points) == 25
     assert len(grid.cells) == len({cell.id for cell in grid.cells}) == 16
-    assert {point.cell for point in grid.points} == {cell.id for cell in grid.cells}
+    assert {point.cell for point in report(grid).points} == {cell.id for cell in grid.cells}
 
 
 def test_each_seed_has_its_own_cells(plan: Callable[..., Plan]) -> None:
     grid = plan("ablation=stride_grid", "seeds=[0,5]")
-    assert (len(grid.points), len(grid.cells)) == (50, 32)
+    assert (len(report(grid).points), len(grid.cells)) == (50, 32)
     assert {cell.config.seed for cell in grid.cells} == {0, 5}
-    assert grid.cells[0].label == "temporal window 4, temporal stride 1, seed 0"
+    assert grid.cells[0].label == "stride_grid: temporal window 4, temporal stride 1, seed 0"
 
 
 def test_what_depends_on_the_data_is_the_datasets(plan: Callable[..., Plan], dataset: Dataset) -> None:
@@ -31,31 +37,129 @@ def test_cells_do_not_depend_on_the_order_of_arguments(plan: Callable[..., Plan]
     arguments = ["ablation=stride_grid", "training.epochs=3", "model.width=8", "seeds=2"]
     first, second = plan(*arguments), plan(*reversed(arguments))
     assert [cell.id for cell in first.cells] == [cell.id for cell in second.cells]
-    assert first.id == second.id
+    assert report(first).id == report(second).id
 
 
 def test_a_launch_is_another_one_where_its_cells_are(plan: Callable[..., Plan]) -> None:
     asked = ["ablation=stride_grid", "ablation=full", "ablation=full seeds=2", "ablation=full training.epochs=3"]
-    assert len({plan(*arguments.split()).id for arguments in asked}) == len(asked)
+    assert len({report(plan(*arguments.split())).id for arguments in asked}) == len(asked)
 
 
 def test_cells_that_other_ablations_ask_for_are_counted(plan: Callable[..., Plan]) -> None:
-    assert plan("ablation=stride_grid").shared == {"full": 1}
-    assert plan("ablation=full", "seeds=2").shared == {"stride_grid": 2}
-    assert plan("ablation=full", "model.temporal_window=5").shared == {}
+    shared = plan("ablation=stride_grid").shared
+    assert shared["full"] == shared["modules"] == shared["test_frames"] == 1, "the full model"
+    assert "complexity" not in shared
+    assert plan("ablation=full", "seeds=2").shared["stride_grid"] == 2
+    assert "stride_grid" not in plan("ablation=full", "model.temporal_window=5").shared
 
 
 def test_plan_json_holds_the_points_as_asked_for(plan: Callable[..., Plan]) -> None:
-    grid = plan("ablation=stride_grid", "data.flip=false")
+    grid = report(plan("ablation=stride_grid", "data.flip=false"))
     written = json.loads(json.dumps(grid.as_json()))
-    assert written["points"][-1]["axes"] == {"model.temporal_window": 10, "model.temporal_stride": 10}
-    assert written["points"][-1]["cell"] == written["points"][-2]["cell"], "strides 8 and 10 are one training"
-    assert written["artefact"] == "figure7a"
+    last = written["points"][-1]
+    assert last["row"] == "temporal window 10, temporal stride 10"
+    assert last["axes"] == {"model.temporal_window": 10, "model.temporal_stride": 10}
+    assert last["cell"] == written["points"][-2]["cell"], "strides 8 and 10 are one training"
+    assert written["artefacts"] == ["figure7a"]
+    assert written["reference"] == "temporal window 6, temporal stride 3", "the launch's own window and stride"
+    assert written["claims"][0] == "best(temporal window 4) = temporal window 4, temporal stride 2"
     assert written["frames"] == 12
     assert written["command"].startswith("python orchestrate.py preset=smoke ablation=stride_grid data.flip=false")
+
+
+@pytest.mark.parametrize(
+    ("ablation", "reference"),
+    [("modules", "full"), ("tokens", "cross"), ("test_frames", "frames 12"), ("complexity", None)],
+)
+def test_rows_are_compared_with_the_full_model(plan: Callable[..., Plan], ablation: str, reference: str | None) -> None:
+    assert report(plan(f"ablation={ablation}")).reference == reference
+
+
+def test_a_test_brings_the_training_of_its_weights(plan: Callable[..., Plan]) -> None:
+    tests = plan("ablation=joint_noise", "seeds=2")
+    [full] = plan("ablation=full").cells
+    trainings = [cell for cell in tests.cells if cell.kind == "training"]
+    assert [cell.config.seed for cell in trainings] == [0, 1]
+    assert trainings[0].id == full.id
+    assert tests.cells[:2] == tuple(trainings), "they are run first"
+    others = tests.cells[2:]
+    assert len(others) == 2 * 5
+    assert {cell.kind for cell in others} == {"test"}
+    assert {cell.trained for cell in others} == set(trainings)
+
+
+def test_one_test_of_two_trainings_is_two_cells(plan: Callable[..., Plan]) -> None:
+    cells = [
+        plan("ablation=full", "evaluation.frames=4", f"model.temporal_window={window}").cells[1] for window in (6, 8)
+    ]
+    assert cells[0].config == cells[1].config, "both windows are cut to the 4 frames"
+    assert cells[0].id != cells[1].id
+
+
+def test_a_test_at_more_frames_has_the_windows_that_were_asked_for(plan: Callable[..., Plan]) -> None:
+    asked = ["ablation=full", "evaluation.frames=16", "model.temporal_window=10", "model.temporal_stride=5"]
+    training, test = plan(*asked).cells
+    assert (training.config.model.temporal_stride, test.config.model.temporal_stride) == (2, 5)
+    assert training.config.evaluation.frames is None
+
+
+def test_measurements_need_no_data_and_no_seeds(plan: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch) -> None:
+    once = plan("ablation=complexity")
+    monkeypatch.setattr("experiments.plan.open_dataset", None)
+    often = plan("ablation=complexity", "seeds=[3,4]", "training.epochs=9", "data=penn_action")
+    assert [cell.id for cell in often.cells] == [cell.id for cell in once.cells]
+    assert len(report(often).points) == len(often.cells) == len(often.launch.ablations[0].rows)
+    assert {cell.kind for cell in often.cells} == {"measurement"}
+    assert report(often).data_digest == ""
+
+
+def test_all_is_planned_as_each_ablation_is_alone(plan: Callable[..., Plan]) -> None:
+    everything = plan("ablation=all", "seeds=2")
+    assert everything.shared == {}
+    ids = set()
+    for each in everything.reports:
+        alone = report(plan(f"ablation={each.ablation.name}", "seeds=2"))
+        assert alone.id == each.id
+        assert alone.points == each.points
+        assert each.command.startswith(f"python orchestrate.py ablation={each.ablation.name} preset=smoke seeds=2")
+        ids |= {cell.id for cell in alone.cells}
+    assert len(everything.cells) == len(ids)
+    assert {cell.id for cell in everything.cells} == ids
+    [full] = plan("ablation=full").cells
+    assert set(everything.ablations_of(full.id)) >= {
+        "full",
+        "modules",
+        "tokens",
+        "stride_grid",
+        "frames",
+        "test_frames",
+    }
+
+
+def test_what_is_finished_is_not_run_again(plan: Callable[..., Plan]) -> None:
+    one, three = plan("ablation=modules"), plan("ablation=modules", "seeds=3")
+    assert one.unfinished(()) == one.cells
+    new = three.unfinished({cell.id for cell in one.cells})
+    assert {cell.config.seed for cell in new} == {1, 2}
+    assert len(new) == 2 * len(one.cells)
+
+
+def test_a_training_whose_weights_are_gone_is_run_again_where_a_test_needs_them(plan: Callable[..., Plan]) -> None:
+    tests = plan("ablation=joint_noise")
+    training, first, *others = tests.cells
+    finished = {training.id, first.id}
+    assert tests.unfinished(finished) == (training, *others)
+    folder = tests.launch.storage / "cells" / training.id
+    folder.mkdir(parents=True)
+    (folder / FILE).touch()
+    assert tests.unfinished(finished) == tuple(others)
+    (folder / FILE).unlink()
+    assert tests.unfinished({cell.id for cell in tests.cells}) == (), "nothing needs them"
 
 
 def test_more_frames_than_the_clips_have_are_refused(plan: Callable[..., Plan]) -> None:
     assert plan("ablation=full", "training.frames=18").cells
     with pytest.raises(DataError, match=r"training\.frames=19"):
         plan("ablation=full", "training.frames=19")
+    with pytest.raises(DataError, match=r"evaluation\.frames=19"):
+        plan("ablation=full", "evaluation.frames=19")

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ def finish(record: Record, plan: Plan, right: Callable[[int], int], clips: int =
 def test_a_plan_says_what_is_asked_for_and_what_is_there(plan: Callable[..., Plan], record: Record) -> None:
     grid = plan("ablation=stride_grid", "resources.cpus=1")
     said = describe(grid, {})
-    assert "25 points, 16 distinct cells, 0 finished, 1 shared with full" in said
+    assert "25 points, 16 distinct cells, 0 finished, 1 shared with 13 other ablations" in said
+    few = replace(grid, shared={"full": 1, "norm": 1, "depth": 2})
+    assert "0 finished, 1 shared with full and norm, 2 shared with depth" in describe(few, {})
     assert "16 to train: about 16 s, 1 at a time (1 s each, as preset smoke states)" in said
     finish(record, grid, lambda i: i)
     assert "16 distinct cells, 16 finished" in describe(grid, record.finished())
@@ -32,10 +35,42 @@ def test_a_plan_says_what_is_asked_for_and_what_is_there(plan: Callable[..., Pla
 def test_an_estimate_prefers_the_record(plan: Callable[..., Plan], record: Record) -> None:
     finish(record, plan("ablation=full"), lambda i: i)
     again = plan("ablation=stride_grid", "resources.cpus=1")
-    assert "the median of 1 in the record" in describe(again, record.finished())
+    assert "each, from the record)" in describe(again, record.finished())
     longer = plan("ablation=stride_grid", "training.epochs=9")
     assert "as preset smoke states" in describe(longer, record.finished()), "other trainings say nothing of these"
     assert "states none" in describe(plan("ablation=full", "preset=paper", "training.frames=4"), {})
+
+
+def test_all_is_described_ablation_by_ablation(
+    plan: Callable[..., Plan], record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    everything = plan("ablation=all", "resources.cpus=1")
+    said = describe(everything, {}).splitlines()
+    assert said[0] == f"all: {len(everything.reports)} ablations"
+    assert "  stride_grid    25 points, 16 distinct cells, 0 finished" in said
+    points = sum(len(report.points) for report in everything.reports)
+    assert said[-2].strip() == f"in all         {points} points, {len(everything.cells)} distinct cells, 0 finished"
+    kinds = [sum(cell.kind == kind for cell in everything.cells) for kind in ("training", "test", "measurement")]
+    assert said[-1].startswith(
+        "{} to train, {} to test, {} to measure: about {} s, 1 at a time".format(*kinds, kinds[0])
+    )
+    summarise(everything, {}, {}, [], [Path("tables/depth.csv"), Path("tables/norm.csv"), Path("tables/norm.md")])
+    assert capsys.readouterr().out.splitlines()[:2] == ["tables/depth.csv", "tables/norm.csv, .md"]
+
+
+def test_weights_that_are_gone_are_said_to_be(plan: Callable[..., Plan], record: Record) -> None:
+    finish(record, plan("ablation=full"), lambda i: i)
+    said = describe(plan("ablation=joint_noise"), record.finished())
+    assert "6 distinct cells, 1 finished" in said
+    assert "1 to train, 5 to test (1 of them once more: the weights that a test needs are gone)" in said
+
+
+def test_an_ablation_of_measurements_shows_no_accuracy(
+    plan: Callable[..., Plan], capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = plan("ablation=complexity")
+    summarise(measured, {}, {}, [], [])
+    assert capsys.readouterr().out == f"{measured.launch.storage / 'mlflow.db'}\n"
 
 
 def test_the_best_of_each_window_is_marked(
@@ -43,7 +78,8 @@ def test_the_best_of_each_window_is_marked(
 ) -> None:
     grid = plan("ablation=stride_grid")
     finish(record, grid, lambda i: 100 + i)  # cells come in the order of window, then stride
-    summarise(grid, record.finished(), {}, ["mixed code"], [Path("tables/figure7a.csv")])
+    paths = [Path(f"tables/figure7a.{kind}") for kind in ("csv", "md")]
+    summarise(grid, record.finished(), {}, ["note: mixed code"], paths)
     shown = capsys.readouterr().out
     rows = {line.split("│")[1].strip(): line for line in shown.splitlines() if line.startswith("│")}
     assert rows.keys() == {"4", "6", "8", "10"}
@@ -51,7 +87,7 @@ def test_the_best_of_each_window_is_marked(
     assert rows["4"].count("*") == 1
     assert rows["8"].count("*56.50") == 4, "strides from 4 on are one training"
     assert "note: mixed code" in shown
-    assert "tables/figure7a.csv" in shown
+    assert "tables/figure7a.csv, .md\n" in shown
 
 
 def test_what_is_missing_shows_as_missing_and_failures_say_why(
@@ -61,7 +97,7 @@ def test_what_is_missing_shows_as_missing_and_failures_say_why(
     summarise(full, {}, {full.cells[0].id: "Traceback\nValueError: no\n"}, [], [])
     shown = capsys.readouterr().out
     assert "–" in shown
-    assert f"failed: full model, seed 0 ({full.cells[0].id}): ValueError: no" in shown
+    assert f"failed: full: full model, seed 0 ({full.cells[0].id}): ValueError: no" in shown
 
 
 def test_a_point_counts_only_with_all_of_its_seeds(

@@ -2,15 +2,18 @@ import multiprocessing
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from d3d.complexity import Complexity
 from d3d.errors import RecordError
 from d3d.training import EpochResult, Prediction
-from experiments.plan import Cell, Plan
+from experiments.cell import Cell
+from experiments.plan import Plan
 from experiments.track import EXPERIMENT, Record, finished_cells, prepare
 
 TAGS = {"preset": "smoke", "data": "synthetic, files", "code_digest": "c0de", "ablation.full": "true"}
@@ -40,7 +43,7 @@ def test_a_finished_cell_leaves_all_that_tables_need(record: Record, cell: Cell,
     run.finish(PREDICTIONS)
     [found] = runs(record)
     assert found.info.status == "FINISHED"
-    assert found.info.run_name == "full model, seed 0"
+    assert found.info.run_name == "full: full model, seed 0"
     assert found.data.tags.items() >= {**TAGS, "cell": cell.id, "seed": "0", "data_digest": "da7a"}.items()
     assert found.data.params["model.temporal_stride"] == "3", "resolved"
     assert found.data.params["training.epochs"] == "1"
@@ -108,30 +111,99 @@ def test_only_runs_of_the_launch_are_ended(record: Record, plan: Callable[..., P
 def test_a_finished_cell_is_tagged_with_each_ablation_it_serves(record: Record, plan: Callable[..., Plan]) -> None:
     done, waiting = plan("ablation=full", "seeds=2").cells
     record.begin(done, TAGS).finish(PREDICTIONS)
-    record.serve("stride_grid", [done.id, waiting.id])
+    record.begin(waiting, TAGS)
+    record.serve(plan("ablation=all", "seeds=2"), record.finished())
+    tags = {run.data.tags["cell"]: run.data.tags for run in runs(record)}
+    assert tags[done.id].items() >= {"ablation.stride_grid": "true", "ablation.joint_noise": "true"}.items()
+    assert "ablation.stride_grid" not in tags[waiting.id]
+
+
+def test_a_test_names_its_training_and_whatever_code_made_its_weights(
+    record: Record, plan: Callable[..., Plan]
+) -> None:
+    training, test, *_ = plan("ablation=joint_noise").cells
+    record.begin(training, TAGS).finish(PREDICTIONS)
+    record.begin(test, {**TAGS, "code_digest": "new"}).finish(PREDICTIONS)
+    [run] = runs(record, "tags.trained != ''")
+    assert run.data.tags.items() >= {"cell": test.id, "trained": training.id, "code_digest": "c0de+new"}.items()
+    assert record.finished().keys() == {training.id, test.id}
+
+
+def test_a_measurement_leaves_its_numbers(record: Record, plan: Callable[..., Plan]) -> None:
+    cell = plan("ablation=complexity").cells[0]
+    measured = Complexity(score_pairs=32_400, printed=24_336, flops=3_240_000, seconds=0.5, memory_mib=0.25)
+    record.begin(cell, TAGS).finish_measurement(measured)
     [run] = runs(record)
-    assert run.data.tags["ablation.stride_grid"] == "true"
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics == asdict(measured)
+    assert run.data.tags.items() >= {"measurement": "joint", "data_digest": ""}.items()
+    assert run.data.params["measurement.joints"] == "13"
 
 
-def test_a_launch_has_one_report_however_often_it_is_run(record: Record, plan: Callable[..., Plan]) -> None:
+def test_a_finished_training_that_is_begun_anew_keeps_its_run(record: Record, cell: Cell) -> None:
+    first = record.begin(cell, TAGS, anew=True)
+    first.finish(PREDICTIONS)
+    again = record.begin(cell, TAGS, anew=True)
+    assert again.new
+    assert again.id != first.id
+    assert record.finished() == {}, "it is being trained"
+    assert record.begin(cell, TAGS, anew=True).id == again.id, "and continued where that was interrupted"
+    again.finish(PREDICTIONS)
+    assert record.finished()[cell.id].info.run_id == again.id
+
+
+def test_a_launch_has_one_report_for_each_ablation_however_often_it_is_run(
+    record: Record, plan: Callable[..., Plan]
+) -> None:
     launch = plan("ablation=full")
-    with pytest.raises(KeyboardInterrupt), record.report(launch):
+    with pytest.raises(KeyboardInterrupt), record.reports(launch):
         raise KeyboardInterrupt
     [run] = runs(record, "tags.kind = 'report'")
     assert run.info.status == "KILLED"
-    with record.report(launch) as id:
-        assert id == run.info.run_id
-    [run] = runs(record, "tags.kind = 'report'")
-    assert run.info.status == "FINISHED"
-    assert run.data.tags.items() >= {"launch": launch.id, "ablation": "full", "data_digest": "da7a"}.items()
-    assert [artefact.path for artefact in record.client.list_artifacts(id)] == ["plan.json"]
+    everything = plan("ablation=all")
+    with record.reports(everything):
+        assert len(runs(record, "attributes.status = 'RUNNING'")) == len(everything.reports)
+    found = {run.data.tags["ablation"]: run for run in runs(record, "tags.kind = 'report'")}
+    assert len(found) == len(everything.reports)
+    assert all(each.info.status == "FINISHED" for each in found.values())
+    again = found["full"]
+    assert again.info.run_id == run.info.run_id
+    assert again.data.tags.items() >= {"launch": launch.reports[0].id, "data_digest": "da7a"}.items()
+    assert [artefact.path for artefact in record.client.list_artifacts(again.info.run_id)] == ["plan.json"]
+
+
+def test_each_report_keeps_its_own_tables(record: Record, plan: Callable[..., Plan], tmp_path: Path) -> None:
+    everything = plan("ablation=all")
+    paths = [tmp_path / name for name in ("tableA1.csv", "tableA2.csv", "depth.md")]
+    for path in paths:
+        path.touch()
+    with record.reports(everything):
+        pass
+    record.log_tables(everything, paths)
+    for run in runs(record, "tags.kind = 'report'"):
+        kept = [each.path for each in record.client.list_artifacts(run.info.run_id, "tables")]
+        expected = {"complexity": ["tables/tableA1.csv", "tables/tableA2.csv"], "depth": ["tables/depth.md"]}
+        assert kept == expected.get(run.data.tags["ablation"], [])
+
+
+def test_what_a_killed_launch_left_running_is_ended_by_the_next(
+    record: Record, plan: Callable[..., Plan], tmp_path: Path
+) -> None:
+    done, cut = plan("ablation=full", "seeds=2").cells
+    record.begin(done, TAGS).finish(PREDICTIONS)
+    record.begin(cut, TAGS)
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    prepare(uri, tmp_path / "elsewhere")
+    assert len(runs(record, "attributes.status = 'RUNNING'")) == 1, "a launch with another storage folder may run it"
+    prepare(uri, tmp_path)
+    assert {run.data.tags["cell"]: run.info.status for run in runs(record)} == {done.id: "FINISHED", cut.id: "KILLED"}
 
 
 def test_the_page_opens_for_model_training_and_artefacts_stay_in_the_storage(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"
     assert finished_cells(uri) == {}
     assert not list(tmp_path.iterdir()), "asking makes nothing"
-    prepare(uri, tmp_path / "artifacts")
+    prepare(uri, tmp_path)
     experiment = MlflowClient(uri).get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
@@ -148,7 +220,7 @@ def test_an_interrupted_making_leaves_no_half_of_a_database(tmp_path: Path, monk
 
     monkeypatch.setattr("experiments.track.MlflowClient", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        prepare(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
+        prepare(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,16 +1,18 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from d3d.checkpoint import FILE
 from d3d.data.clip import Dataset
 from d3d.errors import DataError
-from d3d.training import EpochResult, Prediction
+from d3d.training import EpochResult, Evaluation, Prediction
 from experiments import worker
 from experiments.plan import Plan
 from experiments.track import Record
-from experiments.worker import Job, train_cell
+from experiments.worker import Job, run_cell
 
 
 @pytest.fixture
@@ -24,9 +26,13 @@ def told(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> list[dict[str, An
 
 @pytest.fixture
 def job(plan: Callable[..., Plan], record: Record, tmp_path: Path) -> Job:
-    cells = {cell.id: cell for cell in plan("ablation=full").cells}
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    return Job(cells, {"code_digest": "c0de"}, uri, storage=tmp_path, cpus=1, gpu=False)
+    return job_of(plan("ablation=full"))
+
+
+def job_of(plan: Plan) -> Job:
+    cells = {cell.id: cell for cell in plan.cells}
+    launch = plan.launch
+    return Job(cells, {id: {"code_digest": "c0de"} for id in cells}, launch.tracking_uri, launch.storage, 1, gpu=False)
 
 
 def trains(monkeypatch: pytest.MonkeyPatch, epochs: int, fault: Exception | None = None) -> list[bool]:
@@ -38,6 +44,7 @@ def trains(monkeypatch: pytest.MonkeyPatch, epochs: int, fault: Exception | None
         for number in range(1, epochs + 1):
             report(EpochResult(number, {"test_top1": number / 10}))
             checkpoint.mkdir(parents=True, exist_ok=True)
+            (checkpoint / FILE).touch()
         if fault:
             raise fault
         return [Prediction("0001", 1, 1)]
@@ -51,7 +58,7 @@ def test_epochs_go_to_the_record_and_to_tune(
 ) -> None:
     trains(monkeypatch, epochs=2)
     [cell] = job.cells
-    train_cell({"cell": cell}, job)
+    run_cell({"cell": cell}, job)
     assert told == [{"epoch": 1, "top1": 0.1}, {"epoch": 2, "top1": 0.2}]
     run = record.finished()[cell]
     assert run.data.metrics == {"test_top1": 0.2, "top1": 1.0}
@@ -63,7 +70,7 @@ def test_what_a_user_can_mend_fails_the_cell_and_is_not_raised(
 ) -> None:
     trains(monkeypatch, epochs=1, fault=DataError("clip 0001: damaged; restore it"))
     [cell] = job.cells
-    train_cell({"cell": cell}, job)
+    run_cell({"cell": cell}, job)
     assert told[-1] == {"fault": "clip 0001: damaged; restore it"}
     [run] = record.client.search_runs(record.experiments)
     assert (run.info.status, run.data.tags["reason"]) == ("FAILED", "clip 0001: damaged; restore it")
@@ -74,18 +81,71 @@ def test_the_unforeseen_is_left_to_tune_which_tries_again(
 ) -> None:
     trains(monkeypatch, epochs=1, fault=MemoryError())
     with pytest.raises(MemoryError):
-        train_cell({"cell": next(iter(job.cells))}, job)
+        run_cell({"cell": next(iter(job.cells))}, job)
 
 
 def test_a_checkpoint_is_continued_only_where_the_record_has_its_epochs(
     job: Job, record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [cell] = job.cells
-    (job.storage / "cells" / cell).mkdir(parents=True)
-    found = trains(monkeypatch, epochs=1)
-    train_cell({"cell": cell}, job)
-    train_cell({"cell": cell}, job)
+    [cell] = job.cells.values()
+    job.folder(cell).mkdir(parents=True)
+    found = trains(monkeypatch, epochs=1, fault=DataError("a clip"))
+    run_cell({"cell": cell.id}, job)
+    run_cell({"cell": cell.id}, job)
     assert found == [False, True]
-    record.client.delete_run(record.finished()[cell].info.run_id)  # how one asks for a cell to be trained again
-    train_cell({"cell": cell}, job)
+    record.client.delete_run(record.begin(cell, {"code_digest": "c0de"}).id)  # one asks for another training so
+    run_cell({"cell": cell.id}, job)
     assert found == [False, True, False]
+
+
+def test_a_finished_training_without_weights_is_trained_again_in_a_run_of_its_own(
+    job: Job, record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trains(monkeypatch, epochs=1)
+    [cell] = job.cells.values()
+    run_cell({"cell": cell.id}, job)
+    first = record.finished()[cell.id].info.run_id
+    run_cell({"cell": cell.id}, job)
+    assert record.finished()[cell.id].info.run_id == first, "the weights are there"
+    shutil.rmtree(job.folder(cell))
+    run_cell({"cell": cell.id}, job)
+    assert record.finished()[cell.id].info.run_id != first
+    assert record.client.get_run(first).info.status == "FINISHED"
+
+
+def test_a_test_takes_the_weights_of_its_training(
+    plan: Callable[..., Plan], record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(plan("ablation=full", "evaluation.joint_noise=0.1"))
+    training, test = job.cells.values()
+    asked: list[Any] = []
+
+    def evaluate_trained(config: Any, trained: Any, dataset: Any, device: Any, checkpoint: Any, workers: int) -> Any:
+        asked.extend((config, trained, checkpoint))
+        return Evaluation(0.5, (Prediction("0001", 1, 1), Prediction("0002", 1, 0)))
+
+    monkeypatch.setattr(worker, "evaluate_trained", evaluate_trained)
+    run_cell({"cell": test.id}, job)
+    assert asked == [test.config, training.config, job.folder(training)]
+    assert told == [{"top1": 0.5}]
+    assert record.finished()[test.id].data.metrics == {"top1": 0.5}
+
+
+def test_a_test_without_weights_fails_and_says_the_way_out(
+    plan: Callable[..., Plan], record: Record, told: list[dict[str, Any]]
+) -> None:
+    job = job_of(plan("ablation=full", "evaluation.joint_noise=0.1"))
+    training, test = job.cells.values()
+    run_cell({"cell": test.id}, job)
+    assert training.id in told[-1]["fault"]
+    [run] = record.client.search_runs(record.experiments)
+    assert (run.info.status, run.data.tags["reason"]) == ("FAILED", told[-1]["fault"])
+
+
+def test_a_measurement_is_recorded(plan: Callable[..., Plan], record: Record, told: list[dict[str, Any]]) -> None:
+    job = job_of(plan("ablation=complexity"))
+    cell = next(iter(job.cells))
+    run_cell({"cell": cell}, job)
+    metrics = record.finished()[cell].data.metrics
+    assert metrics["score_pairs"] == 32_400
+    assert told == [{"seconds": metrics["seconds"]}]

@@ -30,14 +30,9 @@ def label_of(window: int, stride: int) -> str:
     return f"temporal window {window}, temporal stride {stride}"
 
 
-def point(row: str, cell: str, seed: int = 0, **axes: Any) -> dict[str, Any]:
-    """A point of a plan; `training__frames=4` is the axis training.frames."""
-    return {
-        "row": row,
-        "axes": {key.replace("__", "."): value for key, value in axes.items()},
-        "seed": seed,
-        "cell": cell,
-    }
+def point(row: str, cell: str, seed: int = 0, axes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A point of a plan."""
+    return {"row": row, "axes": dict(axes or {}), "seed": seed, "cell": cell}
 
 
 @dataclass
@@ -56,11 +51,14 @@ class FakeRecord:
         clips: int = CLIPS,
         right: Iterable[int] | None = None,
         metrics: Mapping[str, float] | None = None,
+        serves: str = "",
         **tags: str,
     ) -> str:
         """A finished cell, with `top1` of its test clips right, or the clips of the numbers in `right`; with `metrics`,
-        a measurement. Returns the run's id."""
+        a measurement. `serves` is an ablation that asks for it. Returns the run's id."""
         tags = {"kind": "cell", "cell": cell, "code_digest": "c0de", "data_digest": "da7a", **tags}
+        if serves:
+            tags[f"ablation.{serves}"] = "true"
         run: str = self.client.create_run(self.experiment, run_name=cell).info.run_id
         values = dict(metrics or {})
         if status == "FINISHED" and metrics is None:
@@ -71,7 +69,7 @@ class FakeRecord:
         self.client.log_batch(
             run,
             metrics=[Metric(key, value, 0, 0) for key, value in values.items()],
-            params=[Param("training.epochs", "20")],
+            params=[Param("training.epochs", "20"), Param("training.frames", str(FRAMES))],
             tags=[RunTag(key, value) for key, value in tags.items()],
         )
         self.client.set_terminated(run, status)
@@ -100,12 +98,10 @@ class FakeRecord:
         self.client.set_terminated(run)
         return run
 
-    def plan(
-        self, launch: str = "1a", points: Iterable[tuple[int, int]] = GRID, seeds: int = 1, **changes: Any
-    ) -> str:
+    def plan(self, launch: str = "1a", points: Iterable[tuple[int, int]] = GRID, seeds: int = 1, **changes: Any) -> str:
         """A launch of Figure 7a over (window, stride) points."""
         asked = [
-            point(label_of(w, s), cell_of(w, s, k), k, model__temporal_window=w, model__temporal_stride=s)
+            point(label_of(w, s), cell_of(w, s, k), k, {"model.temporal_window": w, "model.temporal_stride": s})
             for w, s in points
             for k in range(seeds)
         ]
@@ -115,15 +111,21 @@ class FakeRecord:
         """Every cell of the grid but those left out, with the accuracy of `top1_of`."""
         for cell, top1 in {cell_of(*each, k): top1_of(*each, k) for each in GRID for k in range(seeds)}.items():
             if cell not in leave_out:
-                self.finish(cell, top1, **{"ablation.stride_grid": "true"})
+                self.finish(cell, top1, serves="stride_grid")
 
-    def rows(self, rows: Mapping[str, float | None], seeds: int = 1, **changes: Any) -> str:
+    def rows(
+        self,
+        rows: Mapping[str, float | None],
+        seeds: int = 1,
+        axes: Mapping[str, Mapping[str, Any]] | None = None,
+        **changes: Any,
+    ) -> str:
         """A launch of named rows with their top-1, None where it is not finished, a clip more with each seed."""
         points = []
         for label, top1 in rows.items():
             for seed in range(seeds):
                 cell = f"{zlib.crc32(f'{label} {seed}'.encode()):016x}"
-                points.append(point(label, cell, seed, **changes.get("axes", {}).get(label, {})))
+                points.append(point(label, cell, seed, (axes or {}).get(label)))
                 if top1 is not None:
                     self.finish(cell, top1 + seed / CLIPS)
-        return self.launch(points, **{key: value for key, value in changes.items() if key != "axes"})
+        return self.launch(points, **changes)

@@ -6,18 +6,22 @@ import pytest
 
 import tables
 from tables.__main__ import main
-from tests.tables.fake_record import COMMAND, GRID, FakeRecord, cell_of
+from tests.tables.fake_record import COMMAND, FakeRecord, cell_of, point
 
 
 def test_without_names_all_that_the_record_can_make_is_built(
     record: FakeRecord, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record.finish_grid()
-    record.plan()
+    record.finish(cell_of(4, 2))
+    record.plan(points=[(4, 2)])
+    record.launch([point("a", cell_of(4, 2))], "2b")
     assert main([f"storage={record.storage}"]) == 0
     out, err = capsys.readouterr()
     paths = [Path(line) for line in out.splitlines()]
-    assert [path.suffix for path in paths] == [".csv", ".md", ".png", ".pdf"]
+    assert [path.name for path in paths] == [
+        *(f"figure7a.{kind}" for kind in ("csv", "md", "tex", "png", "pdf")),
+        *(f"depth.{kind}" for kind in ("csv", "md", "tex")),
+    ]
     assert all(path.is_file() for path in paths)
     assert err == ""
 
@@ -25,13 +29,16 @@ def test_without_names_all_that_the_record_can_make_is_built(
 def test_missing_cells_fail_one_line_each_unless_partial(
     record: FakeRecord, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record.finish_grid(leave_out=[cell_of(4, 1), cell_of(4, 2)])
-    record.plan()
+    record.finish(cell_of(4, 3))
+    record.plan(points=[(4, 1), (4, 2), (4, 3)])
     assert main(["figure7a", f"storage={record.storage}"]) == 1
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 4
+    assert len(out.splitlines()) == 5
     assert len(err.splitlines()) == 2
-    assert all(line.startswith("missing: window 4, stride") and line.endswith(COMMAND) for line in err.splitlines())
+    assert all(
+        line.startswith("missing: temporal window 4, temporal stride") and line.endswith(COMMAND)
+        for line in err.splitlines()
+    )
     assert main(["figure7a", f"storage={record.storage}", "partial=true"]) == 0
 
 
@@ -44,17 +51,15 @@ def test_notes_are_printed_and_are_no_failure(record: FakeRecord, capsys: pytest
 
 
 def test_launch_names_an_older_one(record: FakeRecord) -> None:
-    record.finish_grid()
-    record.plan("1a", points=GRID[:3])
-    record.plan("2b")
-    assert main([f"storage={record.storage}", "launch=1a"]) == 0
+    record.plan("1a", points=[(4, 1), (4, 2), (4, 3)])
+    record.plan("2b", points=[(4, 1)])
+    assert main([f"storage={record.storage}", "launch=1a"]) == 1
     assert len((record.storage / "tables" / "figure7a.csv").read_text().splitlines()) == 1 + 3
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["figure7"], "error: figure7: no such artefact; did you mean figure7a? There are: figure7a"),
         (["storag=x"], "error: storag=x: no such key; did you mean storage?"),
         (["partial=yes"], "error: partial=yes: must be true or false"),
         (["launch="], "error: launch=: give it a value"),
@@ -77,24 +82,34 @@ def test_what_a_user_can_mend_is_one_line_and_status_2(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_record_without_the_artefact(record: FakeRecord, capsys: pytest.CaptureFixture[str]) -> None:
-    record.plan("1a", changes={"artefact": "table4"})
-    assert main(["figure7a", f"storage={record.storage}"]) == 2
-    assert "error: figure7a: no launch makes it" in capsys.readouterr().err
+def test_a_name_that_the_record_cannot_make(record: FakeRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    record.launch([point("a", "c1")])
+    for name, message in {
+        "figure7a": "error: figure7a: no launch makes it in ",
+        "figure7": "error: figure7: no such artefact; did you mean figure7b? There are: table1,",
+        "dept": "did you mean depth?",
+    }.items():
+        assert main([name, f"storage={record.storage}"]) == 2
+        assert message in capsys.readouterr().err
+    assert not (record.storage / "tables").exists()
+
+
+def test_a_record_without_a_launch(record: FakeRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    record.finish("c1")
     assert main([f"storage={record.storage}"]) == 2
-    assert "no launch makes it" in capsys.readouterr().err
+    assert "no launch in it makes a table" in capsys.readouterr().err
 
 
 def test_help_lists_artefacts_and_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
-    assert all(word in out for word in ("figure7a", "storage=", "launch=", "partial=", "tracking.uri="))
+    assert all(word in out for word in (*tables.ARTEFACTS, "storage=", "launch=", "partial=", "tracking.uri="))
 
 
 def test_no_library_speaks(record: FakeRecord) -> None:
-    record.finish_grid()
-    record.plan()
+    record.finish(cell_of(4, 2))
+    record.plan(points=[(4, 2)])
     command = [sys.executable, "-m", "tables", "figure7a", f"storage={record.storage}"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(tables.__file__).parents[1])
     assert done.stderr == ""
-    assert len(done.stdout.splitlines()) == 4
+    assert len(done.stdout.splitlines()) == 5

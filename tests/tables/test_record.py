@@ -1,13 +1,13 @@
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from d3d.errors import RecordError
-from tables.record import Record, doubts
+from tables.record import Launch, Point, Record, doubts
 from tests.tables.fake_record import CLIPS, COMMAND, EXPERIMENT, FakeRecord, cell_of
-
-ARTEFACTS = ["figure7a"]
 
 
 def test_no_record_is_an_error_and_makes_none(tmp_path: Path) -> None:
@@ -33,12 +33,12 @@ def test_a_database_without_the_experiment(empty_database: Path) -> None:
 def test_a_tracking_uri_stands_for_the_storage_folder(record: FakeRecord, tmp_path: Path) -> None:
     record.plan("1a")
     elsewhere = Record(tmp_path / "nothing here", f"sqlite:///{record.storage / 'mlflow.db'}")
-    assert elsewhere.launches(ARTEFACTS)["figure7a"].id == "1a"
+    assert elsewhere.launches()[0].id == "1a"
 
 
 def test_a_launch_is_its_plan(record: FakeRecord) -> None:
     record.plan("1a", [(8, 4), (8, 5)], seeds=2)
-    launch = Record(record.storage).launches(ARTEFACTS)["figure7a"]
+    (launch,) = Record(record.storage).launches()
     assert (launch.id, launch.preset, launch.frames, launch.command) == ("1a", "quick", 12, COMMAND)
     assert [point.seed for point in launch.points] == [0, 1, 0, 1]
     assert launch.points[0].axes == {"model.temporal_window": 8, "model.temporal_stride": 4}
@@ -49,45 +49,51 @@ def test_the_newest_launch_is_the_one_run_last(record: FakeRecord) -> None:
     first = record.plan("1a")
     _wait_a_millisecond()
     record.plan("2b")
-    assert Record(record.storage).launches(ARTEFACTS)["figure7a"].id == "2b"
+    assert Record(record.storage).launches()[0].id == "2b"
     _wait_a_millisecond()
     record.client.set_terminated(first)  # its command was run again
-    assert Record(record.storage).launches(ARTEFACTS)["figure7a"].id == "1a"
+    assert Record(record.storage).launches()[0].id == "1a"
 
 
-def test_a_launch_of_another_artefact_is_passed_over(record: FakeRecord) -> None:
-    record.plan("1a")
-    _wait_a_millisecond()
-    record.plan("2b", changes={"artefact": "table4"})
-    found = Record(record.storage).launches(ARTEFACTS)
-    assert [(name, launch.id) for name, launch in found.items()] == [("figure7a", "1a")]
+def test_the_newest_of_each_ablation_and_data_counts(record: FakeRecord) -> None:
+    launches: dict[str, dict[str, Any]] = {
+        "1a": {},
+        "2b": {"data": "penn_action, rendered"},
+        "3c": {"ablation": "modules", "artefacts": ["table4"]},
+        "4d": {},
+    }
+    for launch, changes in launches.items():
+        record.plan(launch, [(4, 2)], **changes)
+        _wait_a_millisecond()
+    assert [launch.id for launch in Record(record.storage).launches()] == ["4d", "3c", "2b"]
 
 
 def test_a_launch_by_name(record: FakeRecord) -> None:
     record.plan("1a")
     record.plan("2b")
-    assert Record(record.storage).launches(ARTEFACTS, "1a")["figure7a"].id == "1a"
+    assert [launch.id for launch in Record(record.storage).launches("1a")] == ["1a"]
     with pytest.raises(RecordError, match=r"launch=3c: not in .*(1a, 2b|2b, 1a)"):
-        Record(record.storage).launches(ARTEFACTS, "3c")
+        Record(record.storage).launches("3c")
 
 
 def test_a_plan_that_is_not_one_names_what_is_wrong(record: FakeRecord) -> None:
-    record.plan("1a", changes={"frames": "twelve"})
+    record.plan("1a", frames="twelve")
     with pytest.raises(RecordError, match=r"1a: plan\.json, frames"):
-        Record(record.storage).launches(ARTEFACTS)
+        Record(record.storage).launches()
 
 
 def test_a_finished_cell(record: FakeRecord) -> None:
     run = record.finish("c1", 0.75)
-    cell = Record(record.storage).cells(["c1", "c2"])["c1"]
-    assert (cell.run_id, cell.top1, cell.epochs, cell.code_digest, cell.finished_runs) == (run, 0.75, 20, "c0de", 1)
-    assert (cell.correct, len(cell.predictions)) == (90, CLIPS)
+    cell = Record(record.storage).cells(asking("c1", "c2"))["c1"]
+    assert (cell.run_id, cell.metric("top1"), cell.code_digest, cell.finished_runs) == (run, 0.75, "c0de", 1)
+    assert cell.params["training.epochs"] == "20"
+    assert (sum(cell.correct.values()), len(cell.correct)) == (90, CLIPS)
 
 
 @pytest.mark.parametrize("status", ["FAILED", "KILLED", "RUNNING"])
 def test_only_a_finished_run_counts(record: FakeRecord, status: str) -> None:
     record.finish("c1", status=status)
-    assert Record(record.storage).cells(["c1"]) == {}
+    assert Record(record.storage).cells(asking("c1")) == {}
 
 
 def test_the_newest_of_two_finished_runs_counts_and_is_named(record: FakeRecord) -> None:
@@ -96,9 +102,9 @@ def test_the_newest_of_two_finished_runs_counts_and_is_named(record: FakeRecord)
     _wait_a_millisecond()
     newest = record.finish("c1", 0.6)
     read = Record(record.storage)
-    cells = read.cells(["c1"])
-    assert cells["c1"].top1 == 0.6
-    (note,) = doubts(read.launches(ARTEFACTS)["figure7a"], cells)
+    cells = read.cells(asking("c1"))
+    assert cells["c1"].metric("top1") == 0.6
+    (note,) = doubts(read.launches()[0], cells)
     assert "c1: 2 finished runs" in note
     assert newest in note
 
@@ -109,9 +115,9 @@ def test_results_of_different_code_are_named(record: FakeRecord) -> None:
     record.finish("c2")
     record.finish("c3", code_digest="beef")
     read = Record(record.storage)
-    launch = read.launches(ARTEFACTS)["figure7a"]
-    assert doubts(launch, read.cells(["c1", "c2"])) == ()
-    (note,) = doubts(launch, read.cells(["c1", "c2", "c3"]))
+    launch = read.launches()[0]
+    assert doubts(launch, read.cells(asking("c1", "c2"))) == ()
+    (note,) = doubts(launch, read.cells(asking("c1", "c2", "c3")))
     assert "beef (c3); c0de (c1, c2)" in note
 
 
@@ -119,19 +125,19 @@ def test_a_cell_trained_by_two_versions_of_the_code_is_named(record: FakeRecord)
     record.plan("1a")
     record.finish("c1", code_digest="beef+c0de")
     read = Record(record.storage)
-    (note,) = doubts(read.launches(ARTEFACTS)["figure7a"], read.cells(["c1"]))
+    (note,) = doubts(read.launches()[0], read.cells(asking("c1")))
     assert "beef+c0de (c1)" in note
 
 
 def test_results_on_other_data_than_planned_are_named(record: FakeRecord) -> None:
-    record.plan("1a", changes={"data_digest": "da7a+f00d"})
+    record.plan("1a", data_digest="da7a+f00d")
     record.finish("c1")
     record.finish("c2", data_digest="f00d")
     record.finish("c3", data_digest="dead")
     read = Record(record.storage)
-    launch = read.launches(ARTEFACTS)["figure7a"]
-    assert doubts(launch, read.cells(["c1", "c2"])) == ()
-    (note,) = doubts(launch, read.cells(["c1", "c2", "c3"]))
+    launch = read.launches()[0]
+    assert doubts(launch, read.cells(asking("c1", "c2"))) == ()
+    (note,) = doubts(launch, read.cells(asking("c1", "c2", "c3")))
     assert "da7a+f00d, not dead (c3)" in note
 
 
@@ -139,29 +145,57 @@ def test_a_top1_that_its_predictions_contradict(record: FakeRecord) -> None:
     run = record.finish("c1", 0.75)
     record.client.log_metric(run, "top1", 0.8)
     with pytest.raises(RecordError, match=rf"{run} of c1.*0\.8000.*90 of {CLIPS}"):
-        _ = Record(record.storage).cells(["c1"])["c1"].correct
+        _ = Record(record.storage).cells(asking("c1"))["c1"].correct
 
 
-@pytest.mark.parametrize("text", ["clip,label,predicted\n", "clip,label,predicted\n0001,1\n", "clip,label\n0001,1\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "clip,label,predicted\n",
+        "clip,label,predicted\n0001,1\n",
+        "clip,label\n0001,1\n",
+        "clip,label,predicted\n0001,1,1\n0001,1,1\n",
+    ],
+)
 def test_predictions_that_are_none(record: FakeRecord, text: str) -> None:
     run = record.finish("c1")
     record.client.log_text(run, text, "predictions.csv")
     with pytest.raises(RecordError, match=rf"{run} of c1: predictions\.csv"):
-        _ = Record(record.storage).cells(["c1"])["c1"].predictions
+        _ = Record(record.storage).cells(asking("c1"))["c1"].predictions
 
 
 def test_predictions_that_are_gone(record: FakeRecord) -> None:
     run = record.finish("c1")
     next(record.storage.rglob("predictions.csv")).unlink()
     with pytest.raises(RecordError, match=rf"{run} of c1: predictions\.csv cannot be read"):
-        _ = Record(record.storage).cells(["c1"])["c1"].predictions
+        _ = Record(record.storage).cells(asking("c1"))["c1"].predictions
 
 
 def test_a_finished_run_without_its_result(record: FakeRecord) -> None:
-    run: str = record.client.create_run(record.experiment, tags={"kind": "cell", "cell": "c1"}).info.run_id
-    record.client.set_terminated(run)
+    run = record.finish("c1", metrics={"flops": 1.0})
+    cell = Record(record.storage).cells(asking("c1"))["c1"]
     with pytest.raises(RecordError, match=rf"{run} of c1: top1 is not recorded"):
-        Record(record.storage).cells(["c1"])
+        cell.metric("top1")
+
+
+def test_a_cell_run_that_does_not_say_its_code(record: FakeRecord) -> None:
+    run = record.finish("c1")
+    record.client.delete_tag(run, "code_digest")
+    with pytest.raises(RecordError, match=rf"{run} of c1: code_digest is not recorded"):
+        Record(record.storage).cells(asking("c1"))
+
+
+@pytest.mark.parametrize("others", [0, 12])
+def test_a_cell_is_found_by_its_ablation_or_by_its_id(record: FakeRecord, others: int) -> None:
+    """By the ablation's tag in one query; one by one where the tag is on more runs than that pays for."""
+    for index in range(others):
+        record.finish(f"other{index}", serves="depth")
+    record.finish("c1", 0.5, serves="depth")
+    record.finish("c2", 0.6, serves="tokens")
+    cells = Record(record.storage).cells(replace(asking("c1"), ablation="depth"))
+    assert list(cells) == ["c1"]
+    both = Record(record.storage).cells(replace(asking("c1", "c2", "c3"), ablation="depth"))
+    assert {id: cell.metric("top1") for id, cell in both.items()} == {"c1": 0.5, "c2": 0.6}
 
 
 def test_reading_changes_nothing(record: FakeRecord) -> None:
@@ -169,9 +203,15 @@ def test_reading_changes_nothing(record: FakeRecord) -> None:
     record.finish("c1")
     before = (record.storage / "mlflow.db").read_bytes()
     read = Record(record.storage)
-    assert read.launches(ARTEFACTS)
-    assert read.cells(["c1"])["c1"].correct
+    assert read.launches()
+    assert read.cells(asking("c1"))["c1"].correct
     assert (record.storage / "mlflow.db").read_bytes() == before
+
+
+def asking(*cells: str) -> Launch:
+    """A launch of those cells, one a row."""
+    points = tuple(Point(id, {}, 0, id) for id in cells)
+    return Launch("depth", ("depth",), "", "", (), "quick", "synthetic", "da7a", 12, points, COMMAND)
 
 
 def _wait_a_millisecond() -> None:

@@ -1,8 +1,20 @@
+import itertools
 import math
 
+import numpy as np
 import pytest
+from scipy.stats import binomtest, permutation_test
 
-from tables.statistics import mean_and_std, wilson_interval
+from tables.statistics import (
+    binomial_p_value,
+    holm,
+    kendall_tau,
+    level_p_value,
+    mean_and_std,
+    seed_band,
+    sign_flip_p_value,
+    wilson_interval,
+)
 
 
 def wilson(correct: int, clips: int) -> tuple[float, float]:
@@ -52,3 +64,71 @@ def test_one_seed_has_no_spread() -> None:
     mean, std = mean_and_std([72.5])
     assert mean == 72.5
     assert math.isnan(std)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_sign_flip_test_is_the_enumeration_of_all_signs(seed: int) -> None:
+    differences = np.random.default_rng(seed).integers(-3, 4, 12)
+    sums = [np.dot(signs, differences) for signs in itertools.product((-1, 1), repeat=len(differences))]
+    share = np.mean([abs(total) >= abs(differences.sum()) for total in sums])
+    assert sign_flip_p_value(differences) == pytest.approx(share)
+    enumerated = permutation_test((differences,), np.sum, permutation_type="samples", n_resamples=2**13)
+    assert sign_flip_p_value(differences) == pytest.approx(enumerated.pvalue)
+
+
+@pytest.mark.parametrize(("better", "worse"), [(0, 0), (1, 0), (5, 0), (9, 3), (30, 31)])
+def test_for_one_seed_it_is_mcnemars(better: int, worse: int) -> None:
+    differences = np.array([1] * better + [-1] * worse + [0] * 50)
+    exact = binomtest(better, better + worse).pvalue if better + worse else 1.0
+    assert sign_flip_p_value(differences) == pytest.approx(exact)
+
+
+def test_it_does_not_mind_which_row_is_the_left_one() -> None:
+    differences = np.array([3, -1, 2, 0, 1, 1])
+    assert sign_flip_p_value(differences) == sign_flip_p_value(-differences)
+
+
+def test_it_is_exact_where_thousands_of_clips_differ() -> None:
+    assert sign_flip_p_value(np.repeat([5, -5], 1000)) == pytest.approx(1.0)
+    assert 0 < sign_flip_p_value(np.repeat([5, -5], [1100, 900])) < 1e-4
+
+
+def test_rows_are_level_where_the_clips_say_so() -> None:
+    few = np.array([1.0, -1.0] + [0.0] * 98)
+    assert level_p_value(few) > 0.05
+    assert level_p_value(np.tile(few, 100)) < 0.05
+    assert level_p_value(np.full(1000, 1.0)) > 0.95
+    assert level_p_value(np.repeat([1.0, 0.0], [500, 9500])) > 0.95
+
+
+def test_no_difference_on_a_few_clips_is_no_certainty() -> None:
+    """None of n clips differing bounds the share that could by 1 − 0.05^(1/n): 1 point at 299 clips."""
+    assert level_p_value(np.zeros(15)) > 0.3
+    assert level_p_value(np.zeros(298)) > 0.05
+    assert level_p_value(np.zeros(400)) < 0.05
+
+
+def test_the_band_over_seeds_is_two_standard_errors_wide() -> None:
+    low, high = seed_band([0.05, 0.06, 0.04])
+    assert (low, high) == pytest.approx((0.05 - 0.02 / math.sqrt(3), 0.05 + 0.02 / math.sqrt(3)))
+    assert seed_band([0.01]) == (0.01, 0.01)
+
+
+def test_holm_corrects_upwards_in_order_and_never_past_1() -> None:
+    raw = [0.01, 0.04, 0.03, 0.6, 0.9]
+    corrected = holm(raw)
+    assert corrected == pytest.approx([0.05, 0.12, 0.12, 1.0, 1.0])
+    assert sorted(range(5), key=raw.__getitem__) == sorted(range(5), key=lambda i: (corrected[i], raw[i]))
+    assert holm([]) == []
+    assert holm([0.03]) == [0.03]
+
+
+def test_kendalls_tau() -> None:
+    assert kendall_tau([1, 2, 3], [10, 20, 30]) == pytest.approx(1)
+    assert kendall_tau([1, 2, 3], [30, 20, 10]) == pytest.approx(-1)
+    assert math.isnan(kendall_tau([1, 2, 3], [5, 5, 5]))
+
+
+def test_a_count_against_a_printed_accuracy() -> None:
+    assert binomial_p_value([90], 120, 0.75) == pytest.approx(1)
+    assert binomial_p_value([90, 92], 120, 0.95) == pytest.approx(binomtest(91, 120, 0.95).pvalue)

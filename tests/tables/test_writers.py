@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from d3d.errors import RecordError
-from tables.writers import write_files
+from tables.writers import csv_bytes, write_files
 
 
 def test_files_are_written_and_replaced(tmp_path: Path) -> None:
@@ -24,3 +24,8 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"a\.csv"):
         write_files(tmp_path, {"a.csv": b"a"})
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_csv_has_its_columns_and_leaves_out_what_a_row_lacks() -> None:
+    rows = [{"b": "2", "a": "x, y", "c": "3"}, {"a": ""}]
+    assert csv_bytes(["a", "b"], rows) == b'a,b\n"x, y",2\n,\n'

@@ -1,0 +1,140 @@
+"""What single records make of the tables."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import tables
+from d3d.errors import RecordError
+from tests.tables.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, point
+
+
+def read_csv(storage: Path, name: str = "figure7a") -> pd.DataFrame:
+    return pd.read_csv(storage / "tables" / f"{name}.csv", dtype={"cells": str})
+
+
+def test_numbers_have_two_decimals_and_counts_none(record: FakeRecord) -> None:
+    record.finish(cell_of(4, 2), 0.75)
+    record.plan(points=[(4, 2)])
+    tables.build(["figure7a"], record.storage)
+    text = (record.storage / "tables" / "figure7a.csv").read_text()
+    assert text.splitlines()[1] == f"4,2,1,75.00,,66.56,81.89,120,{cell_of(4, 2)}"
+
+
+def test_a_missing_cell_is_empty_in_every_row_it_answers_and_named_once(record: FakeRecord) -> None:
+    points = [(8, 3), (8, 4), (8, 5), (8, 8)]
+    record.finish(cell_of(8, 3))
+    record.plan(points=points)
+    built = tables.build(["figure7a"], record.storage)
+    (line,) = built.missing
+    assert line.startswith("temporal window 8, temporal stride 4 (and 2 more rows), seed 0")
+    assert cell_of(8, 4) in line and line.endswith(COMMAND)
+    frame = read_csv(record.storage).set_index("stride")
+    assert frame.top1_mean.isna().to_dict() == {3: False, 4: True, 5: True, 8: True}
+    text = (record.storage / "tables" / "figure7a.md").read_text()
+    assert "| 8 | 75.00 | — | — | — |" in text  # and no best, which the missing one may be
+    assert f"To fill: `{COMMAND}`" in text
+
+
+def test_a_missing_seed_empties_its_row_unless_a_partial_table_is_asked_for(record: FakeRecord) -> None:
+    record.finish(cell_of(4, 2, 0), 0.5)
+    record.finish(cell_of(4, 2, 2), 0.6)
+    record.plan(points=[(4, 2)], seeds=3)
+    built = tables.build(["figure7a"], record.storage)
+    frame = read_csv(record.storage)
+    assert list(frame.seeds) == [2]
+    assert frame[["top1_mean", "top1_low", "clips"]].isna().all(axis=None)
+    partial = tables.build(["figure7a"], record.storage, partial=True)
+    (row,) = read_csv(record.storage).itertuples()
+    assert (row.seeds, row.top1_mean) == (2, 55.0)
+    assert len(built.missing) == 1
+    assert partial.missing == built.missing
+
+
+@pytest.mark.parametrize("name", ["figure7a", "table4", "tableA1", "table3"])
+def test_nothing_finished_still_writes_every_file(record: FakeRecord, name: str) -> None:
+    axes = {"model.temporal_window": 4, "model.temporal_stride": 2, "measurement.module": "joint"}
+    record.launch([point("full", "c1", axes=axes)], artefacts=[name], reference="full", data="penn_action, files")
+    built = tables.build([name], record.storage)
+    assert len(built.missing) == 1
+    assert all(path.stat().st_size for path in built.paths)
+    assert "—" in (record.storage / "tables" / f"{name}.md").read_text()
+
+
+def test_doubts_reach_the_reader(record: FakeRecord) -> None:
+    record.finish(cell_of(4, 1))
+    record.finish(cell_of(4, 2), code_digest="beef")
+    record.plan(points=[(4, 1), (4, 2)])
+    built = tables.build(["figure7a"], record.storage)
+    (note,) = built.notes
+    assert "beef" in note
+    assert note in (record.storage / "tables" / "figure7a.md").read_text()
+
+
+def test_seeds_tested_on_different_clips_are_refused_and_nothing_is_written(record: FakeRecord) -> None:
+    record.finish(cell_of(4, 2, 0))
+    record.finish(cell_of(4, 2, 1), clips=60)
+    record.plan(points=[(4, 2)], seeds=2)
+    with pytest.raises(RecordError, match="different clips"):
+        tables.build(["figure7a"], record.storage)
+    assert not (record.storage / "tables").exists()
+
+
+def test_rows_tested_on_different_clips_have_no_p_value(record: FakeRecord) -> None:
+    record.finish("c1", clips=CLIPS)
+    record.finish("c2", clips=60)
+    record.launch([point("a", "c1"), point("b", "c2")], reference="a", claims=["a > b"])
+    tables.build([], record.storage)
+    assert read_csv(record.storage, "depth").p_value.isna().all()
+    assert "| a > b | cannot be judged |" in (record.storage / "tables" / "depth.md").read_text()
+
+
+def test_a_plan_without_the_figures_axes_is_refused(record: FakeRecord) -> None:
+    record.launch([point("a", "c1", axes={"model.temporal_window": 4})], artefacts=["figure7a"])
+    with pytest.raises(RecordError, match=r"launch=1a: model\.temporal_stride=None at row a"):
+        tables.build(["figure7a"], record.storage)
+
+
+def test_the_p_value_follows_the_numbers(record: FakeRecord) -> None:
+    record.finish("c1", 0.9)
+    record.finish("c2", 0.5)
+    for launch, reference, claim in (("1a", "a", "a > b"), ("2b", "b", "b > a")):
+        record.launch([point("a", "c1"), point("b", "c2")], launch, reference=reference, claims=[claim])
+        tables.build(["depth"], record.storage, launch=launch)
+        frame = read_csv(record.storage, "depth").set_index("row")
+        assert frame.p_value.isna()[reference]
+        assert (frame.p_value.dropna() < 1e-6).all()
+        text = (record.storage / "tables" / "depth.md").read_text()
+        assert f"| {claim} | {'holds' if claim == 'a > b' else 'fails'} |" in text
+
+
+def test_what_a_row_does_not_set_is_empty_and_null_is_null(record: FakeRecord) -> None:
+    record.launch(
+        [
+            point("a", "c1", axes={"model.joint_stride": None}),
+            point("b", "c2", axes={"model.norm": "pre", "model.flip": True}),
+        ]
+    )
+    tables.build([], record.storage)
+    lines = (record.storage / "tables" / "depth.csv").read_text().splitlines()
+    assert lines[0].startswith("row,model.joint_stride,model.norm,model.flip,seeds")
+    assert lines[1].startswith("a,null,,,0,")
+    assert lines[2].startswith("b,,pre,true,0,")
+
+
+def test_an_artefact_that_no_file_can_be_named_as_is_refused(record: FakeRecord) -> None:
+    record.launch([point("a", "c1")], artefacts=["../elsewhere"])
+    with pytest.raises(RecordError, match=r"\.\./elsewhere: an artefact of the record"):
+        tables.build([], record.storage)
+
+
+def test_each_data_has_its_measured_row(record: FakeRecord) -> None:
+    for launch, data, top1 in (("1a", "penn_action, rendered", 0.5), ("2b", "penn_action, files", 0.95)):
+        record.rows({f"full on {data}": top1}, launch=launch, data=data, artefacts=["table3"])
+    tables.build(["table3"], record.storage)
+    measured = read_csv(record.storage, "table3").query("method == 'measured'")
+    assert dict(zip(measured.data, measured.top1_mean, strict=True)) == {
+        "penn_action, rendered": 50.0,
+        "penn_action, files": 95.0,
+    }

@@ -1,0 +1,78 @@
+import math
+
+import numpy as np
+import pytest
+
+from d3d.errors import RecordError
+from tables.record import Launch, Point
+from tables.rows import differences, missing_lines, missing_note, rows_of, seeds_note
+from tests.tables.rows import cell, marks, row
+
+
+def launch(*points: Point) -> Launch:
+    return Launch("a", ("a",), "A", "3", (), "quick", "synthetic", "da7a", 12, points, "run it", id="1a")
+
+
+def test_numbers_of_a_row_are_over_its_seeds() -> None:
+    accuracy = row("a", marks(60, 120), marks(66, 120), marks(90, 120)).accuracy
+    assert accuracy is not None
+    assert (accuracy.mean, accuracy.clips) == (60.0, 120)
+    assert accuracy.std == pytest.approx(math.sqrt((10**2 + 5**2 + 15**2) / 2))
+    assert accuracy.low < 60 < accuracy.high
+
+
+def test_a_missing_seed_leaves_no_number_unless_partial() -> None:
+    assert row("a", marks(1, 2), None).accuracy is None
+    accuracy = row("a", marks(1, 2), None, partial=True).accuracy
+    assert accuracy is not None and accuracy.mean == 50
+
+
+def test_seeds_tested_on_different_clips_are_refused() -> None:
+    with pytest.raises(RecordError, match="a: its seeds were tested on different clips: a 0 on 4, a 1 on 3"):
+        _ = row("a", marks(1, 4), marks(1, 3)).accuracy
+
+
+def test_differences_are_seeds_by_clips_of_the_seeds_both_have() -> None:
+    left = row("a", [True, True, False], [True, False, False], None, partial=True)
+    right = row("b", [False, True, True], None, [True, True, True], partial=True)
+    array = differences(left, right)
+    assert array is not None
+    np.testing.assert_array_equal(array, [[1, 0, -1]])
+
+
+def test_rows_tested_on_other_clips_or_seeds_cannot_be_paired() -> None:
+    assert differences(row("a", marks(1, 3)), row("b", marks(1, 4))) is None
+    assert differences(row("a", marks(1, 3)), row("b", None)) is None
+
+
+def test_rows_keep_the_plans_order_and_seeds_ascend() -> None:
+    points = [Point("b", {}, 1, "c1"), Point("b", {}, 0, "c0"), Point("a", {}, 0, "c0")]
+    rows = rows_of(launch(*points), {"c0": cell("c0", marks(1, 2))}, partial=False)
+    assert [each.label for each in rows] == ["b", "a"]
+    assert list(rows[0].asked.items()) == [(0, "c0"), (1, "c1")]
+    assert rows[0].missing == (1,)
+    assert rows[1].missing == ()
+
+
+def test_a_plan_that_names_two_cells_for_a_seed_of_a_row_is_refused() -> None:
+    with pytest.raises(RecordError, match=r"launch=1a: b, seed 0 stands for two cells"):
+        rows_of(launch(Point("b", {}, 0, "c0"), Point("b", {}, 0, "c1")), {}, partial=False)
+
+
+def test_missing_cells_are_named_once_with_their_command() -> None:
+    rows = [
+        row("a", None, marks(1, 2), None),
+        row("b", None, marks(1, 2), None, shared="a"),
+        row("c", *[marks(1, 2)] * 3),
+    ]
+    (line,) = missing_lines(rows, "run it")
+    assert line == "a (and 1 more rows), seeds 0, 2: not finished (cells a 0 a 2); run: run it"
+    (note,) = missing_note(rows, "run it")
+    assert note == "— not finished: a (seed 0, 2); b (seed 0, 2). To fill: `run it`"
+    assert missing_lines(rows[2:], "run it") == ()
+    assert missing_note(rows[2:], "run it") == []
+
+
+def test_one_seed_is_warned_of() -> None:
+    assert seeds_note([row("a", marks(1, 2))])
+    assert not seeds_note([row("a", marks(1, 2), None)])
