@@ -36,7 +36,8 @@ lint: $(VENV)/.set-up-test
 ui: $(VENV)/.set-up
 	@test -f "$(STORAGE)/mlflow.db" || { \
 	  echo "$(STORAGE)/mlflow.db: there is no record yet; make one with \`make run\`, or name its folder with STORAGE=" >&2; exit 2; }
-	@echo "the record in $(STORAGE)/: http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
+	@echo "the record in $(STORAGE)/ (Ctrl-C ends it):"
+	@echo "http://127.0.0.1:$(PORT)/#/experiments/1/runs?workflowType=machine_learning"
 	@MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \
 	  --backend-store-uri "sqlite:///$(abspath $(STORAGE))/mlflow.db" \
 	  --artifacts-destination "$(abspath $(STORAGE))/artifacts"

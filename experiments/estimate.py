@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from math import ceil
 from statistics import median
 from typing import Any
 
@@ -37,11 +38,13 @@ def estimate(launch: Launch, finished: Mapping[str, Run], trainings: Sequence[Ce
     source = f"as preset {launch.preset} states" if all(stated) else "from the record"
     if 0 < sum(stated) < len(stated):
         source += f" and, for {sum(stated)}, as preset {launch.preset} states"
-    each = f"{duration(total / len(trainings))} each, {source}"
+    mean = total / len(trainings)
+    each = f"{duration(mean)} each, {source}"
     if launch.cluster.address is not None:
         return f"about {duration(total)} of training in all ({each})"
     at_once = min(slots(launch), len(trainings))
-    return f"about {duration(total / at_once)}, {at_once} at a time ({each})"
+    rounds = ceil(len(trainings) / at_once)
+    return f"about {duration(rounds * mean)}, {at_once} at a time ({each})"
 
 
 def duration(seconds: float) -> str:
