@@ -27,7 +27,7 @@ run: $(VENV)/.set-up
 	@$(BIN)/python orchestrate.py ablation=stride_grid
 
 test: $(VENV)/.set-up-test
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not long"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.set-up-test
 	@$(BIN)/ruff check

