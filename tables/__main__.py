@@ -1,8 +1,10 @@
 """`python -m tables [ARTEFACT …] [KEY=VALUE …]`: build tables and figures from the record."""
 
+import os
 import sys
 from difflib import get_close_matches
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from d3d.errors import ConfigError, D3DError
 from tables import ARTEFACTS, build
@@ -67,4 +69,6 @@ def _help() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with TemporaryDirectory(prefix="d3d-") as folder:  # Matplotlib keeps its fonts in the home folder otherwise
+        os.environ.setdefault("MPLCONFIGDIR", folder)
+        sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,7 @@
 """Every artefact, from one record."""
 
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -199,8 +200,14 @@ def test_the_same_record_gives_the_same_bytes_in_any_process(everything: Everyth
     with matplotlib.rc_context({"font.size": 20, "savefig.dpi": 50}):  # a user's matplotlibrc
         tables.build(["table4", "figure7b"], tmp_path / "here", uri)
     command = [sys.executable, "-m", "tables", f"storage={tmp_path / 'there'}", f"tracking.uri={uri}"]
-    done = subprocess.run(command, check=False, capture_output=True, cwd=Path(tables.__file__).parents[1])
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MPL", "XDG"))}
+    environment |= {"HOME": str(home)}
+    root = Path(tables.__file__).parents[1]
+    done = subprocess.run(command, check=False, capture_output=True, cwd=root, env=environment)
     assert done.returncode == 1  # a cell is missing
+    assert not list(home.iterdir())
     first = everything.record.storage / "tables"
     there = {path.name: path.read_bytes() for path in (tmp_path / "there" / "tables").iterdir()}
     assert there == {path.name: path.read_bytes() for path in first.iterdir()}
