@@ -21,8 +21,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from experiments.declarations import Ablation, ablations
-from tables.record import EXPERIMENT
+from experiments.declarations import EXPERIMENT, Ablation, ablations
 
 ROOT = Path(__file__).parents[1]
 SEEDS, CLIPS, CLASSES, EPOCHS = 3, 240, 15, 12

@@ -22,6 +22,7 @@ from d3d.data.clip import Dataset
 from d3d.data.samples import Batch, ClipSamples, collate
 from d3d.errors import TrainingError
 from d3d.model import D3DTransformer
+from d3d.prediction import Prediction
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,6 @@ class EpochResult:
 
     epoch: int
     metrics: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the trained model says of one test clip."""
-
-    clip: str
-    label: int
-    predicted: int
 
 
 @dataclass(frozen=True)

@@ -24,15 +24,15 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.errors import RecordError
-from experiments.declarations import flatten
+from experiments.declarations import EXPERIMENT, flatten
 
 if TYPE_CHECKING:
     from d3d.complexity import Complexity
-    from d3d.training import EpochResult, Prediction
+    from d3d.prediction import Prediction
+    from d3d.training import EpochResult
     from experiments.cell import Cell
     from experiments.plan import Plan, Report
 
-EXPERIMENT = "3d-deformable-transformer"
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # what the MLflow page opens as
 
 

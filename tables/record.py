@@ -20,9 +20,9 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from pydantic import TypeAdapter, ValidationError
 
 from d3d.errors import RecordError
-from experiments.declarations import Value
+from d3d.prediction import Prediction
+from experiments.declarations import EXPERIMENT, Value
 
-EXPERIMENT = "3d-deformable-transformer"
 RUNS_PER_CELL = 10  # a query of its own for a cell takes as long as reading this many runs, or longer
 
 
@@ -58,15 +58,6 @@ class Launch:
     def cells(self) -> tuple[str, ...]:
         """The distinct cells, in the order in which the points name them."""
         return tuple(dict.fromkeys(point.cell for point in self.points))
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a finished training says of one test clip."""
-
-    clip: str
-    label: int
-    predicted: int
 
 
 @dataclass(frozen=True)

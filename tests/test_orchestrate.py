@@ -12,9 +12,9 @@ from mlflow.entities import Run
 from rich.console import Console
 
 from d3d.complexity import Complexity
-from experiments.declarations import ablations, choices
+from experiments.declarations import EXPERIMENT, ablations, choices
 from experiments.plan import Plan
-from experiments.track import EXPERIMENT, Record, prepare
+from experiments.track import Record, prepare
 from orchestrate import main
 
 COMMAND = [sys.executable, str(Path(__file__).parents[1] / "orchestrate.py")]

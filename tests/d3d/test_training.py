@@ -11,9 +11,9 @@ from d3d.config import Config, EvaluationConfig, TrainingConfig
 from d3d.data.clip import Dataset
 from d3d.errors import CheckpointError, TrainingError
 from d3d.model import D3DTransformer
+from d3d.prediction import Prediction
 from d3d.training import (
     EpochResult,
-    Prediction,
     build_optimizer,
     evaluate,
     evaluate_trained,

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from d3d.errors import ScheduleError
-from d3d.training import Prediction
+from d3d.prediction import Prediction
 from experiments import schedule
 from experiments.cell import Cell
 from experiments.compose import Launch

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from d3d.training import Prediction
+from d3d.prediction import Prediction
 from experiments.estimate import duration
 from experiments.plan import Plan
 from experiments.summary import describe, summarise

@@ -11,10 +11,12 @@ from mlflow.entities import Run
 
 from d3d.complexity import Complexity
 from d3d.errors import RecordError
-from d3d.training import EpochResult, Prediction
+from d3d.prediction import Prediction
+from d3d.training import EpochResult
 from experiments.cell import Cell
+from experiments.declarations import EXPERIMENT
 from experiments.plan import Plan
-from experiments.track import EXPERIMENT, Record, finished_cells, prepare
+from experiments.track import Record, finished_cells, prepare
 
 TAGS = {"preset": "smoke", "data": "synthetic, files", "code_digest": "c0de", "ablation.full": "true"}
 PREDICTIONS = [Prediction("0001", 3, 3), Prediction("0002", 4, 3)]

@@ -8,7 +8,8 @@ import pytest
 from d3d.checkpoint import FILE
 from d3d.data.clip import Dataset
 from d3d.errors import DataError
-from d3d.training import EpochResult, Evaluation, Prediction
+from d3d.prediction import Prediction
+from d3d.training import EpochResult, Evaluation
 from experiments import worker
 from experiments.plan import Plan
 from experiments.track import Record

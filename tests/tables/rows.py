@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from tables.record import Cell, Prediction
+from d3d.prediction import Prediction
+from tables.record import Cell
 from tables.rows import Row
 
 
