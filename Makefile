@@ -2,13 +2,12 @@
 
 PYTHON ?= python3
 STORAGE ?= results
-PORT ?= 5000
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help setup run test lint ui
+.PHONY: help setup run test lint ui optuna
 .DELETE_ON_ERROR:
 
 help:
@@ -16,9 +15,10 @@ help:
 	@echo "make run     Figure 7a on the synthetic data: python orchestrate.py ablation=stride_grid"
 	@echo "make test    the tests"
 	@echo "make lint    style and types"
-	@echo "make ui      MLflow's page of the record in $(STORAGE)/, on 127.0.0.1:$(PORT)"
+	@echo "make ui      MLflow's page of the record in $(STORAGE)/, on 127.0.0.1:5000"
+	@echo "make optuna  Optuna's page of the searches in $(STORAGE)/, on 127.0.0.1:8080"
 	@echo
-	@echo "PYTHON=… another interpreter for set-up   STORAGE=… and PORT=… another record and port for ui"
+	@echo "PYTHON=… another interpreter for set-up   STORAGE=… and PORT=… another record and port for ui and optuna"
 
 setup: $(VENV)/.set-up
 	@echo "set-up: $(VENV) is ready"
@@ -33,6 +33,7 @@ lint: $(VENV)/.set-up-test
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 
+ui: PORT ?= 5000
 ui: $(VENV)/.set-up
 	@test -f "$(STORAGE)/mlflow.db" || { \
 	  echo "$(STORAGE)/mlflow.db: there is no record yet; make one with \`make run\`, or name its folder with STORAGE=" >&2; exit 2; }
@@ -41,6 +42,14 @@ ui: $(VENV)/.set-up
 	@MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \
 	  --backend-store-uri "sqlite:///$(abspath $(STORAGE))/mlflow.db" \
 	  --artifacts-destination "$(abspath $(STORAGE))/artifacts"
+
+optuna: PORT ?= 8080
+optuna: $(VENV)/.set-up
+	@test -f "$(STORAGE)/optuna.db" || { \
+	  echo "$(STORAGE)/optuna.db: there is no search yet; make one with search=optuna, or name its folder with STORAGE=" >&2; exit 2; }
+	@echo "the searches in $(STORAGE)/ (Ctrl-C ends it):"
+	@echo "http://127.0.0.1:$(PORT)/dashboard"
+	@$(BIN)/optuna-dashboard --host 127.0.0.1 --port $(PORT) --quiet "sqlite:///$(abspath $(STORAGE))/optuna.db"
 
 # Set-up runs again when what is to be installed has changed.
 $(VENV)/.set-up: pyproject.toml constraints.txt

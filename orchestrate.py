@@ -21,7 +21,7 @@ from experiments.machine import check_resources, check_storage, locked
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit status: 0 done, 1 some cells failed, 2 a fault the user can mend, 130 interrupted."""
+    """The exit status: 0 done, 1 something is missing, 2 a fault the user can mend, 130 interrupted."""
     if {"--help", "-h"} & set(arguments):
         show_catalogue(Console(highlight=False, markup=False))
         return 0
@@ -40,38 +40,45 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(launch: Launch) -> int:
-    """Plan → run what is not finished → tables → summary."""
+    """Plan → run, and search, what is not finished → tables → summary."""
     # Imported here because they take seconds, and libraries must find the environment of `quiet`.
     import tables
     from experiments.execute import execute
     from experiments.plan import make_plan
     from experiments.summary import describe, summarise
-    from experiments.track import finished_cells
+    from experiments.track import finished_cells, timed_cells
+    from experiments.tuned import with_tuned
 
     check_artefacts(launch, tables.ARTEFACTS)
-    plan = make_plan(launch)
-    print(describe(plan, finished_cells(launch.tracking_uri)), flush=True)
+    plan = with_tuned(make_plan(launch))
+    print(describe(plan, timed_cells(plan) | finished_cells(plan)), flush=True)
     if launch.dry_run:
         return 0
     with locked(launch.storage):
-        record, failed = execute(plan, Console(highlight=False))
+        plan, record, failed = execute(plan, Console(highlight=False))
         built = tables.Built((), (), ())
         if plan.artefacts:
             built = tables.build(plan.artefacts, launch.storage, launch.tracking_uri)
             record.log_tables(plan, built.paths)
-    doubts = [*(f"missing: {line}" for line in built.missing), *(f"note: {line}" for line in built.notes)]
-    summarise(plan, record.finished(), failed, doubts, built.paths)
-    return 1 if failed or built.missing else 0
+    said = [*(f"missing: {line}" for line in built.missing), *(f"note: {line}" for line in built.notes)]
+    summarise(plan, finished_cells(plan), failed, [*said, *map(str, built.verdicts)], built.paths)
+    return 1 if failed or built.missing or plan.untuned else 0
 
 
 def check_artefacts(launch: Launch, known: Iterable[str]) -> None:
-    """Raises ConfigError where an ablation asks for a table or figure that nobody makes."""
+    """Raises ConfigError where an ablation asks for a table or figure that nobody makes, or none of its rows can be."""
+    from tables.artefacts import artefact_of, misfit
+
     for ablation in launch.ablations:
         for name in ablation.artefacts:
             if name not in (*known, ablation.name):
                 fault = f"{ablation.source}: artefact {name}: nobody makes it{did_you_mean(name, known)}"
                 way_out = f"leave it out to have {ablation.name}, the table of its rows"
                 raise ConfigError(f"{fault}; {way_out}; there are: {', '.join(known)}")
+            module = launch.config.measurement.module
+            rows = {row.label: {"measurement.module": module, **row.settings} for row in ablation.rows}
+            if reason := misfit(artefact_of(name, ablation.title), rows):
+                raise ConfigError(f"{ablation.source}: artefact {name}: {reason}")
 
 
 if __name__ == "__main__":

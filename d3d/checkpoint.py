@@ -28,10 +28,19 @@ def fingerprint(config: Config) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
-def save_checkpoint(folder: Path, config: Config, model: nn.Module, optimizer: Optimizer, epochs: int) -> None:
+def save_checkpoint(
+    folder: Path,
+    config: Config,
+    model: nn.Module,
+    optimizer: Optimizer,
+    epochs: int,
+    average: nn.Module | None = None,
+) -> None:
     """Writes the state after `epochs` finished epochs; the file before it stays until this one is whole on the disk."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": tensor.contiguous() for name, tensor in average.state_dict().items()}
     tensors |= {f"optimizer.{name}": tensor.contiguous() for name, tensor in _moments(optimizer).items()}
     temporary = folder / f"{FILE}.{os.getpid()}"
     progress = {"epochs": epochs, "fingerprint": fingerprint(config)}
@@ -41,21 +50,25 @@ def save_checkpoint(folder: Path, config: Config, model: nn.Module, optimizer: O
     temporary.replace(folder / FILE)
 
 
-def load_checkpoint(folder: Path, config: Config, model: nn.Module, optimizer: Optimizer) -> int:
-    """Fills model and optimiser, returns the number of finished epochs: 0 without a checkpoint.
+def load_checkpoint(
+    folder: Path, config: Config, model: nn.Module, optimizer: Optimizer, average: nn.Module | None = None
+) -> int:
+    """Fills model, optimiser and moving average, returns the number of finished epochs: 0 without a checkpoint.
 
     Raises CheckpointError for a damaged file and for one of another configuration.
     """
     if not (folder / FILE).exists():
         return 0
     epochs, tensors = _read(folder / FILE, config)
-    _fill(model, tensors)
-    _restore(optimizer, {n.removeprefix("optimizer."): t for n, t in tensors.items() if n.startswith("optimizer.")})
+    model.load_state_dict(_part(tensors, "model."))
+    if average is not None:
+        average.load_state_dict(_part(tensors, "average."))
+    _restore(optimizer, _part(tensors, "optimizer."))
     return epochs
 
 
 def load_trained(folder: Path, config: Config, model: nn.Module) -> None:
-    """Fills the model with the weights of a finished training of `config`.
+    """Fills the model with the weights that a finished training of `config` tested.
 
     Raises CheckpointError where there is none, where it has epochs to go, and where it cannot be used.
     """
@@ -65,7 +78,7 @@ def load_trained(folder: Path, config: Config, model: nn.Module) -> None:
     epochs, tensors = _read(path, config)
     if epochs < config.training.epochs:
         raise CheckpointError(f"{path}: {epochs} of {config.training.epochs} epochs; finish this training first")
-    _fill(model, tensors)
+    model.load_state_dict(_part(tensors, "average.module." if config.training.average else "model."))
 
 
 def _read(path: Path, config: Config) -> tuple[int, dict[str, Tensor]]:
@@ -81,8 +94,9 @@ def _read(path: Path, config: Config) -> tuple[int, dict[str, Tensor]]:
     return int(progress["epochs"]), tensors
 
 
-def _fill(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those under a prefix, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _moments(optimizer: Optimizer) -> dict[str, Tensor]:

@@ -9,12 +9,14 @@ from statistics import median
 
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensorMode  # has shapes and no numbers; the meta device knows no autocast
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
-from d3d.config import MeasurementConfig, ModelConfig
+from d3d.config import Config, MeasurementConfig, ModelConfig
+from d3d.model import D3DTransformer
 from d3d.model.stride import StrideAttention
 from d3d.model.windows import sliding_windows
 
@@ -79,6 +81,18 @@ def measure(model: ModelConfig, measurement: MeasurementConfig, device: torch.de
         _seconds(module, tokens, modal, measurement.repetitions),
         _kept(module, tokens, modal) / 2**20,
     )
+
+
+def forward_gmacs(config: Config) -> float:
+    """Billions of multiply-accumulates of one clip's forward pass through the whole model; nothing is computed."""
+    model, frames, side = config.model, config.training.frames, config.data.crop
+    with FakeTensorMode(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        transformer = D3DTransformer(model).eval()
+        video, joints = torch.empty(1, 3, frames, side, side), torch.empty(1, frames, model.joints, 2)
+        visible = torch.empty(1, frames, model.joints, dtype=torch.bool)
+        with FlopCounterMode(display=False) as counter:
+            transformer(video, joints, visible)
+    return int(counter.get_total_flops()) / 2e9  # each is a multiplication and an addition
 
 
 def _flops(module: StrideAttention, tokens: Tensor, modal: Tensor) -> int:

@@ -29,7 +29,7 @@ class ModelConfig:
     dropout: float = 0.0  # of attention and feed-forward outputs
     drop_path: float = 0.0  # probability that a residual branch of the last block is skipped; linear from 0 over depth
     sigma: float = 1.2  # Gaussian of a joint in feature pixels of a map 112 wide, scaled with the map (Eq. 2)
-    pose_position: Literal["coordinate", "index"] = "coordinate"  # what a pose token knows of its place
+    pose_position: Literal["coordinate", "relative", "index"] = "coordinate"  # what a pose token knows of its place
     tokens: Literal["cross", "single", "none"] = "cross"  # modal tokens, Table 5
     deformable_attention: bool = True  # Table 4; an eliminated module is the identity
     joint_attention: bool = True  # Table 4
@@ -67,10 +67,10 @@ class DataConfig:
     root: str | None = None  # folder of a dataset on disk; the synthetic one is made under the storage folder
     frames: Literal["files", "rendered"] = "files"  # read the image files, or draw the person from the joints
     missing: Literal["error", "skip"] = "error"  # what to do with clips whose image files are absent
+    split: Literal["test", "validation"] = "test"  # what it is tested on: the test clips, or a fifth of the others
     clips: int = 600  # how many clips the synthetic dataset has
     resize: int = 256  # short side of a frame, in pixels
     crop: int = 224  # side of the square that enters the model, in pixels: random in training, centred in test
-    flip: bool = True  # mirror half of the training clips, left and right joints swapped
 
     def __post_init__(self) -> None:
         _require(self.clips >= 30, "data.clips", self.clips, "must be at least 30, two for each of the 15 classes")
@@ -90,15 +90,38 @@ class TrainingConfig:
     weight_decay: float = 0.05  # of AdamW, on matrices alone
     label_smoothing: float = 0.1
     gradient_clip: float = 1.0  # largest norm of all gradients together
+    mixup: float = 0.0  # α of the Beta distribution of the shares in which two clips are mixed; 0: none are
+    average: float = 0.0  # decay a step of the moving average of the weights, which is then what is tested; 0: none
 
     def __post_init__(self) -> None:
         for key in ("frames", "epochs", "batch_size"):
             _require(getattr(self, key) >= 1, f"training.{key}", getattr(self, key), "must be at least 1")
         for key in ("learning_rate", "gradient_clip"):
             _require(getattr(self, key) > 0, f"training.{key}", getattr(self, key), "must be above 0")
-        for key in ("warmup_epochs", "weight_decay"):
+        for key in ("warmup_epochs", "weight_decay", "mixup"):
             _require(getattr(self, key) >= 0, f"training.{key}", getattr(self, key), "must not be negative")
-        _require(0 <= self.label_smoothing < 1, "training.label_smoothing", self.label_smoothing, "must be in [0, 1)")
+        for key in ("label_smoothing", "average"):
+            _require(0 <= getattr(self, key) < 1, f"training.{key}", getattr(self, key), "must be in [0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationConfig:
+    """How a training clip is changed at random, every epoch anew, beside the random crop and the random frames."""
+
+    flip: bool = True  # mirror half of the clips, left and right joints swapped
+    zoom: float = 0.0  # largest share by which a clip is drawn larger or smaller
+    rotation: float = 0.0  # degrees by which a clip is turned at most
+    span: float = 1.0  # least share of a clip that its frames are taken from
+    colour: float = 0.0  # largest share by which brightness and contrast change
+    joint_noise: float = 0.0  # standard deviation added to visible joints, as a share of the crop's side
+    joint_dropout: float = 0.0  # probability that a visible joint is hidden
+
+    def __post_init__(self) -> None:
+        for key in ("zoom", "colour", "joint_dropout"):
+            _require(0 <= getattr(self, key) < 1, f"augmentation.{key}", getattr(self, key), "must be in [0, 1)")
+        for key in ("rotation", "joint_noise"):
+            _require(getattr(self, key) >= 0, f"augmentation.{key}", getattr(self, key), "must not be negative")
+        _require(0 < self.span <= 1, "augmentation.span", self.span, "must be in (0, 1]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,14 +156,23 @@ class MeasurementConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BaselineConfig:
+    """What is fitted to the joints of `training.frames` centred frames of each clip instead of training the model."""
+
+    method: Literal["ridge", "kernel ridge", "nearest neighbour"] | None = None  # None: the model is trained
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """All that one training and its test are made of, apart from where they run."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     measurement: MeasurementConfig = field(default_factory=MeasurementConfig)
+    baseline: BaselineConfig = field(default_factory=BaselineConfig)
     seed: int = 0
 
     def __post_init__(self) -> None:

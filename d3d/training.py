@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from d3d.checkpoint import load_checkpoint, load_trained, save_checkpoint
@@ -21,6 +22,7 @@ from d3d.config import Config, TrainingConfig
 from d3d.data.clip import Dataset
 from d3d.data.samples import Batch, ClipSamples, collate
 from d3d.errors import TrainingError
+from d3d.mixup import draw_mixture
 from d3d.model import D3DTransformer
 from d3d.prediction import Prediction
 
@@ -62,17 +64,26 @@ def train(
     """
     torch.manual_seed(config.seed)
     model = D3DTransformer(config.model).to(device)
+    average = build_average(model, config.training)
     optimizer = build_optimizer(model, config.training)
-    samples = ClipSamples(dataset.train, dataset, config.data, config.training.frames, seed=config.seed)
-    finished = load_checkpoint(checkpoint, config, model, optimizer)
+    samples = ClipSamples(
+        dataset.train,
+        dataset,
+        config.data,
+        config.training.frames,
+        seed=config.seed,
+        augmentation=config.augmentation,
+    )
+    finished = load_checkpoint(checkpoint, config, model, optimizer, average)
+    tested = model if average is None else average
     evaluation = None
     for epoch in range(finished + 1, config.training.epochs + 1):
         started = time.perf_counter()
         samples.epoch = epoch
         torch.manual_seed(epoch_seed(config.seed, epoch))
-        loss, top1 = train_one_epoch(model, optimizer, samples, config.training, epoch, device, workers)
+        loss, top1 = train_one_epoch(model, optimizer, samples, config.training, epoch, device, workers, average)
         seconds = time.perf_counter() - started
-        evaluation = evaluate(model, dataset, config, device, workers)
+        evaluation = evaluate(tested, dataset, config, device, workers)
         metrics = {
             "train_loss": loss,
             "train_top1": top1,
@@ -83,8 +94,8 @@ def train(
             "peak_memory_mib": peak_memory(device),
         }
         report(EpochResult(epoch, metrics))
-        save_checkpoint(checkpoint, config, model, optimizer, epoch)
-    return (evaluation or evaluate(model, dataset, config, device, workers)).predictions
+        save_checkpoint(checkpoint, config, model, optimizer, epoch, average)
+    return (evaluation or evaluate(tested, dataset, config, device, workers)).predictions
 
 
 def evaluate_trained(
@@ -107,8 +118,12 @@ def train_one_epoch(
     epoch: int,
     device: torch.device,
     workers: int,
+    average: AveragedModel | None = None,
 ) -> tuple[float, float]:
-    """One pass over the training clips in an order drawn from torch's generator; returns mean loss and top-1."""
+    """One pass over the training clips in an order drawn from torch's generator; returns mean loss and top-1.
+
+    `average` follows the weights after every step. With mixup the top-1 is of mixed clips, against their own labels.
+    """
     model.train()
     loader = DataLoader(samples, training.batch_size, shuffle=True, collate_fn=collate, num_workers=workers)
     total_loss = torch.zeros((), device=device)
@@ -118,12 +133,19 @@ def train_one_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
         labels = batch.labels.to(device)
-        logits = predict(model, batch, device)
-        loss = cross_entropy(logits, labels, label_smoothing=training.label_smoothing)
+        if training.mixup:
+            mixture = draw_mixture(training.mixup, len(labels))
+            logits = predict(model, mixture.mix(batch), device)
+            loss = mixture.cross_entropy(logits, labels, training.label_smoothing)
+        else:
+            logits = predict(model, batch, device)
+            loss = cross_entropy(logits, labels, label_smoothing=training.label_smoothing)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
         optimizer.step()
+        if average is not None:
+            average.update_parameters(model)
         total_loss += loss.detach() * len(labels)
         total_right += (logits.detach().argmax(dim=1) == labels).sum()
     mean = total_loss.item() / len(samples)
@@ -155,6 +177,14 @@ def predict(model: nn.Module, batch: Batch, device: torch.device) -> Tensor:
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
         logits: Tensor = model(batch.frames.to(device), batch.joints.to(device), batch.visible.to(device))
     return logits.float()
+
+
+def build_average(model: nn.Module, training: TrainingConfig) -> AveragedModel | None:
+    """The exponential moving average of weights and of batch norm's statistics, if the configuration asks for one."""
+    if not training.average:
+        return None
+    decay = get_ema_multi_avg_fn(training.average)  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=decay, use_buffers=True)
 
 
 def build_optimizer(model: nn.Module, training: TrainingConfig) -> torch.optim.AdamW:

@@ -5,17 +5,20 @@ from rich.table import Table
 
 from experiments.compose import ALL
 from experiments.declarations import ablations, choices
+from experiments.searches import searches
 
 ALL_COST = "44 trainings; a quarter of an hour with preset=quick on 2 cores"
 EXAMPLES = {
     "python orchestrate.py ablation=stride_grid": "Figure 7a on synthetic data, in minutes on a laptop",
     "python orchestrate.py ablation=all preset=small seeds=3 dry_run=true": "what all of it costs",
     "python orchestrate.py ablation=stride_grid data=penn_action data.root=DIR data.frames=rendered": "on real motion",
+    "python orchestrate.py ablation=modules search=optuna search.trials=12": "each row also at its best settings",
 }
 KEYS = {
     "seeds=3, seeds=[0,4]": "how many seeds, or which",
     "storage=DIR": "all that a launch writes; results/ unless said",
     "dry_run=true": "prints the plan and starts nothing",
+    "search.trials=12": "another budget; also search.pruner, search.seed, search.name",
     "resources.cpus=2": "CPUs to use; also resources.cpus_per_cell, resources.gpus_per_cell",
     "cluster.address=auto": "a running Ray cluster instead of this machine",
     "tracking.uri=URI": "an MLflow server instead of DIR/mlflow.db",
@@ -25,7 +28,8 @@ KEYS = {
 
 def show_catalogue(console: Console) -> None:
     """Prints it."""
-    console.print("usage: python orchestrate.py ablation=NAME|FILE|all [preset=NAME] [data=NAME] [KEY=VALUE ...]\n")
+    console.print("usage: python orchestrate.py ablation=NAME|FILE|all [search=NAME|FILE] [preset=NAME] [data=NAME]")
+    console.print("                             [KEY=VALUE ...]\n")
     console.print("Runs what an ablation of the paper asks for and is not finished yet, and makes its table or figure.")
     console.print("The same command again continues a launch that was interrupted.\n")
     rows = {
@@ -36,6 +40,11 @@ def show_catalogue(console: Console) -> None:
     _section(console, "ablation", rows)
     for group in ("preset", "data"):
         _section(console, group, {name: [each.title, each.cost] for name, each in choices(group).items()})
+    rows = {
+        each.name: [each.title, f"{each.trials} trials of each row, for {' and '.join(each.objectives)}", each.cost]
+        for each in searches().values()
+    }
+    _section(console, "search", rows)
     _section(console, "keys", {key: [meaning] for key, meaning in KEYS.items()})
     console.print("examples")
     for command, meaning in EXAMPLES.items():

@@ -1,4 +1,4 @@
-"""A cell: the smallest thing a launch runs. A training, a test of trained weights, or a measurement."""
+"""A cell: the smallest thing a launch runs. A training, a test of trained weights, a baseline, or a measurement."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -7,8 +7,8 @@ from d3d.config import Config, EvaluationConfig
 from d3d.data import Dataset
 from experiments.identity import canonical, cell_id
 
-Kind = Literal["training", "test", "measurement"]
-KINDS: tuple[Kind, ...] = ("training", "test", "measurement")  # in the order in which a launch runs them
+Kind = Literal["training", "test", "baseline", "measurement"]
+KINDS: tuple[Kind, ...] = ("training", "test", "baseline", "measurement")  # in the order in which a launch runs them
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Cell:
         """What is to be done."""
         if self.config.measurement.module is not None:
             return "measurement"
+        if self.config.baseline.method is not None:
+            return "baseline"
         return "training" if self.trained is None else "test"
 
     @property
@@ -42,6 +44,8 @@ def make_cell(label: str, config: Config, dataset: Dataset | None) -> Cell:
     model = replace(config.model, classes=len(dataset.classes), joints=len(dataset.joint_names))
     asked = replace(config, model=model)
     config = canonical(asked)
+    if config.baseline.method is not None:  # nothing of it is random
+        return Cell(cell_id(config, dataset.digest), label, config, dataset.digest)
     trained = None
     if config.evaluation != EvaluationConfig():  # windows and strides are those asked for, cut to either's frames
         trained = make_cell(f"{label}, training", replace(asked, evaluation=EvaluationConfig()), dataset)

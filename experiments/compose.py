@@ -1,8 +1,8 @@
 """From the command line to a launch: Hydra composes, pydantic checks the types, the dataclasses check the values.
 
 Hydra's compose API alone is used, so that nothing is written to outputs/ and no logging is configured. Presets and
-datasets are its groups; what `ablation=` names is read apart, for it may be a file from anywhere, or `all`. Whatever a
-user can get wrong is a ConfigError that names the key and the way out.
+datasets are its groups; what `ablation=` and `search=` name is read apart, for it may be a file from anywhere. Whatever
+a user can get wrong is a ConfigError that names the key and the way out.
 """
 
 import json
@@ -36,6 +36,7 @@ from experiments.declarations import (
     read_ablation,
     read_yaml,
 )
+from experiments.searches import KEYS, Search, read_search
 
 T = TypeVar("T")
 
@@ -94,6 +95,7 @@ class Launch:
     preset: str
     seconds: float | None  # of one training of this preset on this data on a CPU core, as the preset declares it
     config: Config  # what the ablations' rows start from
+    search: Search | None  # None: every row is trained as it is, and that is all
     seeds: tuple[int, ...]
     storage: Path  # absolute
     tracking_uri: str
@@ -117,7 +119,9 @@ def compose(arguments: Sequence[str]) -> Launch:
     for override in overrides:
         _check(override, known)
     name, chosen = _chosen([override for override in overrides if override.key_or_group == "ablation"])
-    tree, choices = _compose([str(o.input_line) for o in overrides if o.key_or_group != "ablation"])
+    search = _search([override for override in overrides if _of_search(override)])
+    apart = [override for override in overrides if override.key_or_group == "ablation" or _of_search(override)]
+    tree, choices = _compose([str(override.input_line) for override in overrides if override not in apart])
     for override in overrides:
         for ablation in chosen:
             if override.key_or_group in ablation.axes:
@@ -138,6 +142,7 @@ def compose(arguments: Sequence[str]) -> Launch:
         preset=choices["preset"],
         seconds=preset.seconds.get(config.data.name),
         config=config,
+        search=search,
         seeds=_seeds(settings.seeds),
         storage=storage,
         tracking_uri=_tracking_uri(settings.tracking, storage),
@@ -198,6 +203,25 @@ def _chosen(overrides: Sequence[Override]) -> tuple[str, tuple[Ablation, ...]]:
     return name, tuple(own.values()) if name == ALL else (own[name],)
 
 
+def _of_search(override: Override) -> bool:
+    return override.key_or_group.partition(".")[0] == "search"
+
+
+def _search(overrides: Sequence[Override]) -> Search | None:
+    """What the last `search=` names, with the keys of it that are changed: one of the project's, or a file."""
+    named = [override for override in overrides if override.key_or_group == "search"]
+    if not named:
+        if overrides:
+            raise ConfigError(f"{overrides[0].input_line}: there is no search; name one, such as search=optuna")
+        return None
+    name, own = str(named[-1].value()), options("search")
+    if not name.endswith((".yaml", ".yml")) and name not in own:
+        near = did_you_mean(name, own)
+        raise ConfigError(f"search={name}: unknown search{near}; there are: {', '.join(own)}; or name a YAML file")
+    path = FOLDER / "search" / f"{name}.yaml" if name in own else Path(name).expanduser()
+    return read_search(path, {o.key_or_group.partition(".")[2]: o.value() for o in overrides if o not in named})
+
+
 def _compose(overrides: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
     """The composed tree without Hydra's own part, and which option of each group was taken."""
     ConfigStore.instance().store(name="schema", node=_schema())
@@ -224,7 +248,8 @@ def _schema() -> dict[str, Any]:
 
 def _known_keys() -> list[str]:
     settings = {key: value for key, value in read_yaml(FOLDER / "config.yaml").items() if key != "defaults"}
-    return ["ablation", "preset", "data", *flatten(settings), *flatten(_schema())]
+    searched = [f"search.{key}" for key in KEYS if key != "space"]  # which a file alone can write
+    return ["ablation", "preset", "data", "search", *searched, *flatten(settings), *flatten(_schema())]
 
 
 def _typed(kind: TypeAdapter[T], tree: dict[str, Any]) -> T:

@@ -97,7 +97,8 @@ def parse_ablation(name: str, declared: object, source: str) -> Ablation:
     try:
         written = TypeAdapter(_Declared).validate_python(declared)
     except ValidationError as error:
-        raise ConfigError(f"{source}: {_fault(error)}") from error
+        known = [*_Declared.__dataclass_fields__, *_DeclaredRow.__dataclass_fields__]
+        raise ConfigError(f"{source}: {fault_of(error, known)}") from error
     rows = (*_union(written.grids), *(Row(row.label, row.settings) for row in written.rows))
     _check_rows(rows, source)
     _check_claims(written.claims, [row.label for row in rows], source)
@@ -157,16 +158,33 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def settable() -> list[str]:
+    """The configuration keys that a row may set."""
+    return [key for key in flatten(asdict(Config())) if key not in FROM_DATA | {"seed"}]
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The nearest known word as a question in brackets, or nothing where none is near."""
     nearest = get_close_matches(word, list(known), 1, 0.5)
     return f" (did you mean {nearest[0]}?)" if nearest else ""
 
 
+def fault_of(error: ValidationError, known: Iterable[str]) -> str:
+    """What is wrong with a YAML file whose keys are known."""
+    faults = error.errors()
+    for fault in faults:  # a misspelt key is also a missing one
+        if fault["type"] == "unexpected_keyword_argument":
+            return f"{fault['loc'][-1]}: unknown key{did_you_mean(str(fault['loc'][-1]), known)}"
+    if not faults[0]["loc"]:
+        return "it should be a mapping of keys to values"
+    key = ".".join(map(str, faults[0]["loc"]))
+    return f"{key}: {faults[0]['msg'].replace('Input should', 'it should').lower()}"
+
+
 def _check_rows(rows: Sequence[Row], source: str) -> None:
     if not rows:
         raise ConfigError(f"{source}: it asks for nothing; give it grids or rows")
-    known = [key for key in flatten(asdict(Config())) if key not in FROM_DATA | {"seed"}]
+    known = settable()
     labels = set()
     for row in rows:
         for key in row.settings:
@@ -205,15 +223,3 @@ def _label(settings: Mapping[str, Value]) -> str:
         value if isinstance(value, str) else f"{key.rpartition('.')[2].replace('_', ' ')} {value}"
         for key, value in settings.items()
     )
-
-
-def _fault(error: ValidationError) -> str:
-    known = [*_Declared.__dataclass_fields__, *_DeclaredRow.__dataclass_fields__]
-    faults = error.errors()
-    for fault in faults:  # a misspelt key is also a missing one
-        if fault["type"] == "unexpected_keyword_argument":
-            return f"{fault['loc'][-1]}: unknown key{did_you_mean(str(fault['loc'][-1]), known)}"
-    if not faults[0]["loc"]:
-        return "it should be a mapping of keys to values"
-    key = ".".join(map(str, faults[0]["loc"]))
-    return f"{key}: {faults[0]['msg'].replace('Input should', 'it should').lower()}"

@@ -24,7 +24,10 @@ def estimate(launch: Launch, finished: Mapping[str, Run], trainings: Sequence[Ce
     The like of a training differs from it in its seed alone; where there is none, also in what the launch varies.
     """
     varied = COSTLESS.union(*(ablation.axes for ablation in launch.ablations))
-    measured = [run for run in finished.values() if "trained" not in run.data.tags and "top1" in run.data.metrics]
+    if launch.search:
+        varied |= {"data.split", *launch.search.space}
+    others = {"trained", "baseline"}  # of tests and baselines
+    measured = [run for run in finished.values() if "top1" in run.data.metrics and not others & run.data.tags.keys()]
     same, alike = _by_settings(measured, COSTLESS), _by_settings(measured, varied)
     known = []
     for cell in trainings:

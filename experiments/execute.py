@@ -1,32 +1,82 @@
 """Runs what the record does not have, and leaves no run of it RUNNING, however it ends."""
 
+from collections.abc import Collection
 from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from experiments.plan import Plan
 from experiments.progress import Progress
 from experiments.track import Record, finished_cells, prepare
+from experiments.tuned import with_tuned
+
+if TYPE_CHECKING:
+    from experiments.schedule import Share
 
 
-def execute(plan: Plan, console: Console) -> tuple[Record, dict[str, str]]:
-    """Runs the plan's unfinished cells. Returns the record, and the reason of each cell that failed, by id.
+def execute(plan: Plan, console: Console) -> tuple[Plan, Record, dict[str, str]]:
+    """Runs the plan's unfinished cells, then what its studies have left, then the cells with the settings they found.
 
-    Raises ScheduleError, before anything is recorded, where there is no Ray that can run them.
+    Returns the plan with these, the record, and the reason of each cell that failed, by id. Raises ScheduleError,
+    before anything is recorded, where there is no Ray that can run them.
     """
     launch = plan.launch
-    finished = finished_cells(launch.tracking_uri)
-    todo = plan.unfinished(finished)
-    if todo:
+    plan = with_tuned(plan)  # since it was made, another launch may have gone on with its studies
+    busy = bool(plan.unfinished(finished_cells(plan)) or plan.trials_left)
+    if busy:
         from experiments import schedule  # Ray is not even imported where there is nothing to run
-    progress = Progress(todo, len(plan.cells) - len(todo), console)
-    with schedule.attached(launch) if todo else nullcontext() as share:
+    with schedule.attached(launch) if busy else nullcontext() as share:
         record = prepare(launch.tracking_uri, launch.storage)
         with record.reports(plan):
-            record.serve(plan, finished)
-            try:
-                if share:
-                    schedule.run(plan, todo, share, progress)
-            finally:
-                record.end([cell.id for cell in todo], progress.failed)
-    return record, progress.failed
+            failed = _run(plan, record, share, console)
+            if share and plan.trials_left:
+                plan = _search(plan, record, share, console)
+                failed |= _run(plan, record, share, console, failed)
+            if plan.studies:
+                _draw(plan, record)
+    return plan, record, failed
+
+
+def _run(
+    plan: Plan, record: Record, share: "Share | None", console: Console, failed: Collection[str] = ()
+) -> dict[str, str]:
+    """Runs the cells that are not finished, apart from those that failed already. Returns those that fail now."""
+    finished = finished_cells(plan)
+    record.serve(plan, finished)
+    todo = [cell for cell in plan.unfinished(finished) if cell.id not in failed]
+    progress = Progress(todo, len(plan.cells) - len(todo), console)
+    try:
+        if share and todo:
+            from experiments import schedule
+
+            schedule.run(plan, todo, share, progress)
+    finally:
+        record.end([cell.id for cell in todo], progress.failed)
+    return progress.failed
+
+
+def _draw(plan: Plan, record: Record) -> None:
+    """Every time: what a launch drew that was killed later is nowhere written."""
+    from experiments.search_plots import draw_searches
+
+    for report in plan.reports:
+        with TemporaryDirectory() as folder:
+            own = list(report.studies.values())
+            record.log_search(report, draw_searches(own, plan.launch.storage, Path(folder)))
+
+
+def _search(plan: Plan, record: Record, share: "Share", console: Console) -> Plan:
+    """Carries out the trials that are left. Returns the plan with what came of them; plan.json gets it in any case."""
+    from experiments.tuning import tune_rows
+
+    ended = sum(standing.trials for standing in plan.standings.values())
+    progress = Progress([], ended, console, expected=plan.trials_left)
+    try:
+        tune_rows(plan, record, share, progress)
+    finally:
+        plan = with_tuned(plan)
+        record.log_plans(plan)
+    return plan

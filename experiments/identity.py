@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
-from d3d.config import Config, DataConfig, MeasurementConfig, ModelConfig
+from d3d.config import Config, DataConfig, MeasurementConfig, ModelConfig, TrainingConfig
 
 T = TypeVar("T", ModelConfig, DataConfig, MeasurementConfig)
 
@@ -24,10 +24,12 @@ def canonical(config: Config) -> Config:
     and strides to the largest that gives windows of its own: query windows start at 0, s, 2s, … clamped to N − window,
     and key windows one stride later, clamped likewise, so every stride of at least N − window is one computation. N
     frames are those of the test, where it has a number of its own. What belongs to an eliminated module, or to another
-    dataset, is set to its default, and so is all that a measurement does not look at.
+    dataset, is set to its default, and so is all that a measurement or a baseline does not look at.
     """
     if config.measurement.module is not None:
         return _measurement(config)
+    if config.baseline.method is not None:
+        return _baseline(config)
     model, data, evaluation = config.model, config.data, config.evaluation
     frames = evaluation.frames or config.training.frames
     if frames == config.training.frames:
@@ -55,17 +57,27 @@ def canonical(config: Config) -> Config:
 def cell_id(config: Config, digest: str, trained: str | None = None) -> str:
     """16 hexadecimal digits that name a canonical configuration on the dataset of that digest.
 
-    A test is named by the training whose weights it tests as well, a measurement by what is measured alone.
+    A test is named by the training whose weights it tests as well, a measurement by what is measured alone, a baseline
+    by the clips and by how many of their frames it sees.
     """
     tree = asdict(config)
     if config.measurement.module is not None:
         model = {key: tree["model"][key] for key in MEASURED}
         return short_hash({"schema": SCHEMA, "model": model, "measurement": tree["measurement"]})
-    data = {key: tree["data"][key] for key in ("name", "frames", "resize", "crop", "flip")} | {"digest": digest}
-    named = {"model": tree["model"], "data": data, "training": tree["training"], "seed": config.seed}
+    if config.baseline.method is not None:
+        seen = {"frames": config.training.frames, "digest": digest}
+        return short_hash({"schema": SCHEMA, "baseline": tree["baseline"], **seen})
+    named = training_identity(config, digest)
     if trained is not None:
         named |= {"evaluation": tree["evaluation"], "trained": trained}
-    return short_hash({"schema": SCHEMA, **named})
+    return short_hash(named)
+
+
+def training_identity(config: Config, digest: str) -> dict[str, Any]:
+    """All that can change the result of a training, of a canonical configuration on the dataset of that digest."""
+    tree = asdict(config)
+    data = {key: tree["data"][key] for key in ("name", "frames", "split", "resize", "crop")} | {"digest": digest}
+    return {"schema": SCHEMA, "data": data, **{key: tree[key] for key in ("model", "training", "augmentation", "seed")}}
 
 
 def short_hash(value: Any) -> str:
@@ -86,6 +98,16 @@ def _measurement(config: Config) -> Config:
     return Config(
         model=ModelConfig(**{key: getattr(config.model, key) for key in MEASURED}),
         measurement=measurement,
+    )
+
+
+def _baseline(config: Config) -> Config:
+    """The joints of the clips as they are annotated, at the frames of the test."""
+    data = _defaults(config.data, "resize", "crop")
+    return Config(
+        data=data if data.name == "synthetic" else _defaults(data, "clips"),
+        training=TrainingConfig(frames=config.training.frames),
+        baseline=config.baseline,
     )
 
 

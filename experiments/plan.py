@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,8 @@ from experiments.cell import KINDS, Cell, make_cell
 from experiments.compose import ALL, Launch, configure
 from experiments.declarations import Ablation, Row, Value, ablations
 from experiments.identity import short_hash
+from experiments.standing import Standing
+from experiments.study import SPLIT, Study, plan_study
 
 Datasets = Mapping[DataConfig, Dataset]
 
@@ -30,6 +32,15 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Tuned:
+    """What the search has come to in the rows of one ablation: rows whose study is unfinished have no points."""
+
+    standings: Mapping[str, Standing]  # by row
+    points: tuple[Point, ...]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """What one ablation of a launch asks for: its points, several of which may share a cell, and its cells."""
 
@@ -38,12 +49,22 @@ class Report:
     points: tuple[Point, ...]
     cells: tuple[Cell, ...]  # with the trainings whose weights it tests
     reference: str | None  # the row that the others are compared with
+    studies: Mapping[str, Study] = field(default_factory=dict)  # by row; none without a search, or of no training
+    tuned: Tuned | None = None  # None without studies
 
     @property
     def id(self) -> str:
         """Its name in the record: the same for the same command, and whether it is launched alone or with others."""
         cells = sorted(cell.id for cell in self.cells)
-        return short_hash([self.ablation.name, self.launch.preset, self.launch.data, cells])
+        named: list[Any] = [self.ablation.name, self.launch.preset, self.launch.data, cells]
+        if self.studies and self.launch.search:
+            named.append({"search": self.launch.search.name, "trials": self.launch.search.trials})
+        return short_hash(named)
+
+    @property
+    def all_cells(self) -> tuple[Cell, ...]:
+        """With the tuned ones."""
+        return (*self.cells, *(self.tuned.cells if self.tuned else ()))
 
     @property
     def data_digest(self) -> str:
@@ -75,6 +96,16 @@ class Report:
             "seeds": list(launch.seeds),
             "frames": launch.config.training.frames,
             "points": [vars(point) for point in self.points],
+            "tuned": self._tuned_as_json(),
+        }
+
+    def _tuned_as_json(self) -> dict[str, Any] | None:
+        if self.tuned is None or self.launch.search is None:
+            return None
+        return {
+            "search": self.launch.search.name,
+            "points": [vars(point) for point in self.tuned.points],
+            "studies": {row: standing.as_json() for row, standing in self.tuned.standings.items()},
         }
 
 
@@ -89,8 +120,8 @@ class Plan:
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """Each once, in the order in which they are run: a test comes after the training of its weights."""
-        distinct = {cell.id: cell for report in reversed(self.reports) for cell in report.cells}
-        asked = dict.fromkeys(cell.id for report in self.reports for cell in report.cells)
+        distinct = {cell.id: cell for report in reversed(self.reports) for cell in reversed(report.all_cells)}
+        asked = dict.fromkeys(cell.id for report in self.reports for cell in report.all_cells)
         return tuple(sorted((distinct[id] for id in asked), key=lambda cell: KINDS.index(cell.kind)))
 
     @property
@@ -100,7 +131,43 @@ class Plan:
 
     def ablations_of(self, cell: str) -> tuple[str, ...]:
         """The ablations of this launch that a cell serves."""
-        return tuple(r.ablation.name for r in self.reports if any(each.id == cell for each in r.cells))
+        return tuple(r.ablation.name for r in self.reports if any(each.id == cell for each in r.all_cells))
+
+    def tags_of(self, cell: str) -> dict[str, str]:
+        """Of its run: which ablations it serves, and the study whose best settings it has."""
+        tuned = {
+            point.cell: report.tuned.standings[point.row].study
+            for report in self.reports
+            if report.tuned
+            for point in report.tuned.points
+        }
+        ablations = {f"ablation.{name}": "true" for name in self.ablations_of(cell)}
+        return ablations | ({"tuned": tuned[cell]} if cell in tuned else {})
+
+    @cached_property
+    def studies(self) -> tuple[Study, ...]:
+        """Each once: rows may share one."""
+        return tuple({study.id: study for report in self.reports for study in report.studies.values()}.values())
+
+    @cached_property
+    def standings(self) -> dict[str, Standing]:
+        """How far each study is, by its id; of none before `tuned.with_tuned`."""
+        return {
+            report.studies[row].id: standing
+            for report in self.reports
+            if report.tuned
+            for row, standing in report.tuned.standings.items()
+        }
+
+    @property
+    def untuned(self) -> bool:
+        """Whether a study has found no settings."""
+        return any(standing.left or standing.best is None for standing in self.standings.values())
+
+    @property
+    def trials_left(self) -> int:
+        """Of all studies."""
+        return sum(standing.left for standing in self.standings.values())
 
     def unfinished(self, finished: Collection[str]) -> tuple[Cell, ...]:
         """What is to be run where these cells are finished, in order.
@@ -124,7 +191,30 @@ def make_plan(launch: Launch) -> Plan:
         if config.evaluation.frames is not None:
             check_frames(datasets[config.data], config.evaluation.frames, "evaluation.frames")
     reports = tuple(_report(launch, ablation, rows[ablation.name], datasets) for ablation in launch.ablations)
-    return Plan(launch, reports, _shared(launch, reports, datasets))
+    shared = _shared(launch, reports, datasets)
+    return Plan(launch, _with_studies(launch, reports, datasets) if launch.search else reports, shared)
+
+
+def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets) -> tuple[Report, ...]:
+    """A study for each row whose cells are trainings."""
+    assert launch.search
+    configs = [configure(launch.config, row) for report in reports for row in report.ablation.rows]
+    splits = {config.data: replace(config.data, split=SPLIT) for config in configs if config.data in datasets}
+    validation = {data: open_dataset(split, launch.storage / "data") for data, split in splits.items()}
+    planned = []
+    for report in reports:
+        trainings = {cell.id for cell in report.cells if cell.kind == "training"}
+        trained = {point.row for point in report.points if point.cell in trainings}
+        studies = {}
+        for row in report.ablation.rows:
+            if row.label in trained:
+                config = configure(launch.config, row)
+                clips = datasets[config.data], validation[config.data]
+                studies[row.label] = plan_study(launch, report.ablation, row, config, *clips)
+        planned.append(replace(report, studies=studies))
+    if not any(report.studies for report in planned):
+        raise ConfigError(f"search={launch.search.name}: {launch.name} trains nothing to be tuned; leave it out")
+    return tuple(planned)
 
 
 def _report(launch: Launch, ablation: Ablation, rows: list[tuple[Row, Config]], datasets: Datasets) -> Report:
@@ -134,7 +224,7 @@ def _report(launch: Launch, ablation: Ablation, rows: list[tuple[Row, Config]], 
         for row, config in rows:
             cell = _cell(f"{ablation.name}: {row.label}", replace(config, seed=seed), datasets)
             cells.setdefault(cell.id, cell)
-            number = cell.config.seed  # a measurement has no seed and is asked for once
+            number = cell.config.seed  # a measurement or a baseline has no seed and is asked for once
             points.setdefault((row.label, number), Point(row.label, row.settings, number, cell.id))
     for cell in list(cells.values()):
         if cell.trained:

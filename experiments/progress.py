@@ -13,7 +13,7 @@ from experiments.cell import Cell
 from experiments.estimate import duration
 
 INTERVAL = 10.0  # seconds between plain lines while no cell ends
-BEGINNING = {"training": "starting", "test": "testing", "measurement": "measuring"}
+BEGINNING = {"training": "starting", "test": "testing", "baseline": "fitting", "measurement": "measuring"}
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Running:
 class Progress:
     """Counts the cells of a launch as they start and end. Use as a context manager around their execution.
 
-    `clock` gives seconds.
+    A search proposes its cells while it runs: `expected` is how many. `clock` gives seconds.
     """
 
     def __init__(
@@ -44,12 +44,17 @@ class Progress:
         finished: int,
         console: Console,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        expected: int = 0,
     ) -> None:
         self.waiting = {cell.id: cell for cell in cells}
         self.running: dict[str, Running] = {}
         self.finished = finished
         self.failed: dict[str, str] = {}  # cell → reason
-        self.total = finished + len(cells)
+        self.pruned = 0  # of the finished ones
+        self.expected = expected
+        self.epochs = 0  # of the cell that was proposed last
+        self.total = finished + len(cells) + expected
         self.console = console
         self.clock = clock
         self.printed = clock()
@@ -64,6 +69,17 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self.live.stop()
+
+    def proposed(self, cell: Cell) -> None:
+        """A search asks for a cell."""
+        self.expected -= 1
+        self.epochs = cell.epochs
+        self.waiting[cell.id] = cell
+
+    def recalled(self) -> None:
+        """A search asked for a cell that ended before it was begun: the record says how, or it cannot be."""
+        self.expected -= 1
+        self.finished += 1
 
     def started(self, id: str) -> None:
         """A worker took the cell up."""
@@ -85,12 +101,14 @@ class Progress:
         self.waiting[id] = cell
         self._print(f"{cell.label}: interrupted, will be continued")
 
-    def ended(self, id: str, fault: str | None = None) -> None:
-        """The cell finished, or failed: of a traceback the last line says why."""
+    def ended(self, id: str, fault: str | None = None, *, pruned: bool = False) -> None:
+        """The cell finished, was pruned, or failed: of a traceback the last line says why."""
         running = self.running.pop(id)
         if fault is None:
             self.finished += 1
+            self.pruned += pruned
             outcome = f"{running.cell.label}: done" if running.top1 is None else str(running)
+            outcome += ", pruned" if pruned else ""
         else:
             self.failed[id] = fault
             outcome = f"{running.cell.label}: failed, {fault.strip().splitlines()[-1]}"
@@ -101,7 +119,8 @@ class Progress:
         parts = [
             f"{self.finished}/{self.total} done",
             f"{len(self.running)} running",
-            f"{len(self.waiting)} waiting",
+            f"{len(self.waiting) + self.expected} waiting",
+            *([f"{self.pruned} pruned"] if self.pruned else []),
             *([f"{len(self.failed)} failed"] if self.failed else []),
             *([f"about {duration(left)} left"] if (left := self.seconds_left()) else []),
         ]
@@ -115,7 +134,7 @@ class Progress:
         """At the pace of the epochs so far; None before there is one."""
         if not self.seconds:
             return None
-        epochs = sum(cell.epochs for cell in self.waiting.values())
+        epochs = sum(cell.epochs for cell in self.waiting.values()) + self.expected * self.epochs
         epochs += sum(running.cell.epochs - running.epoch for running in self.running.values())
         return epochs * fmean(self.seconds) / self.at_once
 

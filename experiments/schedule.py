@@ -1,8 +1,8 @@
 """Ray Tune runs the cells: one trial each, on a Ray of this launch's own or on a cluster that was named.
 
-Trainings come first, then the tests of their weights, then measurements, which have a node to themselves. Tune's own
-checkpoints are not used and nothing is restored from its folder, which is removed at the end: a cell is continued from
-the checkpoint under its id.
+Trainings come first, then the tests of their weights, then baselines, then measurements, which have a node to
+themselves. Tune's own checkpoints are not used and nothing is restored from its folder, which is removed at the end: a
+cell is continued from the checkpoint under its id.
 """
 
 import logging
@@ -39,49 +39,59 @@ class Share:
     cpus: float
     gpus: float
     node_cpus: float  # all there are of the largest node it fits on
+    slots: int  # how many trainings run at once
 
     def needs(self, kind: Kind) -> dict[str, float]:
-        """A measurement runs alone on its node: what runs beside it would be measured too."""
-        return {"cpu": self.node_cpus if kind == "measurement" else self.cpus, "gpu": self.gpus}
+        """A measurement runs alone on its node: what runs beside it would be measured too. A baseline needs no GPU."""
+        cpus = self.node_cpus if kind == "measurement" else self.cpus
+        return {"cpu": cpus, "gpu": 0.0 if kind == "baseline" else self.gpus}
 
 
 def run(plan: Plan, cells: Sequence[Cell], share: Share, progress: Progress) -> None:
     """Runs the cells within `attached`; `progress` sees what becomes of each."""
-    job = _job(plan, cells, share)
-    folder = plan.launch.storage / "tune"
+    common = common_tags(plan.launch)
+    tags = {cell.id: common | plan.tags_of(cell.id) for cell in cells}
+    job = make_job(plan.launch, share, {cell.id: cell for cell in cells}, tags)
+    with progress:
+        for kind in KINDS:
+            ready = [cell.id for cell in cells if cell.kind == kind and not _hopeless(cell, progress)]
+            if ready:
+                config = tune.TuneConfig(reuse_actors=True)
+                fit(kind, job, share.needs(kind), config, Watcher(progress), {"cell": tune.grid_search(ready)})
+
+
+def fit(
+    name: str,
+    job: Job,
+    needs: dict[str, float],
+    config: tune.TuneConfig,
+    watcher: "Watcher",
+    space: dict[str, Any] | None = None,
+) -> None:
+    """Runs a Tuner to its end; what it keeps on the disk is removed."""
+    folder = job.storage / "tune"
+    trainable = tune.with_resources(tune.with_parameters(run_cell, job=job), needs)
+    kept = tune.RunConfig(
+        name=name,
+        storage_path=str(folder),
+        verbose=0,
+        failure_config=tune.FailureConfig(max_failures=RETRIES),
+        callbacks=[watcher],
+    )
     try:
-        with progress:
-            for kind in KINDS:
-                ready = [cell for cell in cells if cell.kind == kind and not _hopeless(cell, progress)]
-                if ready:
-                    trainable = tune.with_resources(tune.with_parameters(run_cell, job=job), share.needs(kind))
-                    tune.Tuner(
-                        trainable,
-                        param_space={"cell": tune.grid_search([cell.id for cell in ready])},
-                        tune_config=tune.TuneConfig(reuse_actors=True),
-                        run_config=tune.RunConfig(
-                            name=kind,
-                            storage_path=str(folder),
-                            verbose=0,
-                            failure_config=tune.FailureConfig(max_failures=RETRIES),
-                            callbacks=[Watcher(progress)],
-                        ),
-                    ).fit()
+        tune.Tuner(trainable, param_space=space, tune_config=config, run_config=kept).fit()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _job(plan: Plan, cells: Sequence[Cell], share: Share) -> Job:
-    launch = plan.launch
-    tags = {"preset": launch.preset, "data": launch.data, "code_digest": code_digest()}
-    return Job(
-        cells={cell.id: cell for cell in cells},
-        tags={cell.id: tags | {f"ablation.{name}": "true" for name in plan.ablations_of(cell.id)} for cell in cells},
-        tracking_uri=launch.tracking_uri,
-        storage=launch.storage,
-        cpus=launch.resources.cpus_per_cell,
-        gpu=share.gpus > 0,
-    )
+def make_job(launch: Launch, share: Share, cells: dict[str, Cell], tags: dict[str, dict[str, str]]) -> Job:
+    """What the workers of a launch are told."""
+    return Job(cells, tags, launch.tracking_uri, launch.storage, launch.resources.cpus_per_cell, share.gpus > 0)
+
+
+def common_tags(launch: Launch) -> dict[str, str]:
+    """Of every run of the launch."""
+    return {"preset": launch.preset, "data": launch.data, "code_digest": code_digest()}
 
 
 def _hopeless(cell: Cell, progress: Progress) -> bool:
@@ -160,4 +170,11 @@ def _share(launch: Launch) -> Share:
         raise ScheduleError(
             f"resources.cpus_per_cell={cpus:g}, resources.gpus_per_cell={gpus:g}: no node has both; nodes have {there}"
         )
-    return Share(cpus, gpus, max(fitting))
+    slots = sum(_slots(node, cpus, gpus) for node in nodes)
+    return Share(cpus, gpus, max(fitting), slots)
+
+
+def _slots(node: dict[str, float], cpus: float, gpus: float) -> int:
+    """How many trainings a node takes at once."""
+    by_cpus = int(node.get("CPU", 0) / cpus)
+    return min(by_cpus, int(node.get("GPU", 0) / gpus)) if gpus else by_cpus

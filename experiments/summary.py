@@ -13,8 +13,9 @@ from experiments.cell import KINDS, Cell
 from experiments.declarations import Value
 from experiments.estimate import estimate
 from experiments.plan import Plan, Point, Report
+from experiments.standing import Standing
 
-VERBS = {"training": "train", "test": "test", "measurement": "measure"}
+VERBS = {"training": "train", "test": "test", "baseline": "fit", "measurement": "measure"}
 
 
 def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
@@ -23,7 +24,8 @@ def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
     seeds = ", ".join(map(str, launch.seeds))
     setting = f"preset {launch.preset}; data {launch.data}; seeds {seeds}; storage {launch.storage}"
     points = [point for report in plan.reports for point in report.points]
-    total = ", ".join([*_counts(points, plan.cells, finished), *_shared(plan)])
+    cells = {cell.id: cell for report in plan.reports for cell in report.cells}
+    total = ", ".join([*_counts(points, [*cells.values()], finished), *_shared(plan)])
     if len(plan.reports) == 1:
         lines = [f"{launch.name}: {launch.ablations[0].title}", setting, total]
     else:
@@ -36,7 +38,25 @@ def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
     todo = plan.unfinished(finished)
     if todo:
         lines.append(_work(plan, todo, finished))
+    if plan.standings:
+        lines.append(_search(plan, finished))
     return "\n".join(lines)
+
+
+def _search(plan: Plan, finished: Mapping[str, Run]) -> str:
+    """The trials that there are and that are to be run, and how long these take."""
+    search, standings = plan.launch.search, plan.standings
+    assert search
+    trials, studies = sum(each.trials for each in standings.values()), len(standings)
+    noun = "study" if studies == 1 else "studies"
+    line = f"search {search.name}: {studies} {noun} of {search.trials} trials, {trials} done"
+    if not plan.trials_left:
+        return line
+    cells = [study.cell(0, {}) for study in plan.studies for _ in range(standings[study.id].left)]
+    pruned = "" if search.pruner == "none" else "at most "
+    tuned = sum(len(report.studies) for report in plan.reports) * len(plan.launch.seeds)
+    line += f", {len(cells)} to run: {pruned}{estimate(plan.launch, finished, cells)}"
+    return f"{line}\nthen at most {tuned} training{'s' * (tuned != 1)} with the settings they find"
 
 
 def _counts(points: Sequence[Point], cells: Sequence[Cell], finished: Collection[str]) -> list[str]:
@@ -72,9 +92,11 @@ def _work(plan: Plan, todo: Sequence[Cell], finished: Mapping[str, Run]) -> str:
 def summarise(
     plan: Plan, finished: Mapping[str, Run], failed: Mapping[str, str], doubts: Sequence[str], paths: Sequence[Path]
 ) -> None:
-    """Top-1 where one ablation was launched; what failed and why; doubts about the tables; where everything is."""
+    """Top-1 where one ablation was launched; searches; what failed and why; doubts about the tables; where all is."""
     if len(plan.reports) == 1:
         _show_top1(plan.reports[0], finished)
+    for study in plan.studies:
+        print(_outcome(study.label, plan.standings[study.id]))
     for cell in plan.cells:
         if cell.id in failed:
             print(f"failed: {cell.label} ({cell.id}): {failed[cell.id].strip().splitlines()[-1]}")
@@ -86,12 +108,27 @@ def summarise(
     print(plan.launch.storage / "mlflow.db")
 
 
+def _outcome(label: str, standing: Standing) -> str:
+    """What a study has come to."""
+    ended = f"{standing.trials} trials ({standing.pruned} pruned, {standing.failed} failed), {standing.epochs} epochs"
+    best = standing.best
+    if best is None:
+        return f"search, {label}: {ended}, none complete"
+    settings = ", ".join(f"{key.partition('.')[2]} {_short(value)}" for key, value in best.settings.items())
+    return f"search, {label}: {ended}, best {100 * best.top1:.2f} % on the validation split: {settings}"
+
+
+def _short(value: Value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 def _show_top1(report: Report, finished: Mapping[str, Run]) -> None:
     """The mean over seeds of every point: a table of two axes where the ablation has two, else a row a point."""
     measurements = {cell.id for cell in report.cells if cell.kind == "measurement"}
     points = [point for point in report.points if point.cell not in measurements]
     if not points:
         return
+    tuned = report.tuned.points if report.tuned else ()
     console, axes = Console(highlight=False), report.ablation.axes
     if len(axes) == 2 and all(point.axes.keys() == set(axes) for point in points):
         down, across = (axis.rpartition(".")[2].replace("_", " ") for axis in axes)
@@ -99,7 +136,7 @@ def _show_top1(report: Report, finished: Mapping[str, Run]) -> None:
         console.print(_grid(points, finished, *axes))
     else:
         print("top-1 in %")
-        console.print(_rows(points, finished))
+        console.print(_rows(points, tuned, finished))
 
 
 def _grid(points: Sequence[Point], finished: Mapping[str, Run], down: str, across: str) -> Table:
@@ -116,10 +153,11 @@ def _grid(points: Sequence[Point], finished: Mapping[str, Run], down: str, acros
     return table
 
 
-def _rows(points: Sequence[Point], finished: Mapping[str, Run]) -> Table:
-    table = Table("", "mean")
+def _rows(points: Sequence[Point], tuned: Sequence[Point], finished: Mapping[str, Run]) -> Table:
+    table = Table("", "same recipe", "tuned") if tuned else Table("", "mean")
     for row in dict.fromkeys(point.row for point in points):
-        table.add_row(row, _entry(_mean([point for point in points if point.row == row], finished), None))
+        own = [[point for point in asked if point.row == row] for asked in ((points, tuned) if tuned else (points,))]
+        table.add_row(row, *(_entry(_mean(each, finished), None) for each in own))
     return table
 
 
@@ -132,7 +170,7 @@ def _entry(mean: float | None, best: float | None) -> str:
 def _mean(points: Iterable[Point], finished: Mapping[str, Run]) -> float | None:
     """None where a seed is missing."""
     top1 = [finished[point.cell].data.metrics["top1"] for point in points if point.cell in finished]
-    return fmean(top1) if len(top1) == len(list(points)) else None
+    return fmean(top1) if top1 and len(top1) == len(list(points)) else None
 
 
 def _values(points: Iterable[Point], axis: str) -> list[Value]:

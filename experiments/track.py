@@ -5,34 +5,33 @@ epoch is checkpointed, and ends the run. So a killed training leaves neither a g
 """
 
 import json
-import os
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.errors import RecordError
+from experiments.database import make_database
 from experiments.declarations import EXPERIMENT, flatten
 
 if TYPE_CHECKING:
+    from d3d.baselines import Classified
     from d3d.complexity import Complexity
     from d3d.prediction import Prediction
     from d3d.training import EpochResult
     from experiments.cell import Cell
     from experiments.plan import Plan, Report
 
+NEWEST_FIRST = ["attributes.start_time DESC"]
+NEWEST = 100  # runs that an estimate looks at
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # what the MLflow page opens as
 
 
@@ -44,7 +43,7 @@ def prepare(uri: str, storage: Path) -> "Record":
     database = _sqlite_file(uri)
     with _explained(uri):
         if database and not database.exists():
-            _make_database(database)
+            make_database(database, MlflowClient)
         client = MlflowClient(uri)
         if client.get_experiment_by_name(EXPERIMENT) is None:
             own = str(storage / "artifacts") if database else None  # a server says itself where artefacts go
@@ -55,40 +54,34 @@ def prepare(uri: str, storage: Path) -> "Record":
         return record
 
 
-def _make_database(path: Path) -> None:
-    """All of it or nothing: MLflow cannot go on where the making of its tables was interrupted."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.partial-") as folder:
-        partial = Path(folder) / path.name
-        event.listen(Engine, "connect", _without_waiting_for_the_disk)
-        try:
-            MlflowClient(f"sqlite:///{partial}")
-        finally:
-            event.remove(Engine, "connect", _without_waiting_for_the_disk)
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.rename(path)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")  # readers and the one writer do not wait for each other
-
-
-def _without_waiting_for_the_disk(connection: sqlite3.Connection, _: object) -> None:
-    """The making is a hundred transactions; a machine that stops in it leaves nothing worth keeping."""
-    connection.execute("PRAGMA synchronous=OFF")
-
-
 def _sqlite_file(uri: str) -> Path | None:
     file = uri.removeprefix("sqlite:///")
     return None if file == uri else Path(file)
 
 
-def finished_cells(uri: str) -> dict[str, Run]:
-    """Cell id → its run, if it is finished; nothing is made where there is no record yet. Raises RecordError."""
+def finished_cells(plan: "Plan") -> dict[str, Run]:
+    """The plan's cells that are finished; nothing is made where there is no record yet. Raises RecordError."""
+    with _opened(plan.launch.tracking_uri) as record:
+        return record.finished(cell.id for cell in plan.cells) if record else {}
+
+
+def timed_cells(plan: "Plan") -> dict[str, Run]:
+    """The newest finished cells of the plan's preset and data that are not the plan's own: how long such a cell takes.
+
+    Raises RecordError.
+    """
+    own = {cell.id for cell in plan.cells}
+    with _opened(plan.launch.tracking_uri) as record:
+        newest = record.newest(plan.launch.preset, plan.launch.data) if record else {}
+    return {id: run for id, run in newest.items() if id not in own}
+
+
+@contextmanager
+def _opened(uri: str) -> Iterator["Record | None"]:
+    """The record to read from, None where there is none yet."""
     database = _sqlite_file(uri)
-    if database and not database.exists():
-        return {}
     with _explained(uri):
-        return Record(uri).finished()
+        yield None if database and not database.exists() else Record(uri)
 
 
 class Record:
@@ -99,10 +92,19 @@ class Record:
         experiment = self.client.get_experiment_by_name(EXPERIMENT)
         self.experiments = [str(experiment.experiment_id)] if experiment else []
 
-    def finished(self) -> dict[str, Run]:
-        """Cell id → its run, if that is finished; the newest counts, for a cell can be run again."""
-        newest = {run.data.tags["cell"]: run for run in reversed(self._search("tags.kind = 'cell'"))}
-        return {cell: run for cell, run in newest.items() if run.info.status == "FINISHED"}
+    def finished(self, cells: Iterable[str]) -> dict[str, Run]:
+        """Of these cells the finished ones, with their runs; the newest counts, for a cell can be run again.
+
+        A query for each: in a large record that costs as much as reading one or two of its runs.
+        """
+        newest = {id: runs[0] for id in cells if (runs := self._search(f"tags.cell = '{id}'"))}
+        return {id: run for id, run in newest.items() if run.info.status == "FINISHED"}
+
+    def newest(self, preset: str, data: str) -> dict[str, Run]:
+        """The newest finished cells on such a preset and data, a hundred at most."""
+        filter = f"tags.kind = 'cell' and tags.preset = '{preset}' and tags.data = '{data}'"
+        runs = self.client.search_runs(self.experiments, filter, max_results=NEWEST, order_by=NEWEST_FIRST)
+        return {run.data.tags["cell"]: run for run in reversed(runs) if run.info.status == "FINISHED"}
 
     def begin(self, cell: "Cell", tags: Mapping[str, str], *, anew: bool = False) -> "CellRun":
         """The cell's run, set to RUNNING: the newest there is, or a new one; `anew` leaves a finished one as it is."""
@@ -113,6 +115,8 @@ class Record:
         tags = {**tags, "kind": "cell", "cell": cell.id, "seed": str(cell.config.seed), "data_digest": cell.data_digest}
         if cell.kind == "measurement":
             tags["measurement"] = str(cell.config.measurement.module)
+        if cell.kind == "baseline":
+            tags["baseline"] = str(cell.config.baseline.method)
         if cell.trained:
             codes = [run.data.tags["code_digest"] for run in self._runs(cell.trained)[:1]]
             tags |= {"trained": cell.trained.id, "code_digest": _joined(*codes, tags["code_digest"])}
@@ -120,6 +124,18 @@ class Record:
         params = [Param(key, str(value)) for key, value in flatten(asdict(cell.config)).items()]
         self.client.log_batch(run.info.run_id, params=params)
         return CellRun(self.client, run.info.run_id, new=True)
+
+    def latest(self, cell: str) -> Run | None:
+        """The newest run of a cell, however it ended."""
+        runs = self._search(f"tags.kind = 'cell' and tags.cell = '{cell}'")
+        return runs[0] if runs else None
+
+    def prune(self, cell: str) -> None:
+        """Ends the run of a search's trial that did not promise well."""
+        run = self.latest(cell)
+        if run:
+            self.client.set_tag(run.info.run_id, "pruned", "true")
+            self.client.set_terminated(run.info.run_id, "KILLED")
 
     def end(self, cells: Iterable[str], faults: Mapping[str, str]) -> None:
         """No run is left RUNNING: those of cells with a fault are FAILED, the others were KILLED."""
@@ -138,9 +154,11 @@ class Record:
     def serve(self, plan: "Plan", finished: Mapping[str, Run]) -> None:
         """Tags finished cells with each ablation of a launch that asks for them too."""
         for cell in plan.cells:
-            for ablation in plan.ablations_of(cell.id) if cell.id in finished else ():
-                if f"ablation.{ablation}" not in finished[cell.id].data.tags:
-                    self.client.set_tag(finished[cell.id].info.run_id, f"ablation.{ablation}", "true")
+            if cell.id in finished:
+                run = finished[cell.id]
+                for key, value in plan.tags_of(cell.id).items():
+                    if run.data.tags.get(key) != value:
+                        self.client.set_tag(run.info.run_id, key, value)
 
     @contextmanager
     def reports(self, plan: "Plan") -> Iterator[None]:
@@ -153,6 +171,17 @@ class Record:
         finally:
             for run in runs:
                 self.client.set_terminated(run, status)
+
+    def log_plans(self, plan: "Plan") -> None:
+        """Keeps what a search has come to with the report runs."""
+        for report in plan.reports:
+            self._log_plan(self._report_runs(report)[0].info.run_id, report)
+
+    def log_search(self, report: "Report", paths: Iterable[Path]) -> None:
+        """Keeps the pictures of the studies of an ablation with its report run."""
+        id = self._report_runs(report)[0].info.run_id
+        for path in paths:
+            self.client.log_artifact(id, str(path), "search")
 
     def log_tables(self, plan: "Plan", paths: Iterable[Path]) -> None:
         """Keeps the tables and figures of each ablation with its report run."""
@@ -177,9 +206,15 @@ class Record:
                 "data_digest": report.data_digest,
             }
             name = f"{report.ablation.name}, {launch.preset}, {launch.data}"
+            if report.studies and launch.search:
+                tags["search"] = launch.search.name
+                name += f", {launch.search.name} × {launch.search.trials}"
             id = str(self.client.create_run(self.experiments[0], run_name=name, tags=tags).info.run_id)
-        self.client.log_text(id, json.dumps(report.as_json(), indent=1, ensure_ascii=False), "plan.json")
+        self._log_plan(id, report)
         return id
+
+    def _log_plan(self, id: str, report: "Report") -> None:
+        self.client.log_text(id, json.dumps(report.as_json(), indent=1, ensure_ascii=False), "plan.json")
 
     def _report_runs(self, report: "Report") -> list[Run]:
         return self._search(f"tags.kind = 'report' and tags.launch = '{report.id}'")
@@ -191,18 +226,17 @@ class Record:
         id, before = run.info.run_id, run.data
         if before.metrics:  # the epochs of this run may come to be of several versions of the code
             tags = {**tags, "code_digest": _joined(before.tags["code_digest"], tags["code_digest"])}
-        if "reason" in before.tags:
-            self.client.delete_tag(id, "reason")
+        for tag in {"reason", "pruned"} & before.tags.keys():  # of how it ended before
+            self.client.delete_tag(id, tag)
         self.client.log_batch(id, tags=[RunTag(key, value) for key, value in tags.items()])
         self.client.update_run(id, "RUNNING")
 
     def _search(self, filter: str) -> list[Run]:
         """Every run the filter admits, newest first."""
-        newest = ["attributes.start_time DESC"]
         runs: list[Run] = []
         page: str | None = None
         while self.experiments:
-            part = self.client.search_runs(self.experiments, filter, order_by=newest, page_token=page)
+            part = self.client.search_runs(self.experiments, filter, order_by=NEWEST_FIRST, page_token=page)
             runs += part
             page = part.token
             if not page:
@@ -235,6 +269,13 @@ class CellRun:
         right = sum(each.predicted == each.label for each in predictions)
         self.client.log_metric(self.id, "top1", right / len(predictions))
         self.client.set_terminated(self.id, "FINISHED")
+
+    def finish_baseline(self, classified: "Classified") -> None:
+        """Keeps what was chosen on the training clips, too, and ends the run."""
+        self.client.log_metric(self.id, "validation_top1", classified.validation_top1)
+        for key, value in classified.chosen.items():
+            self.client.log_metric(self.id, key, value)
+        self.finish(classified.predictions)
 
     def finish_measurement(self, complexity: "Complexity") -> None:
         """Keeps what was measured, and ends the run."""

@@ -1,4 +1,4 @@
-"""What a Ray worker does with a cell: find its run, train or test or measure, end its run.
+"""What a Ray worker does with a cell: find its run, train or test or classify or measure, end its run.
 
 Workers are reused from cell to cell, so that they import and read the data once; nothing else survives a cell.
 """
@@ -7,10 +7,12 @@ import shutil
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from ray import tune
 
+from d3d.baselines import classify
 from d3d.checkpoint import FILE
 from d3d.complexity import measure
 from d3d.config import DataConfig
@@ -22,8 +24,16 @@ from experiments.track import CellRun, Record
 
 
 @dataclass(frozen=True)
+class Proposal:
+    """A cell that a search came upon while it ran, and the tags of its run."""
+
+    cell: Cell
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Job:
-    """What the cells of a launch have in common, and the cells."""
+    """What the cells of a launch have in common, and the cells; a search brings its own."""
 
     cells: dict[str, Cell]
     tags: dict[str, dict[str, str]]  # cell → of its run
@@ -47,16 +57,21 @@ class Job:
         return self.storage / "cells" / cell.id
 
 
-def run_cell(trial: dict[str, str], job: Job) -> None:
-    """Carries out the cell the trial names. What a user can mend ends its run as FAILED and is not retried."""
-    cell = job.cells[trial["cell"]]
+def run_cell(trial: dict[str, Any], job: Job) -> None:
+    """Carries out the cell the trial names, or brings. What a user can mend ends its run as FAILED and is not retried.
+
+    A trial that is pruned ends at one of its reports.
+    """
+    name, proposal = trial["cell"], trial.get("proposal")
+    cell, own = (proposal.cell, proposal.tags) if proposal else (job.cells[name], job.tags[name])
     torch.set_num_threads(job.cpus)
-    tags = {**job.tags[cell.id], "device": torch.cuda.get_device_name() if job.gpu else "cpu"}
+    gpu = job.gpu and cell.kind != "baseline"
+    tags = {**own, "device": torch.cuda.get_device_name() if gpu else "cpu"}
     # A finished training is begun anew where its weights are gone; its run stays as it is.
     gone = cell.kind == "training" and not (job.folder(cell) / FILE).exists()
     run = _record(job.tracking_uri).begin(cell, tags, anew=gone)
     try:
-        {"training": _train, "test": _test, "measurement": _measure}[cell.kind](cell, run, job)
+        {"training": _train, "test": _test, "baseline": _classify, "measurement": _measure}[cell.kind](cell, run, job)
     except D3DError as error:
         run.fail(str(error))
         tune.report({"fault": str(error)})
@@ -81,6 +96,13 @@ def _test(cell: Cell, run: CellRun, job: Job) -> None:
     tested = evaluate_trained(cell.config, cell.trained.config, dataset, job.device, weights, job.readers)
     run.finish(tested.predictions)
     tune.report({"top1": tested.top1})
+
+
+def _classify(cell: Cell, run: CellRun, job: Job) -> None:
+    dataset = _dataset(cell.config.data, job.storage / "data")
+    classified = classify(cell.config.baseline, cell.config.training.frames, dataset)
+    run.finish_baseline(classified)
+    tune.report({"top1": classified.top1})
 
 
 def _measure(cell: Cell, run: CellRun, job: Job) -> None:

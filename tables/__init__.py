@@ -8,7 +8,7 @@ import importlib
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,7 +18,7 @@ from d3d.errors import RecordError
 from tables.artefacts import ARTEFACTS, artefact_of
 
 if TYPE_CHECKING:
-    from tables.record import Launch
+    from tables.record import Launch, Record
 
 __all__ = ["ARTEFACTS", "Built", "build"]
 
@@ -30,12 +30,28 @@ logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)
+class Tally:
+    """How many of an artefact's claims came out how."""
+
+    artefact: str
+    part: str  # of the rows: "same recipe" or "tuned" with a search, else nothing
+    outcomes: Mapping[str, int]  # what tables/verdicts.py calls each of them → how many claims
+
+    def __str__(self) -> str:
+        total = sum(self.outcomes.values())
+        counts = [f"{count} {_verb(outcome, count)}" for outcome, count in self.outcomes.items()]
+        place = f"{self.artefact}, {self.part}" if self.part else self.artefact
+        return f"{place}: of {total} claim{'s' * (total != 1)} {', '.join(counts)}"
+
+
+@dataclass(frozen=True)
 class Built:
     """What was written, and what its reader must know."""
 
     paths: tuple[Path, ...]  # files under <storage>/tables/
     missing: tuple[str, ...]  # one line per row without all of its finished cells, with the command that fills it
     notes: tuple[str, ...]  # one line per doubt about the record: a cell trained twice, results of different code
+    verdicts: tuple[Tally, ...] = ()  # of each artefact with claims; of a search two, its rows as they are and tuned
 
 
 def build(
@@ -61,9 +77,11 @@ def build(
     makers = {name: [each for each in launches if name in each.artefacts] for name in _artefacts(launches)}
     for name in names:
         if name not in makers:
-            raise RecordError(_absent(name, list(makers), f"launch {launch}" if launch else record.uri))
+            fault = _absent(name, list(makers), f"launch {launch}" if launch else record.uri)
+            raise RecordError("; ".join([fault, *_left_out(record)]))
     if not makers:
-        raise RecordError(f"{record.uri}: no launch in it makes a table or a figure; launch an ablation first")
+        fault = f"{record.uri}: no launch in it makes a table or a figure; launch an ablation first"
+        raise RecordError("; ".join([fault, *_left_out(record)]))
     built = []
     for name in names or makers:
         artefact = artefact_of(name, makers[name][0].title)
@@ -72,8 +90,19 @@ def build(
     return Built(
         paths=tuple(path for each in built for path in each.paths),
         missing=tuple(dict.fromkeys(line for each in built for line in each.missing)),
-        notes=tuple(dict.fromkeys(line for each in built for line in each.notes)),
+        notes=tuple(dict.fromkeys([*(line for each in built for line in each.notes), *_left_out(record)])),
+        verdicts=tuple(tally for each in built for tally in each.verdicts),
     )
+
+
+def _verb(outcome: str, count: int) -> str:
+    """Several hold where one holds."""
+    return {"holds": "hold", "fails": "fail"}.get(outcome, outcome) if count > 1 else outcome
+
+
+def _left_out(record: "Record") -> list[str]:
+    """The launches whose plan cannot be read."""
+    return [f"a launch is left out: {fault}" for fault in record.skipped.values()]
 
 
 def _artefacts(launches: Sequence["Launch"]) -> list[str]:

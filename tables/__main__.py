@@ -37,6 +37,8 @@ def main(arguments: list[str]) -> int:
         print(f"missing: {line}", file=sys.stderr)
     for path in built.paths:
         print(path)
+    for tally in built.verdicts:
+        print(tally)
     return 1 if built.missing and not partial else 0
 
 

@@ -5,8 +5,11 @@ An ablation that names no artefact gets a table of its rows under its own name; 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeGuard
 
+from experiments.declarations import Value
+
+MODULE = "measurement.module"
 ACCURACY = ("top1_mean", "top1_std", "top1_low", "top1_high", "clips")
 
 
@@ -122,3 +125,23 @@ ARTEFACTS = {each.name: each for each in _DECLARED}
 def artefact_of(name: str, title: str) -> Artefact:
     """The paper's artefact of that name; any other is the table of an ablation's rows under the ablation's title."""
     return ARTEFACTS.get(name) or Artefact(name=name, kind="row_table", title=title, meaning="")
+
+
+def is_number(value: Value) -> TypeGuard[int | float]:
+    """Whether a point can stand there on an axis."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def misfit(artefact: Artefact, rows: Mapping[str, Mapping[str, Value]]) -> str | None:
+    """Why an artefact cannot be made of rows, by their settings, and the way out; None where it can."""
+    if artefact.kind == "complexity":
+        if any(settings.get(MODULE) == artefact.module for settings in rows.values()):
+            return None
+        return f"no row measures {MODULE}: {artefact.module}; add one, or leave the artefact out"
+    for label, settings in rows.items():
+        if settings.get(MODULE) is not None:
+            return f"row {label} measures a module and has no top-1; name tableA1 or tableA2, or [] for no table"
+        for axis in filter(None, (artefact.x, artefact.lines)):
+            if not is_number(settings.get(axis.key)):
+                return f"row {label} has no number of {axis.key}, its axis; vary it, or leave the artefact out"
+    return None

@@ -8,14 +8,24 @@ from pathlib import Path
 from experiments.claims import Comparison, parse_claim
 from experiments.declarations import options
 from tables import Built
+from tables.anchors import anchors_of
 from tables.artefacts import ACCURACY, Artefact
 from tables.document import Block, Bold, Entry, Grid, Notes, Text, latex, markdown
 from tables.published import Column, Method, Published, published
 from tables.record import Launch, Record, doubts
-from tables.row_table import accuracy_text, accuracy_values
-from tables.rows import MISSING, Row, missing_lines, missing_note, rows_of, seeds_note, setting
+from tables.rows import (
+    MISSING,
+    Row,
+    accuracy_text,
+    accuracy_values,
+    missing_lines,
+    missing_note,
+    rows_of,
+    seeds_note,
+    setting,
+)
 from tables.statistics import SIGNIFICANCE, binomial_p_value, holm
-from tables.verdicts import Outcome, Verdict, orderings, verdict_blocks, verdict_heading
+from tables.verdicts import Outcome, Verdict, orderings, tally, verdict_blocks, verdict_heading
 from tables.writers import csv_bytes, write_files
 
 OURS = "Ours"
@@ -53,13 +63,14 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
                 rows = rows_of(launch, cells, partial)
                 runs.append(Run(name, launch, next((row for row in rows if row.label == launch.reference), rows[0])))
                 notes += doubts(launch, cells)
+    verdicts = _verdicts(printed, runs)
     blocks: list[Block] = [
         Text(f"{printed.caption} ({printed.section}): the published rows, and what this record holds."),
         _grid(printed, runs),
-        Notes((*_footnotes(printed, runs), *notes)),
+        Notes((*_footnotes(printed, runs), *notes, *_anchors(record, runs))),
         verdict_heading(),
         *(block for run in runs for block in _orderings(printed, run)),
-        *_verdicts(printed, runs),
+        *verdict_blocks(verdicts, (HOW,)),
     ]
     contents = {
         f"{artefact.name}.csv": csv_bytes([*COLUMNS, "difference", "cells"], _csv(printed, runs)),
@@ -67,7 +78,8 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
         f"{artefact.name}.tex": latex(artefact.title, blocks),
     }
     missing = tuple(line for run in runs for line in missing_lines([run.row], run.launch.command))
-    return Built(write_files(folder, contents), missing, tuple(notes))
+    tallies = (tally(artefact.name, "", verdicts),) if verdicts else ()
+    return Built(write_files(folder, contents), missing, tuple(notes), tallies)
 
 
 def _grid(printed: Published, runs: Sequence[Run]) -> Grid:
@@ -104,6 +116,14 @@ def _footnotes(printed: Published, runs: Sequence[Run]) -> Iterator[str]:
             yield f"{name}: not run. {_way(column)}"
 
 
+def _anchors(record: Record, runs: Sequence[Run]) -> Iterator[str]:
+    """What no deep learning gives on the data of each run."""
+    for run in runs:
+        anchors = anchors_of(record, run.launch)
+        if anchors:
+            yield f"{run.launch.data}: {anchors.note}"
+
+
 def _way(column: Column) -> str:
     """How a dataset that was not run can be."""
     data = column.launch.split()[0].removeprefix("data=")
@@ -122,7 +142,7 @@ def _orderings(printed: Published, run: Run) -> list[Block]:
     return [Text(f"{run.column}, {run.launch.data}:"), *orderings(there, measured)]
 
 
-def _verdicts(printed: Published, runs: Sequence[Run]) -> list[Block]:
+def _verdicts(printed: Published, runs: Sequence[Run]) -> list[Verdict]:
     """Each claim on each dataset that was run."""
     judged: list[tuple[Run, str, float, float]] = []
     open_ones: list[Verdict] = []
@@ -143,7 +163,7 @@ def _verdicts(printed: Published, runs: Sequence[Run]) -> list[Block]:
     verdicts = [
         _verdict(run, text, value, p_value) for (run, text, value, _), p_value in zip(judged, corrected, strict=True)
     ]
-    return verdict_blocks([*verdicts, *open_ones], (HOW,))
+    return [*verdicts, *open_ones]
 
 
 def _verdict(run: Run, text: str, value: float, p_value: float) -> Verdict:

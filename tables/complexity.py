@@ -5,16 +5,16 @@ from pathlib import Path
 
 from experiments.claims import Best, Comparison, parse_claim
 from tables import Built
-from tables.artefacts import Artefact
+from tables.artefacts import MODULE, Artefact
 from tables.document import Block, Grid, Notes, Text, latex, markdown
 from tables.published import published
 from tables.record import Launch, Record, doubts
 from tables.row_table import value_text
 from tables.rows import MISSING, Row, missing_lines, missing_note, rows_of
-from tables.verdicts import Outcome, Verdict, kendall_text, verdict_blocks, verdict_heading
+from tables.verdicts import Outcome, Verdict, kendall_text, tally, verdict_blocks, verdict_heading
 from tables.writers import csv_bytes, write_files
 
-MODULE, ATTENTION, WINDOW = "measurement.module", "measurement.attention", "measurement.window"
+ATTENTION, WINDOW = "measurement.attention", "measurement.window"
 NUMBERS = ("score_pairs", "printed", "flops", "seconds", "memory_mib")
 LEVEL = 0.01  # of the operations: what differs by less is level
 HOW = (
@@ -30,6 +30,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
     rows = [row for row in rows_of(launch, cells, partial) if row.axes.get(MODULE) == artefact.module]
     notes = doubts(launch, {id: cells[id] for row in rows for id in row.asked.values() if id in cells})
     printed = published(artefact.name)
+    verdicts = _verdicts(rows, launch)
     blocks: list[Block] = [
         Text(
             "One attention module on one clip: the query-key products of one head, the paper's formula for them, "
@@ -41,7 +42,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
         verdict_heading(),
         Text(f"The paper ({printed.section}) says: {printed.claim}. The formula is that of one window."),
         *_findings(rows),
-        *verdict_blocks(_verdicts(rows, launch), (HOW,)),
+        *verdict_blocks(verdicts, (HOW,)),
     ]
     axes = dict.fromkeys(key for row in rows for key in row.axes)
     contents = {
@@ -49,7 +50,8 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
         f"{artefact.name}.md": markdown(artefact.title, blocks),
         f"{artefact.name}.tex": latex(artefact.title, blocks),
     }
-    return Built(write_files(folder, contents), missing_lines(rows, launch.command), notes)
+    tallies = (tally(artefact.name, "", verdicts),) if verdicts else ()
+    return Built(write_files(folder, contents), missing_lines(rows, launch.command), notes, tallies)
 
 
 def _grid(rows: Sequence[Row]) -> Grid:

@@ -7,11 +7,12 @@ from pathlib import Path
 from d3d.errors import RecordError
 from experiments.claims import Best, parse_claim
 from tables import Built
-from tables.artefacts import Artefact, Axis
+from tables.artefacts import Artefact, Axis, is_number
 from tables.curve_plot import Line, Number, Point, draw
 from tables.document import Block, Bold, Entry, Grid, Notes
+from tables.measured import Measured, measure
 from tables.record import Launch, Record
-from tables.row_table import Measured, finish, measure, row_grid
+from tables.row_table import finish, row_grid
 from tables.rows import MISSING, Row
 
 
@@ -23,7 +24,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
     measured = measure(record, artefact, launches[0], partial)
     lines = lines_of(measured)
     rows = tuple(point.row for line in lines for point in line.points)
-    measured = replace(measured, rows=rows)
+    measured = replace(measured, recipe=replace(measured.recipe, rows=rows))
     shown: list[Block] = (
         [_pivot(lines, artefact), _repeats(lines, artefact)] if artefact.lines else [row_grid(measured)]
     )
@@ -88,7 +89,7 @@ def _repeats(lines: Sequence[Line], artefact: Artefact) -> Notes:
 
 def _number(launch: Launch, row: Row, axis: Axis) -> Number:
     value = row.axes.get(axis.key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         fault = f"launch={launch.id}: {axis.key}={value} at row {row.label} of its plan"
         raise RecordError(f"{fault}; name another launch with launch=")
     return value

@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tables.measured import Measured
 from tables.plots import render, style
-from tables.row_table import Measured
 from tables.rows import Row, setting
 
 Number = int | float
@@ -37,6 +37,7 @@ class Line:
 
 COLOURS = ["#e8963a", "#cf4a5e", "#86408f", "#2c2c6c"]  # darker line by line, so that it also prints in grey
 MARKERS = ["o", "s", "D", "^"]
+TUNED: dict[str, Any] = {"marker": "*", "markersize": 7, "markerfacecolor": "white", "linestyle": "none", "zorder": 6}
 SPREAD = 0.1  # of a unit of the axis, by which the error bars of one line stand beside those of the next
 
 
@@ -48,7 +49,15 @@ def draw(measured: Measured, lines: Sequence[Line]) -> dict[str, bytes]:
         for index, line in enumerate(lines):
             number = index if len(lines) > 1 else len(COLOURS) - 1  # one line alone is the darkest
             name = f"{measured.artefact.lines.name} {line.value}" if measured.artefact.lines else ""
-            _draw_line(axes, line, number % len(COLOURS), (index - (len(lines) - 1) / 2) * SPREAD, name)
+            offset = (index - (len(lines) - 1) / 2) * SPREAD
+            _draw_line(axes, line, number % len(COLOURS), offset, name)
+            tuned = [(point.x + offset, _mean(row)) for point in line.points for row in _tuned(measured, point)]
+            axes.plot(*_columns(tuned), color=COLOURS[number % len(COLOURS)], **TUNED)
+        best = measured.anchors.best if measured.anchors else None
+        if best:
+            axes.axhline(_mean(best), color="0.45", linewidth=0.7, linestyle=(0, (5, 3)), zorder=1)
+            place = axes.get_yaxis_transform()
+            axes.text(1, _mean(best), best.label, transform=place, fontsize=6, color="0.45", ha="right", va="bottom")
         _label(figure, axes, measured, lines)
         return render(figure)
 
@@ -114,6 +123,11 @@ def _caption(measured: Measured, lines: Sequence[Line]) -> list[str]:
         marks.append("Triangle: the best, as the paper says.")
     if any(point.repeats for line in lines for point in line.points):
         marks.append("Hollow markers share the training of the filled one to their left.")
+    if measured.tuned and any(row.accuracy for row in measured.tuned.rows):
+        marks.append("Open stars: tuned, each point on its own.")
+    if measured.anchors and measured.anchors.best:
+        name, frames = measured.anchors.best.label, measured.launch.frames
+        marks.append(f"Dashed line: no deep learning, {name} on the joints of {frames} frames alone.")
     caption = [f"Measured: {setting(measured.launch, measured.rows)}.", " ".join(marks)]
     if measured.printed.claim:
         caption.append(f"The paper prints no values and claims: {measured.printed.claim}.")
@@ -121,6 +135,11 @@ def _caption(measured: Measured, lines: Sequence[Line]) -> list[str]:
     if unfinished:
         caption.append(f"Unfinished: {unfinished} of the {len(measured.rows)} points.")
     return caption
+
+
+def _tuned(measured: Measured, point: Point) -> list[Row]:
+    """The point's row with the settings its study found, if there is one."""
+    return [row for row in measured.tuned.rows if row.label == point.row.label] if measured.tuned else []
 
 
 def _mean(row: Row) -> float:

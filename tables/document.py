@@ -17,9 +17,10 @@ Entry = str | Bold
 
 @dataclass(frozen=True)
 class Heading:
-    """Begins a section."""
+    """Begins a section, or a minor one within it."""
 
     text: str
+    minor: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ def latex(title: str, blocks: Sequence[Block]) -> bytes:
 
 def _markdown(block: Block) -> str:
     match block:
-        case Heading(text):
-            return f"## {text}"
+        case Heading(text, minor):
+            return f"{'###' if minor else '##'} {text}"
         case Text(text):
             return text
         case Notes(lines):
@@ -80,8 +81,8 @@ def _markdown_line(entries: Sequence[Entry]) -> str:
 
 def _latex(block: Block) -> str:
     match block:
-        case Heading(text):
-            return rf"\par\medskip\noindent\textbf{{{escape(text)}}}\par"
+        case Heading(text, minor):
+            return rf"\par\medskip\noindent\{'textit' if minor else 'textbf'}{{{escape(text)}}}\par"
         case Text(text):
             return rf"\par\noindent {escape(text)}\par"
         case Notes(lines):

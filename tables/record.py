@@ -23,6 +23,7 @@ from d3d.errors import RecordError
 from d3d.prediction import Prediction
 from experiments.declarations import EXPERIMENT, Value
 
+BASELINES = "baselines"  # the ablation of what no deep learning gives
 RUNS_PER_CELL = 10  # a query of its own for a cell takes as long as reading this many runs, or longer
 
 
@@ -34,6 +35,28 @@ class Point:
     axes: dict[str, Value]  # configuration key → value, as asked for
     seed: int
     cell: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """The search over the settings of one row, as far as it has come."""
+
+    study: str  # its name in Optuna
+    trials: int  # that ended, however they did
+    pruned: int
+    failed: int
+    epochs: int  # trained over all its trials
+    validation_top1: float | None  # percent, of the best trial; None before there is one
+    settings: dict[str, Value] | None  # of the best trial
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a launch with a search asks for beside its rows: each again, with the settings its study found."""
+
+    search: str
+    points: tuple[Point, ...]  # none of a row whose study is unfinished
+    studies: dict[str, Study]  # by row
 
 
 @dataclass(frozen=True)
@@ -52,12 +75,14 @@ class Launch:
     points: tuple[Point, ...]
     command: str  # what a user types to fill the cells that are missing
     reference: str | None = None  # the row that the others are tested against
+    tuned: Tuned | None = None  # None without a search
     id: str = ""
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """The distinct cells, in the order in which the points name them."""
-        return tuple(dict.fromkeys(point.cell for point in self.points))
+        """The distinct cells, in the order in which the points name them, the tuned ones last."""
+        points = (*self.points, *(self.tuned.points if self.tuned else ()))
+        return tuple(dict.fromkeys(point.cell for point in points))
 
 
 @dataclass(frozen=True)
@@ -89,6 +114,11 @@ class Cell:
             raise damaged(self.run_id, self.id, fault)
         return right
 
+    @property
+    def trained(self) -> bool:
+        """Whether weights were, in epochs and from a seed; a baseline has neither."""
+        return self.params.get("baseline.method", "None") == "None"
+
     @cached_property
     def predictions(self) -> tuple[Prediction, ...]:
         """One per test clip; read from the record when first asked for."""
@@ -112,11 +142,14 @@ class Record:
             raise RecordError(f"{self.uri}: no experiment {EXPERIMENT} in it; launch an ablation first")
         self._experiment: str = experiment.experiment_id
         self._cells: dict[str, Cell] = {}  # that were read: ablations share them
+        self.skipped: dict[str, str] = {}  # reports whose plan cannot be read → what is wrong with it
 
     def launches(self, id: str | None = None) -> tuple[Launch, ...]:
-        """The newest launch of each ablation on each data, newest first; with `id`, the launches of that name alone.
+        """The newest launch of each ablation on each data, newest first; with `id`, the launch of that name alone.
 
-        A launch is as new as the last time its command was run. Raises RecordError where `id` is not in the record.
+        A launch is as new as the last time its command was run. One whose plan cannot be read, or has the shape of
+        another version, is left out and named in `skipped`, unless it is asked for. Raises RecordError where `id` is
+        not in the record, or its plan cannot be read.
         """
         reports = sorted(self._runs("tags.kind = 'report'"), key=_last_used, reverse=True)
         if id is not None:
@@ -125,10 +158,20 @@ class Record:
             if not reports:
                 there = f"there are: {', '.join(known)}" if known else "it holds none"
                 raise RecordError(f"launch={id}: not in {self.uri}; {there}")
-        newest: dict[tuple[str, ...], Run] = {}
+            return (self._launch(reports[0]),)
+        newest: dict[tuple[str, ...], Launch] = {}
         for run in reports:
-            newest.setdefault(tuple(run.data.tags.get(key, "") for key in ("ablation", "data")), run)
-        return tuple(self._launch(run) for run in newest.values())
+            key = tuple(run.data.tags.get(name, "") for name in ("ablation", "data"))
+            if key not in newest and (launch := self._readable(run)):
+                newest[key] = launch
+        return tuple(newest.values())
+
+    @cached_property
+    def baselines(self) -> tuple[Launch, ...]:
+        """Every launch of the baselines that can be read, newest first."""
+        reports = self._runs(f"tags.kind = 'report' and tags.ablation = '{BASELINES}'")
+        launches = (self._readable(run) for run in sorted(reports, key=_last_used, reverse=True))
+        return tuple(launch for launch in launches if launch)
 
     def cells(self, launch: Launch) -> dict[str, Cell]:
         """Those of the launch's cells that are finished, by id."""
@@ -161,6 +204,14 @@ class Record:
             page = part.token
             if not page:
                 return runs
+
+    def _readable(self, run: Run) -> Launch | None:
+        """The launch of a report, None where its plan cannot be read."""
+        try:
+            return self._launch(run)
+        except RecordError as error:
+            self.skipped[run.info.run_id] = str(error)
+            return None
 
     def _launch(self, run: Run) -> Launch:
         text = self._read(run, "plan.json")

@@ -1,52 +1,38 @@
 """A table of an ablation's rows: top-1 of each beside the published one, and whether it differs from the reference."""
 
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from experiments.claims import parse_claim
 from experiments.declarations import Value
 from tables import Built
+from tables.anchors import chosen_notes
 from tables.artefacts import ACCURACY, Artefact
-from tables.document import Block, Bold, Entry, Grid, Notes, Text, latex, markdown
-from tables.published import Published, published
-from tables.record import Launch, Record, doubts
-from tables.rows import MISSING, Row, missing_lines, missing_note, rows_of, seeds_note, setting
-from tables.verdicts import HOW, Difference, Pair, Verdict, compare, judge, ordering, orderings, p_text, verdict_blocks
+from tables.document import Block, Bold, Entry, Grid, Heading, Notes, Text, latex, markdown
+from tables.measured import Measured, measure
+from tables.record import Launch, Record
+from tables.rows import (
+    MISSING,
+    Row,
+    accuracy_text,
+    accuracy_values,
+    best_mean,
+    interval_text,
+    missing_lines,
+    missing_note,
+    seeds_note,
+    setting,
+)
+from tables.tuned import COLUMNS, HEADER, tuned_entries, tuned_missing, tuned_notes, tuned_values
+from tables.verdicts import how, ordering, orderings, p_text, verdict_blocks
 from tables.verdicts import verdict_heading as heading
 from tables.writers import csv_bytes, write_files
-
-
-@dataclass(frozen=True)
-class Measured:
-    """An ablation's rows, compared and judged."""
-
-    artefact: Artefact
-    printed: Published
-    launch: Launch
-    rows: tuple[Row, ...]
-    differences: Mapping[Pair, Difference]
-    verdicts: tuple[Verdict, ...]
-    doubts: tuple[str, ...]
 
 
 def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
     """Write NAME.csv, .md and .tex of the newest launch. Raises RecordError where the record contradicts itself."""
     measured = measure(record, artefact, launches[0], partial)
     return finish(measured, folder, [row_grid(measured)], {})
-
-
-def measure(record: Record, artefact: Artefact, launch: Launch, partial: bool) -> Measured:
-    """What the record holds of a launch. Figures whose CSV shows no p-value are tested for their claims alone."""
-    cells = record.cells(launch)
-    rows = rows_of(launch, cells, partial)
-    claims = [parse_claim(text) for text in launch.claims]
-    reference = None if artefact.columns else launch.reference
-    found = compare(rows, reference, claims)
-    verdicts = tuple(judge(claim, rows, found) for claim in claims)
-    return Measured(artefact, published(artefact.name), launch, rows, found, verdicts, doubts(launch, cells))
 
 
 def finish(measured: Measured, folder: Path, shown: Sequence[Block], images: Mapping[str, bytes]) -> Built:
@@ -56,13 +42,13 @@ def finish(measured: Measured, folder: Path, shown: Sequence[Block], images: Map
     blocks = [
         Text(f"Top-1 in percent, mean ± standard deviation over seeds: {setting(launch, rows)}."),
         *shown,
-        Notes((*missing_note(rows, launch.command), *_footnotes(measured), *measured.doubts, *seeds_note(rows))),
+        Notes(tuple(_notes(measured))),
         heading(),
-        *_orderings(measured),
-        *verdict_blocks(measured.verdicts, (HOW,)),
+        *_verdict(measured),
     ]
-    columns = measured.artefact.columns or {key: key for key in _columns(rows)}
     values = [_values(measured, row) for row in rows]
+    columns = dict(measured.artefact.columns) or {key: key for key in _columns(rows)}
+    columns |= {key: key for key in COLUMNS if launch.tuned}
     contents = {
         f"{name}.csv": csv_bytes(
             list(columns), [{column: row[key] for column, key in columns.items()} for row in values]
@@ -71,42 +57,39 @@ def finish(measured: Measured, folder: Path, shown: Sequence[Block], images: Map
         f"{name}.tex": latex(title, blocks),
         **{f"{name}.{kind}": image for kind, image in images.items()},
     }
-    return Built(write_files(folder, contents), missing_lines(rows, launch.command), measured.doubts)
+    missing = (*missing_lines(rows, launch.command), *tuned_missing(launch, _tuned(measured)))
+    return Built(write_files(folder, contents), missing, measured.doubts, measured.tallies)
 
 
 def row_grid(measured: Measured) -> Grid:
     """A line a row, the highest mean bold. Published value and difference stand beside the measured one, if any."""
     printed = measured.printed.rows
-    reference = measured.launch.reference
-    best = max((round(row.accuracy.mean, 2) for row in measured.rows if row.accuracy), default=None)
-    header = ["row", "measured", "95 % interval"]
+    launch = measured.launch
+    best = best_mean(measured.rows)
+    header = ["row", "same recipe" if launch.tuned else "measured", "95 % interval"]
     if printed:
         header[1:1] = ["in the paper", "published"]
         header.insert(4, "difference")
-    if reference:
-        header.append(f"p against {reference}")
+    if launch.reference:
+        header.append(f"p against {launch.reference}")
+    if launch.tuned:
+        header += HEADER
     lines = []
     for row in measured.rows:
         numbers = _values(measured, row)
         measured_text = accuracy_text(row)
         entry: Entry = Bold(measured_text) if row.accuracy and round(row.accuracy.mean, 2) == best else measured_text
-        line: list[Entry] = [row.label + _mark(measured, row), entry, _interval(row)]
+        line: list[Entry] = [row.label + _mark(measured, row), entry, interval_text(row)]
         if printed:
             line[1:1] = [printed[row.label].printed if row.label in printed else "", numbers["published"]]
             line.insert(4, _signed(numbers["difference"]))
-        if reference:
+        if launch.reference:
             line.append(_p_entry(measured, row))
+        if launch.tuned:
+            line += tuned_entries(launch, _tuned(measured), row.label)
         lines.append(tuple(line))
-    align = "".join("l" if name in ("row", "in the paper") else "r" for name in header)
+    align = "".join("l" if name in ("row", "in the paper", "budget") else "r" for name in header)
     return Grid(tuple(header), tuple(lines), align)
-
-
-def accuracy_text(row: Row) -> str:
-    """Mean ± standard deviation; one seed has no spread."""
-    if row.accuracy is None:
-        return MISSING
-    spread = "" if math.isnan(row.accuracy.std) else f" ± {row.accuracy.std:.2f}"
-    return f"{row.accuracy.mean:.2f}{spread}"
 
 
 def value_text(value: Value) -> str:
@@ -114,14 +97,8 @@ def value_text(value: Value) -> str:
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
-def accuracy_values(row: Row) -> dict[str, str]:
-    """The CSV's numbers of a row; percent with two decimals, empty where there is none."""
-    if row.accuracy is None:
-        return dict.fromkeys(ACCURACY, "")
-    accuracy = row.accuracy
-    numbers = (accuracy.mean, accuracy.std, accuracy.low, accuracy.high)
-    texts = ["" if math.isnan(number) else f"{number:.2f}" for number in numbers]
-    return dict(zip(ACCURACY, [*texts, str(accuracy.clips)], strict=True))
+def _tuned(measured: Measured) -> tuple[Row, ...]:
+    return measured.tuned.rows if measured.tuned else ()
 
 
 def _columns(rows: Sequence[Row]) -> list[str]:
@@ -132,7 +109,7 @@ def _columns(rows: Sequence[Row]) -> list[str]:
 def _values(measured: Measured, row: Row) -> dict[str, str]:
     """Column → text, for the CSV."""
     printed = measured.printed.rows.get(row.label)
-    difference = measured.differences.get((row.label, measured.launch.reference or ""))
+    difference = measured.recipe.differences.get((row.label, measured.launch.reference or ""))
     return {
         "row": row.label,
         **dict.fromkeys((key for other in measured.rows for key in other.axes), ""),
@@ -143,12 +120,37 @@ def _values(measured: Measured, row: Row) -> dict[str, str]:
         "difference": f"{row.accuracy.mean - printed.value:.2f}" if printed and row.accuracy else "",
         "p_value": f"{difference.p_value:.3g}" if difference else "",
         "cells": " ".join(row.asked.values()),
+        **tuned_values(measured.launch, _tuned(measured), row.label),
     }
 
 
-def _orderings(measured: Measured) -> list[Block]:
+def _notes(measured: Measured) -> Iterator[str]:
+    """What the reader of the numbers must know; last what no deep learning gives."""
+    launch, rows = measured.launch, measured.rows
+    yield from missing_note(rows, launch.command)
+    yield from tuned_notes(launch, _tuned(measured))
+    yield from _footnotes(measured)
+    yield from measured.doubts
+    yield from seeds_note(rows)
+    yield from chosen_notes(rows)
+    if measured.anchors:
+        yield measured.anchors.note
+
+
+def _verdict(measured: Measured) -> Iterator[Block]:
+    """The orderings and the claims; with a search twice. How claims are judged is said once, at the end."""
+    *_, last = measured.parts
+    for part, judged in measured.parts.items():
+        if part:
+            yield Heading(part.capitalize(), minor=True)
+        yield from _orderings(measured, judged.rows)
+        rules = (how("each of the two parts" if part else "this table"),) if part == last else ()
+        yield from verdict_blocks(judged.verdicts, rules)
+
+
+def _orderings(measured: Measured, rows: Sequence[Row]) -> list[Block]:
     values = {label: row.value for label, row in measured.printed.rows.items()}
-    means = {row.label: row.accuracy.mean for row in measured.rows if row.accuracy}
+    means = {row.label: row.accuracy.mean for row in rows if row.accuracy}
     if values:
         return orderings(values, means)
     claim, section = measured.printed.claim, measured.printed.section
@@ -168,10 +170,6 @@ def _footnotes(measured: Measured) -> list[str]:
     return [f"{_mark(measured, row).strip()} {texts[row.label]}." for row in measured.rows if row.label in texts]
 
 
-def _interval(row: Row) -> str:
-    return f"{row.accuracy.low:.2f} to {row.accuracy.high:.2f}" if row.accuracy else MISSING
-
-
 def _signed(difference: str) -> str:
     return f"{float(difference):+.2f}".replace("-", "−") if difference else MISSING
 
@@ -180,5 +178,5 @@ def _p_entry(measured: Measured, row: Row) -> str:
     reference = next((other for other in measured.rows if other.label == measured.launch.reference), row)
     if row.same_training(reference):
         return ""
-    difference = measured.differences.get((row.label, reference.label))
+    difference = measured.recipe.differences.get((row.label, reference.label))
     return p_text(difference.p_value if difference else None)

@@ -1,7 +1,8 @@
 """A row of a table: what an ablation asks for over its seeds, and what of it is finished."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from d3d.errors import RecordError
 from experiments.declarations import Value
+from tables.artefacts import ACCURACY
 from tables.record import Cell, Launch, Point
 from tables.statistics import mean_and_std, wilson_interval
 
@@ -94,6 +96,11 @@ def _row(label: str, points: Mapping[int, Point], cells: Mapping[str, Cell], par
     return Row(label, next(iter(points.values())).axes, asked, finished, partial)
 
 
+def tuned_rows(launch: Launch, cells: Mapping[str, Cell], partial: bool) -> tuple[Row, ...]:
+    """The rows with the settings a search found for each, in the order of the plan; none whose study is unfinished."""
+    return rows_of(replace(launch, points=launch.tuned.points), cells, partial) if launch.tuned else ()
+
+
 def differences(left: Row, right: Row) -> NDArray[np.int64] | None:
     """Seeds × clips, 1 where only the left row was right, −1 where only the right; of the seeds that both have.
 
@@ -104,6 +111,34 @@ def differences(left: Row, right: Row) -> NDArray[np.int64] | None:
     if not pairs or any(ours.keys() != theirs.keys() for ours, theirs in pairs):
         return None
     return np.array([[int(ours[clip]) - int(theirs[clip]) for clip in sorted(pairs[0][0])] for ours, theirs in pairs])
+
+
+def accuracy_text(row: Row) -> str:
+    """Mean ± standard deviation; one seed has no spread."""
+    if row.accuracy is None:
+        return MISSING
+    spread = "" if math.isnan(row.accuracy.std) else f" ± {row.accuracy.std:.2f}"
+    return f"{row.accuracy.mean:.2f}{spread}"
+
+
+def accuracy_values(row: Row) -> dict[str, str]:
+    """The CSV's numbers of a row; percent with two decimals, empty where there is none."""
+    if row.accuracy is None:
+        return dict.fromkeys(ACCURACY, "")
+    accuracy = row.accuracy
+    numbers = (accuracy.mean, accuracy.std, accuracy.low, accuracy.high)
+    texts = ["" if math.isnan(number) else f"{number:.2f}" for number in numbers]
+    return dict(zip(ACCURACY, [*texts, str(accuracy.clips)], strict=True))
+
+
+def interval_text(row: Row) -> str:
+    """The interval over the test clips."""
+    return f"{row.accuracy.low:.2f} to {row.accuracy.high:.2f}" if row.accuracy else MISSING
+
+
+def best_mean(rows: Iterable[Row]) -> float | None:
+    """The highest mean, as it is shown."""
+    return max((round(row.accuracy.mean, 2) for row in rows if row.accuracy), default=None)
 
 
 def missing_lines(rows: Iterable[Row], command: str) -> tuple[str, ...]:
@@ -129,22 +164,24 @@ def missing_note(rows: Sequence[Row], command: str) -> list[str]:
 
 def seeds_note(rows: Sequence[Row]) -> list[str]:
     """A warning where a single seed stands behind the numbers."""
-    if max((len(row.asked) for row in rows), default=0) > 1:
+    cells = [cell for row in rows for cell in row.cells.values()]
+    if max((len(row.asked) for row in rows), default=0) > 1 or (cells and not any(cell.trained for cell in cells)):
         return []
     return ["One seed: the tests speak of these trainings; another seed may order the rows otherwise."]
 
 
 def setting(launch: Launch, rows: Sequence[Row]) -> str:
-    """What the numbers were measured on, in a line."""
+    """What the numbers were measured on, in a line; baselines have neither epochs nor seeds."""
     cells = [cell for row in rows for cell in row.cells.values()]
     seeds = len({seed for row in rows for seed in row.asked})
     frames = _several([int(cell.params["training.frames"]) for cell in cells if "training.frames" in cell.params])
-    epochs = _several([int(cell.params["training.epochs"]) for cell in cells if "training.epochs" in cell.params])
+    trained = [cell for cell in cells if cell.trained]
+    epochs = _several([int(cell.params["training.epochs"]) for cell in trained if "training.epochs" in cell.params])
     clips = _several([len(cell.correct) for row in rows for cell in row.counted.values()])
-    return (
-        f"preset {launch.preset}, data {launch.data}, T = {frames}, {epochs} epoch{'s' * (epochs != '1')}, "
-        f"{seeds} seed{'s' * (seeds != 1)}, {clips} test clips"
-    )
+    parts = [f"preset {launch.preset}", f"data {launch.data}", f"T = {frames}"]
+    if trained or not cells:
+        parts += [f"{epochs} epoch{'s' * (epochs != '1')}", f"{seeds} seed{'s' * (seeds != 1)}"]
+    return ", ".join([*parts, f"{clips} test clips"])
 
 
 def _several(values: Sequence[int]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from experiments.claims import Best, Claim, Comparison
+from tables import Tally
 from tables.document import Block, Grid, Heading, Notes, Text
 from tables.rows import MISSING, Row, differences
 from tables.statistics import (
@@ -175,17 +176,26 @@ def verdict_blocks(verdicts: Sequence[Verdict], notes: Sequence[str] = ()) -> li
     return [said, Grid(("claim", "verdict", "p", "measured"), rows, "wlrw"), Notes(tuple(notes))]
 
 
+def tally(artefact: str, part: str, verdicts: Sequence[Verdict]) -> Tally:
+    """Counts, in the order in which outcomes are named."""
+    counts = Counter(each.outcome for each in verdicts)
+    return Tally(artefact, part, {outcome: counts[outcome] for outcome in get_args(Outcome) if counts[outcome]})
+
+
 def verdict_heading() -> Heading:
     """What every artefact ends with."""
     return Heading("Verdict")
 
 
-HOW = (
-    "a > b holds or fails where the paired sign-flip test over test clips, Holm-corrected within this table, gives "
-    f"p < {SIGNIFICANCE} and the difference is more than twice its standard error over seeds; a ~ b holds where two "
-    f"one-sided tests, and twice that error, put the difference within {100 * LEVEL:.0f} point; best(…) is a > b "
-    "against every other row of its group. Else the claim cannot be told apart at this number of seeds and clips."
-)
+def how(family: str) -> str:
+    """How claims are judged; `family` is what is corrected together."""
+    return (
+        f"a > b holds or fails where the paired sign-flip test over test clips, Holm-corrected within {family}, gives "
+        f"p < {SIGNIFICANCE} and the difference is more than twice its standard error over seeds; a ~ b holds where "
+        f"two one-sided tests, and twice that error, put the difference within {100 * LEVEL:.0f} point; best(…) is "
+        "a > b against every other row of its group. Else the claim cannot be told apart at this number of seeds and "
+        "clips."
+    )
 
 
 def p_text(p_value: float | None) -> str:

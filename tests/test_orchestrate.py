@@ -14,6 +14,7 @@ from rich.console import Console
 from d3d.complexity import Complexity
 from experiments.declarations import EXPERIMENT, ablations, choices
 from experiments.plan import Plan
+from experiments.searches import searches
 from experiments.track import Record, prepare
 from orchestrate import main
 
@@ -141,7 +142,9 @@ def test_help_lists_what_there_is_and_what_it_costs(user: User) -> None:
         assert f"makes {', '.join(ablation.artefacts) or 'no table'}" in said
     for choice in [*choices("preset").values(), *choices("data").values()]:
         assert choice.cost in said
-    assert done.stdout.count("  python orchestrate.py ablation=") == 3
+    for search in searches().values():
+        assert search.cost in said
+    assert done.stdout.count("  python orchestrate.py ablation=") == 4
 
 
 @pytest.mark.parametrize(
@@ -174,18 +177,30 @@ def test_an_artefact_nobody_makes_is_refused_before_anything_is_trained(user: Us
     assert [path.name for path in user.folder.iterdir()] == ["mine.yaml"]
 
 
+def test_a_figure_whose_axis_is_not_varied_is_refused_before_anything_is_trained(user: User) -> None:
+    (user.folder / "mine.yaml").write_text(f"{MINE}artefact: figure7b\n")
+    done = user.run("ablation=mine.yaml")
+    assert done.returncode == 2
+    assert "artefact figure7b: row narrow has no number of training.frames, its axis" in done.stderr
+    (user.folder / "mine.yaml").write_text(MINE.replace("model.temporal_window: 4", "measurement.module: joint"))
+    done = user.run("ablation=mine.yaml")
+    assert done.returncode == 2
+    assert "artefact mine: row narrow measures a module and has no top-1" in done.stderr
+    assert [path.name for path in user.folder.iterdir()] == ["mine.yaml"]
+
+
 def test_a_table_that_misses_cells_is_a_failure_until_they_are_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     measured: list[int] = []
 
-    def execute(plan: Plan, console: Console) -> tuple[Record, dict[str, str]]:
+    def execute(plan: Plan, console: Console) -> tuple[Plan, Record, dict[str, str]]:
         """Measures as many cells as it is told to, in no time."""
         record = prepare(plan.launch.tracking_uri, plan.launch.storage)
         with record.reports(plan):
             for cell in plan.cells[: measured[-1]]:
                 record.begin(cell, {"code_digest": "c0de"}).finish_measurement(Complexity(1, 1, 1, 1.0, 1.0))
-        return record, {}
+        return plan, record, {}
 
     monkeypatch.setattr("experiments.execute.execute", execute)
     for count, status in ((1, 1), (100, 0)):

@@ -8,16 +8,22 @@ from d3d.data.penn_action import open_penn_action
 from d3d.data.samples import Batch, ClipSamples, Sample, collate
 from d3d.data.sampling import check_frames
 from d3d.data.synthetic import open_synthetic
+from d3d.data.validation import validation_split
 from d3d.errors import DataError
 
 __all__ = ["Batch", "Clip", "ClipSamples", "Dataset", "Sample", "check_frames", "collate", "open_dataset"]
 
 
 def open_dataset(config: DataConfig, cache: Path) -> Dataset:
-    """The dataset the configuration names. The synthetic one is made under `cache` when it is not there yet.
+    """The dataset and split the configuration names. The synthetic one is made under `cache` unless it is there.
 
     Raises DataError, whose message names the value, clip or file at fault and the way out.
     """
+    dataset = _open(config, cache)
+    return validation_split(dataset) if config.split == "validation" else dataset
+
+
+def _open(config: DataConfig, cache: Path) -> Dataset:
     if config.name == "synthetic":
         if config.root is not None:
             raise DataError(f"data.root={config.root}: the synthetic dataset is made, not read; leave data.root out")

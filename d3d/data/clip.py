@@ -38,6 +38,7 @@ class Clip:
     width: int
     joints: NDArray[np.float32]  # L×R×2, zero where invisible
     visible: NDArray[np.bool_]  # L×R
+    group: str  # clips of one group may show one take, and are never on both sides of a validation split
 
     @property
     def length(self) -> int:

@@ -9,7 +9,9 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,7 +95,15 @@ def read_clips(root: Path, classes: Sequence[str] = ACTIONS) -> list[Clip]:
         raise DataError(
             f"data.root={root}: no labels/0001.mat and the like; name the folder that holds labels/ and frames/"
         )
-    return [_read_clip(path, classes) for path in sorted(files, key=lambda path: (int(path.stem), path.stem))]
+    clips = [_read_clip(path, classes) for path in sorted(files, key=lambda path: (int(path.stem), path.stem))]
+    return _grouped(clips)
+
+
+def _grouped(clips: Sequence[Clip]) -> list[Clip]:
+    """Repetitions are cut from one video and numbered in turn: neighbours of one action and size are a group."""
+    groups = groupby(clips, key=lambda clip: (clip.label, clip.height, clip.width))
+    takes = [list(members) for _, members in groups]
+    return [replace(clip, group=take[0].id) for take in takes for clip in take]
 
 
 def _read_clip(path: Path, classes: Sequence[str]) -> Clip:
@@ -122,7 +132,7 @@ def _parse_clip(id: str, fields: dict[str, Any], classes: Sequence[str]) -> Clip
     joints[~seen] = 0
     if height < 1 or width < 1 or not (np.abs(joints) < _FAR).all():
         raise ValueError("its sizes or coordinates are no usable numbers")
-    return Clip(id, list(classes).index(action), train == 1, height, width, joints.astype(np.float32), seen)
+    return Clip(id, list(classes).index(action), train == 1, height, width, joints.astype(np.float32), seen, group=id)
 
 
 def _image_path(root: Path, clip: Clip, index: int) -> Path:

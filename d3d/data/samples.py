@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from d3d.config import DataConfig, EvaluationConfig
+from d3d.config import AugmentationConfig, DataConfig, EvaluationConfig
+from d3d.data.augmentation import augment, augmented_indices
 from d3d.data.clip import Clip, Dataset
 from d3d.data.sampling import sample_indices
-from d3d.data.transforms import crop, disturb, flip, inside, resize_joints
+from d3d.data.transforms import Frames, Joints, Visible, crop, disturb, inside, resize_joints
 
 MEAN, DEVIATION = 0.45, 0.225  # of all channels of natural video, as Kinetics models use them
 
@@ -38,10 +40,10 @@ class Batch(NamedTuple):
 
 
 class ClipSamples(torch.utils.data.Dataset[Sample]):
-    """One sample a clip: random frames, crop and flip with a seed (training), the centre of everything without (test).
+    """One sample a clip: augmented with a seed (training), the centre of everything without (test).
 
     Set `epoch` before each epoch: with the seed and the index it decides every random choice. `evaluation` disturbs the
-    joints, every time in the same way.
+    joints of test clips, every time in the same way.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
         frames: int,
         *,
         seed: int | None,
+        augmentation: AugmentationConfig | None = None,
         evaluation: EvaluationConfig | None = None,
     ) -> None:
         self.clips = clips
@@ -59,36 +62,46 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
         self.data = data
         self.frames = frames
         self.seed = seed
-        self.noise = evaluation.joint_noise * data.crop if evaluation else 0.0  # pixels
-        self.dropout = evaluation.joint_dropout if evaluation else 0.0
+        self.augmentation = augmentation or AugmentationConfig()
+        self.evaluation = evaluation or EvaluationConfig()
         self.epoch = 0
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, index: int) -> Sample:
-        clip, size = self.clips[index], self.data.crop
-        generator = None if self.seed is None else np.random.default_rng([self.seed, self.epoch, index])
-        indices = sample_indices(clip.length, self.frames, generator)
-        frames = self.dataset.read_frames(clip, indices, self.data.resize)
-        height, width = frames.shape[1:3]
-        joints = resize_joints(clip.joints[indices], (clip.height, clip.width), (height, width))
-        visible = clip.visible[indices]
-        top, left = (height - size) // 2, (width - size) // 2
-        if generator is not None:
-            top, left = (int(start) for start in generator.integers((height - size + 1, width - size + 1)))
-        frames, joints = crop(frames, joints, top, left, size)
-        if generator is not None and self.data.flip and generator.random() < 0.5:
-            frames, joints, visible = flip(frames, joints, visible, self.dataset.mirrored)
-        if self.noise or self.dropout:
-            joints, visible = disturb(joints, visible, self.noise, self.dropout, np.random.default_rng(index))
-        visible = visible & inside(joints, size, size)
+        clip = self.clips[index]
+        if self.seed is None:
+            frames, joints, visible = self._centred(clip, index)
+        else:
+            frames, joints, visible = self._augmented(clip, np.random.default_rng([self.seed, self.epoch, index]))
+        visible = visible & inside(joints, self.data.crop, self.data.crop)
         return Sample(
             torch.from_numpy(np.ascontiguousarray(frames)),
             torch.from_numpy(np.where(visible[..., None], joints, np.float32(0))),
             torch.from_numpy(visible),
             torch.tensor(clip.label),
         )
+
+    def _augmented(self, clip: Clip, generator: np.random.Generator) -> tuple[Frames, Joints, Visible]:
+        indices = augmented_indices(clip.length, self.frames, self.augmentation, generator)
+        view = self._read(clip, indices)
+        return augment(*view, self.data.crop, self.dataset.mirrored, self.augmentation, generator)
+
+    def _centred(self, clip: Clip, index: int) -> tuple[Frames, Joints, Visible]:
+        frames, joints, visible = self._read(clip, sample_indices(clip.length, self.frames, None))
+        (height, width), size, changed = frames.shape[1:3], self.data.crop, self.evaluation
+        frames, joints = crop(frames, joints, (height - size) // 2, (width - size) // 2, size)
+        if changed.joint_noise or changed.joint_dropout:
+            noise, generator = changed.joint_noise * size, np.random.default_rng(index)
+            joints, visible = disturb(joints, visible, noise, changed.joint_dropout, generator)
+        return frames, joints, visible
+
+    def _read(self, clip: Clip, indices: NDArray[np.int64]) -> tuple[Frames, Joints, Visible]:
+        """Frames of the clip with their short side as the data configuration says, and the joints upon them."""
+        frames = self.dataset.read_frames(clip, indices, self.data.resize)
+        joints = resize_joints(clip.joints[indices], (clip.height, clip.width), (frames.shape[1], frames.shape[2]))
+        return frames, joints, clip.visible[indices]
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -52,11 +52,24 @@ def regular_coordinates(count: int, like: Tensor) -> Tensor:
     return torch.linspace(-1, 1, count, device=like.device, dtype=like.dtype) if count > 1 else like.new_zeros(1)
 
 
+def relative_coordinates(joints: Tensor, visible: Tensor) -> Tensor:
+    """Joints as seen from the persons: their mean in the clip is 0, and three standard deviations from it are 1.
+
+    joints B×T×R×2 of any unit, visible B×T×R bool → B×T×R×2, zero where invisible.
+    """
+    seen = visible[..., None].to(joints.dtype)
+    count = seen.sum(dim=(1, 2), keepdim=True).clamp(min=1)
+    centred = (joints - (joints * seen).sum(dim=(1, 2), keepdim=True) / count) * seen
+    variance = centred.square().sum(dim=(1, 2, 3), keepdim=True) / count
+    return centred / (3 * variance.sqrt()).clamp(min=torch.finfo(joints.dtype).tiny)
+
+
 class TokenEmbedding(nn.Module):
     """Z, P and M before the first block: features plus where and when they are (section 3.1 and 3.2).
 
     The paper embeds position for Z alone. A pose token read off a feature map carries no coordinate of its own:
-    `pose_position: coordinate` adds the joint's x and y, `index` is the paper's letter (joint index and time only).
+    `pose_position: coordinate` adds the joint's x and y in the picture, `relative` also its x and y as the persons'
+    centre and size in the clip have it, `index` is the paper's letter (joint index and time only).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -67,7 +80,8 @@ class TokenEmbedding(nn.Module):
         self.rgb_position = FourierEmbedding(3, dimension)
         self.time = FourierEmbedding(1, dimension)
         self.joint_index = nn.Parameter(torch.randn(config.joints, dimension) * 0.02)
-        self.coordinate = FourierEmbedding(2, dimension) if config.pose_position == "coordinate" else None
+        self.coordinate = FourierEmbedding(2, dimension) if config.pose_position != "index" else None
+        self.relative = FourierEmbedding(2, dimension) if config.pose_position == "relative" else None
         modal = {"cross": 3, "single": 1, "none": 0}[config.tokens]
         self.modal = nn.Parameter(torch.randn(modal, dimension) * 0.02)
 
@@ -89,6 +103,8 @@ class TokenEmbedding(nn.Module):
             extent = joints.new_tensor([side[1], side[0]])
             known = torch.where(visible[..., None], joints / extent * 2 - 1, torch.zeros_like(joints))
             pose = pose + self.coordinate(known) * visible[..., None]
+        if self.relative is not None:
+            pose = pose + self.relative(relative_coordinates(joints, visible)) * visible[..., None]
 
         modal = self.modal + time[:, None]
         return rgb, pose, modal.expand(len(rgb), -1, -1, -1)

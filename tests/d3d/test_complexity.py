@@ -2,9 +2,12 @@ import dataclasses
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
-from d3d.complexity import attention_shape, measure, printed_formula, score_pairs
-from d3d.config import MeasurementConfig, ModelConfig
+from d3d.complexity import attention_shape, forward_gmacs, measure, printed_formula, score_pairs
+from d3d.config import Config, DataConfig, MeasurementConfig, ModelConfig, TrainingConfig
+from d3d.model import D3DTransformer
 
 CPU = torch.device("cpu")
 SMALL = MeasurementConfig(module="joint", frames=4, joints=9, window=4, rgb_tokens=5, repetitions=3)
@@ -63,3 +66,15 @@ def test_more_joints_take_more_of_everything_counted() -> None:
     for name in ("score_pairs", "flops", "memory_mib"):
         assert getattr(many, name) > 1.5 * getattr(few, name)
     assert few.seconds > 0
+
+
+def test_a_clips_forward_pass_is_counted_as_it_is_computed() -> None:
+    model = ModelConfig(width=4, depth=1, heads=2, kernel=3, joints=9)
+    config = Config(model=model, data=DataConfig(resize=16, crop=16), training=TrainingConfig(frames=4))
+    clip = torch.zeros(1, 3, 4, 16, 16), torch.zeros(1, 4, 9, 2), torch.ones(1, 4, 9, dtype=torch.bool)
+    transformer = D3DTransformer(model).eval()
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        transformer(*clip)
+    assert forward_gmacs(config) == counter.get_total_flops() / 2e9 > 0
+    deeper = dataclasses.replace(config, model=dataclasses.replace(model, depth=2))
+    assert forward_gmacs(deeper) > forward_gmacs(config)

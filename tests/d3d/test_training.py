@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from d3d.checkpoint import FILE
-from d3d.config import Config, EvaluationConfig, TrainingConfig
+from d3d.config import AugmentationConfig, Config, EvaluationConfig, TrainingConfig
 from d3d.data.clip import Dataset
 from d3d.errors import CheckpointError, TrainingError
 from d3d.model import D3DTransformer
@@ -64,6 +64,35 @@ def test_a_training_killed_after_every_epoch_ends_with_the_same_bits(
     assert {**survived, **dict(report.epochs)} == dict(undisturbed.epochs)
     assert resumed == predictions
     assert resumed_weights == weights
+
+
+def test_average_mixup_and_augmentation_resume_to_the_same_bits_too(
+    tiny_config: Config, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(
+        tiny_config,
+        training=dataclasses.replace(tiny_config.training, average=0.9, mixup=0.4),
+        augmentation=AugmentationConfig(
+            zoom=0.2, rotation=10, span=0.8, colour=0.2, joint_noise=0.02, joint_dropout=0.1
+        ),
+    )
+    _, predictions, weights = run(config, tiny_dataset, tmp_path / "undisturbed")
+    with pytest.raises(Killed):
+        train(config, tiny_dataset, CPU, tmp_path / "killed", Report(dies=3))
+    assert run(config, tiny_dataset, tmp_path / "killed")[1:] == (predictions, weights)
+
+
+def test_what_is_tested_is_the_average_of_the_weights(
+    tiny_config: Config, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    averaged = dataclasses.replace(tiny_config, training=dataclasses.replace(tiny_config.training, average=0.9))
+    plain, _, _ = run(tiny_config, tiny_dataset, tmp_path / "plain")
+    report, predictions, _ = run(averaged, tiny_dataset, tmp_path / "averaged")
+    for (_, without), (_, with_average) in zip(plain.epochs, report.epochs, strict=True):
+        assert without["train_loss"] == with_average["train_loss"]  # it follows the weights and does not lead them
+        assert without["test_loss"] != with_average["test_loss"]
+    tested = evaluate_trained(averaged, averaged, tiny_dataset, CPU, tmp_path / "averaged")
+    assert tested.predictions == predictions
 
 
 def test_a_finished_training_trains_no_more(tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path) -> None:

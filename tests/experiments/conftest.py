@@ -4,6 +4,7 @@ from shutil import copytree
 
 import numpy as np
 import pytest
+from mlflow.entities import Run
 
 from d3d.data.clip import JOINTS, MIRRORED, Clip, Dataset
 from experiments.compose import Launch, compose
@@ -21,7 +22,7 @@ def _unread(*_: object) -> np.ndarray:
 def dataset() -> Dataset:
     """A clip of 18 frames in each split, without pixels."""
     clips = [
-        Clip(f"{train}", 0, train, 90, 120, np.zeros((18, 13, 2), np.float32), np.ones((18, 13), np.bool_))
+        Clip(f"{train}", 0, train, 90, 120, np.zeros((18, 13, 2), np.float32), np.ones((18, 13), np.bool_), f"{train}")
         for train in (True, False)
     ]
     return Dataset("synthetic", CLASSES, JOINTS, MIRRORED, (clips[0],), (clips[1],), "da7a", _unread)
@@ -40,6 +41,12 @@ def plan(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 
 def launch_of(storage: Path, *arguments: str) -> Launch:
     return compose(["preset=smoke", *arguments, f"storage='{storage}'"])
+
+
+def finished_in(record: Record) -> dict[str, Run]:
+    """Every cell of the record that is finished."""
+    runs = record.client.search_runs(record.experiments, "tags.kind = 'cell'")
+    return record.finished({run.data.tags["cell"] for run in runs})
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,7 @@ def test_an_ablation_that_cannot_be_used_is_named(tmp_path: Path, file: str, wid
         ("ablation=full model.width=abc", ["model.width=abc", "integer"]),
         ("ablation=full model.width=1.5", ["model.width=1.5", "integer"]),
         ("ablation=full training.epochs=true", ["training.epochs=True", "integer"]),
-        ("ablation=full data.flip=1", ["data.flip=1", "boolean"]),
+        ("ablation=full augmentation.flip=1", ["augmentation.flip=1", "boolean"]),
         ("ablation=full model.norm=post", ["model.norm=post", "'pre' or 'printed'"]),
         ("ablation=full model.temporal_window=0", ["model.temporal_window=0", "at least 1"]),
         ("ablation=full model.temporal_stride=0", ["model.temporal_stride=0", "between 1 and"]),

@@ -68,7 +68,7 @@ def test_grids_are_united_and_rows_keep_their_settings() -> None:
     [
         ({"training.frames": [4, 8], "model.norm": ["pre"]}, ["frames 4", "frames 8"]),
         ({"training.frames": [4], "model.norm": ["pre"]}, ["frames 4, pre"]),
-        ({"data.flip": [True, False]}, ["flip True", "flip False"]),
+        ({"augmentation.flip": [True, False]}, ["flip True", "flip False"]),
     ],
 )
 def test_a_grids_rows_are_labelled_by_what_varies(grid: dict[str, Any], labels: list[str]) -> None:

@@ -16,6 +16,7 @@ from experiments.plan import Plan
 from experiments.progress import Progress
 from experiments.schedule import Share
 from experiments.track import Record
+from tests.experiments.conftest import finished_in
 
 SILENT = Console(file=io.StringIO())
 TAGS = {"code_digest": "c0de"}
@@ -23,7 +24,7 @@ TAGS = {"code_digest": "c0de"}
 
 @contextmanager
 def attached(launch: Launch) -> Iterator[Share]:
-    yield Share(1.0, 0.0, 1.0)
+    yield Share(1.0, 0.0, 1.0, 1)
 
 
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[Cell]]:
@@ -59,8 +60,8 @@ def test_what_is_finished_is_left_out_and_nothing_is_left_running(
     execute(three, SILENT)
     first, second, third = three.cells
     assert asked == [[first, second, third], [second, third], [third]]
-    again, failed = execute(three, SILENT)
-    assert again.finished().keys() == {first.id, second.id, third.id}
+    _, again, failed = execute(three, SILENT)
+    assert finished_in(again).keys() == {first.id, second.id, third.id}
     assert failed == {}
     assert len(asked) == 3, "Ray is not asked for where nothing is to be done"
 

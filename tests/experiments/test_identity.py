@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from d3d.config import Config, DataConfig, EvaluationConfig, MeasurementConfig, ModelConfig, TrainingConfig
+from d3d.config import (
+    BaselineConfig,
+    Config,
+    DataConfig,
+    EvaluationConfig,
+    MeasurementConfig,
+    ModelConfig,
+    TrainingConfig,
+)
 from d3d.model.windows import sliding_windows
 from experiments.declarations import flatten
 from experiments.identity import canonical, cell_id, short_hash
@@ -18,7 +26,9 @@ OTHER: dict[str, Any] = {
     "model.offset_convolution": "dense", "model.joint_stride": 1, "model.temporal_stride": 1,
     "model.dropout": 0.5, "model.drop_path": 0.5, "data.name": "penn_action", "data.frames": "rendered",
     "data.root": "/there", "data.missing": "skip", "data.crop": 200, "training.label_smoothing": 0.5,
-    "measurement.module": "joint", "measurement.attention": "full",
+    "measurement.module": "joint", "measurement.attention": "full", "baseline.method": "ridge",
+    "data.split": "validation", "training.average": 0.5, "augmentation.zoom": 0.5, "augmentation.span": 0.5,
+    "augmentation.colour": 0.5, "augmentation.joint_dropout": 0.5,
 }  # fmt: skip
 
 
@@ -137,6 +147,20 @@ def test_a_measurement_looks_at_the_module_alone() -> None:
     unseen = replace(measured, model=ModelConfig(depth=1, kernel=3), training=TrainingConfig(epochs=1), seed=3)
     assert canonical(unseen) == canonical(measured) == canonical(canonical(measured))
     assert cell_id(canonical(seen), "") != cell_id(canonical(measured), "")
+
+
+def test_a_baseline_looks_at_the_joints_of_its_frames_alone() -> None:
+    asked = Config(baseline=BaselineConfig(method="ridge"))
+    unseen = replace(asked, model=ModelConfig(width=8), data=DataConfig(resize=40, crop=32), seed=3)
+    unseen = replace(unseen, training=TrainingConfig(epochs=1), evaluation=EvaluationConfig(joint_noise=0.1))
+    assert canonical(unseen) == canonical(asked) == canonical(canonical(asked))
+    for other in (
+        replace(asked, training=TrainingConfig(frames=8)),
+        replace(asked, baseline=BaselineConfig(method="kernel ridge")),
+        Config(),
+    ):
+        assert cell_id(canonical(other), "d") != cell_id(canonical(asked), "d")
+    assert cell_id(canonical(asked), "e") != cell_id(canonical(asked), "d"), "other clips"
 
 
 @pytest.mark.parametrize("key", sorted(UNSEEN))

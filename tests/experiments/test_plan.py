@@ -54,7 +54,7 @@ def test_cells_that_other_ablations_ask_for_are_counted(plan: Callable[..., Plan
 
 
 def test_plan_json_holds_the_points_as_asked_for(plan: Callable[..., Plan]) -> None:
-    grid = report(plan("ablation=stride_grid", "data.flip=false"))
+    grid = report(plan("ablation=stride_grid", "augmentation.flip=false"))
     written = json.loads(json.dumps(grid.as_json()))
     last = written["points"][-1]
     assert last["row"] == "temporal window 10, temporal stride 10"
@@ -64,7 +64,9 @@ def test_plan_json_holds_the_points_as_asked_for(plan: Callable[..., Plan]) -> N
     assert written["reference"] == "temporal window 6, temporal stride 3", "the launch's own window and stride"
     assert written["claims"][0] == "best(temporal window 4) = temporal window 4, temporal stride 2"
     assert written["frames"] == 12
-    assert written["command"].startswith("python orchestrate.py preset=smoke ablation=stride_grid data.flip=false")
+    assert written["command"].startswith(
+        "python orchestrate.py preset=smoke ablation=stride_grid augmentation.flip=false"
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,6 +113,17 @@ def test_measurements_need_no_data_and_no_seeds(plan: Callable[..., Plan], monke
     assert len(report(often).points) == len(often.cells) == len(often.launch.ablations[0].rows)
     assert {cell.kind for cell in often.cells} == {"measurement"}
     assert report(often).data_digest == ""
+
+
+def test_baselines_have_no_seed_and_need_no_model(plan: Callable[..., Plan]) -> None:
+    once, often = plan("ablation=baselines"), plan("ablation=baselines", "seeds=[3,4]", "model.width=8", "data.crop=18")
+    assert [cell.id for cell in often.cells] == [cell.id for cell in once.cells]
+    assert [point.row for point in report(often).points] == ["ridge", "kernel ridge", "nearest neighbour"]
+    assert {cell.kind for cell in often.cells} == {"baseline"}
+    assert (report(often).data_digest, report(often).reference) == ("da7a", None)
+    assert often.cells[0].label == "baselines: ridge"
+    with pytest.raises(DataError, match=r"training\.frames=19"):
+        plan("ablation=baselines", "training.frames=19")
 
 
 def test_all_is_planned_as_each_ablation_is_alone(plan: Callable[..., Plan]) -> None:

@@ -85,9 +85,9 @@ def test_trainings_come_before_tests_and_measurements_run_alone(
 ) -> None:
     everything = plan("ablation=all")
     progress = Progress(everything.cells, 0, Console(file=io.StringIO()))
-    run(everything, everything.cells, Share(cpus=1.0, gpus=0.0, node_cpus=8.0), progress)
+    run(everything, everything.cells, Share(cpus=1.0, gpus=0.0, node_cpus=8.0, slots=8), progress)
     assert [(kind, needs["CPU"]) for kind, _, needs in tuner.asked] == [
-        ("training", 1.0), ("test", 1.0), ("measurement", 8.0),
+        ("training", 1.0), ("test", 1.0), ("baseline", 1.0), ("measurement", 8.0),
     ]  # fmt: skip
     assert [id for _, cells, _ in tuner.asked for id in cells] == [cell.id for cell in everything.cells]
     assert progress.finished == len(everything.cells)
@@ -98,7 +98,7 @@ def test_weights_that_were_not_trained_are_not_tested(plan: Callable[..., Plan],
     lost, good = tests.cells[:2]
     tuner.failing.add(lost.id)
     progress = Progress(tests.cells, 0, Console(file=io.StringIO()))
-    run(tests, tests.cells, Share(1.0, 0.0, 1.0), progress)
+    run(tests, tests.cells, Share(1.0, 0.0, 1.0, 1), progress)
     assert tuner.asked[1][1] == [cell.id for cell in tests.cells if cell.trained == good]
     assert progress.failed.keys() == {lost.id} | {cell.id for cell in tests.cells if cell.trained == lost}
     assert all(lost.id in reason for cell, reason in progress.failed.items() if cell != lost.id)
@@ -117,9 +117,9 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("arguments", "share"),
     [
-        ([], Share(1.0, 1.0, 4.0)),
-        (["resources.gpus_per_cell=0.5"], Share(1.0, 0.5, 4.0)),
-        (["resources.gpus_per_cell=0", "resources.cpus_per_cell=8"], Share(8.0, 0.0, 16.0)),
+        ([], Share(1.0, 1.0, 4.0, 1)),
+        (["resources.gpus_per_cell=0.5"], Share(1.0, 0.5, 4.0, 2)),
+        (["resources.gpus_per_cell=0", "resources.cpus_per_cell=8"], Share(8.0, 0.0, 16.0, 2)),
     ],
 )
 def test_a_cell_gets_its_share_of_a_node_and_a_measurement_all_of_it(

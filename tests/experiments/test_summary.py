@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from d3d.prediction import Prediction
+from experiments.cell import KINDS
 from experiments.estimate import duration
 from experiments.plan import Plan
 from experiments.summary import describe, summarise
 from experiments.track import Record
+from tests.experiments.conftest import finished_in
 
 TAGS = {"code_digest": "c0de"}
 
@@ -28,16 +30,16 @@ def test_a_plan_says_what_is_asked_for_and_what_is_there(plan: Callable[..., Pla
     assert "0 finished, 1 shared with full and norm, 2 shared with depth" in describe(few, {})
     assert "16 to train: about 16 s, 1 at a time (1 s each, as preset smoke states)" in said
     finish(record, grid, lambda i: i)
-    assert "16 distinct cells, 16 finished" in describe(grid, record.finished())
-    assert "to train" not in describe(grid, record.finished())
+    assert "16 distinct cells, 16 finished" in describe(grid, finished_in(record))
+    assert "to train" not in describe(grid, finished_in(record))
 
 
 def test_an_estimate_prefers_the_record(plan: Callable[..., Plan], record: Record) -> None:
     finish(record, plan("ablation=full"), lambda i: i)
     again = plan("ablation=stride_grid", "resources.cpus=1")
-    assert "each, from the record)" in describe(again, record.finished())
+    assert "each, from the record)" in describe(again, finished_in(record))
     longer = plan("ablation=stride_grid", "training.epochs=9")
-    assert "as preset smoke states" in describe(longer, record.finished()), "other trainings say nothing of these"
+    assert "as preset smoke states" in describe(longer, finished_in(record)), "other trainings say nothing of these"
     assert "states none" in describe(plan("ablation=full", "preset=paper", "training.frames=4"), {})
 
 
@@ -50,9 +52,9 @@ def test_all_is_described_ablation_by_ablation(
     assert "  stride_grid    25 points, 16 distinct cells, 0 finished" in said
     points = sum(len(report.points) for report in everything.reports)
     assert said[-2].strip() == f"in all         {points} points, {len(everything.cells)} distinct cells, 0 finished"
-    kinds = [sum(cell.kind == kind for cell in everything.cells) for kind in ("training", "test", "measurement")]
+    kinds = [sum(cell.kind == kind for cell in everything.cells) for kind in KINDS]
     assert said[-1].startswith(
-        "{} to train, {} to test, {} to measure: about {} s, 1 at a time".format(*kinds, kinds[0])
+        "{} to train, {} to test, {} to fit, {} to measure: about {} s, 1 at a time".format(*kinds, kinds[0])
     )
     summarise(everything, {}, {}, [], [Path("tables/depth.csv"), Path("tables/norm.csv"), Path("tables/norm.md")])
     assert capsys.readouterr().out.splitlines()[:2] == ["tables/depth.csv", "tables/norm.csv, .md"]
@@ -60,7 +62,7 @@ def test_all_is_described_ablation_by_ablation(
 
 def test_weights_that_are_gone_are_said_to_be(plan: Callable[..., Plan], record: Record) -> None:
     finish(record, plan("ablation=full"), lambda i: i)
-    said = describe(plan("ablation=joint_noise"), record.finished())
+    said = describe(plan("ablation=joint_noise"), finished_in(record))
     assert "6 distinct cells, 1 finished" in said
     assert "1 to train, 5 to test (1 of them once more: the weights that a test needs are gone)" in said
 
@@ -79,7 +81,7 @@ def test_the_best_of_each_window_is_marked(
     grid = plan("ablation=stride_grid")
     finish(record, grid, lambda i: 100 + i)  # cells come in the order of window, then stride
     paths = [Path(f"tables/figure7a.{kind}") for kind in ("csv", "md")]
-    summarise(grid, record.finished(), {}, ["note: mixed code"], paths)
+    summarise(grid, finished_in(record), {}, ["note: mixed code"], paths)
     shown = capsys.readouterr().out
     rows = {line.split("│")[1].strip(): line for line in shown.splitlines() if line.startswith("│")}
     assert rows.keys() == {"4", "6", "8", "10"}
@@ -105,10 +107,10 @@ def test_a_point_counts_only_with_all_of_its_seeds(
 ) -> None:
     finish(record, plan("ablation=full"), lambda i: 50)
     both = plan("ablation=full", "seeds=2")
-    summarise(both, record.finished(), {}, [], [])
+    summarise(both, finished_in(record), {}, [], [])
     assert "–" in capsys.readouterr().out
     finish(record, plan("ablation=full", "seeds=[1]"), lambda i: 100)
-    summarise(both, record.finished(), {}, [], [])
+    summarise(both, finished_in(record), {}, [], [])
     assert "37.50" in capsys.readouterr().out, "the mean of 25 and 50 %"
 
 

@@ -16,7 +16,8 @@ from d3d.training import EpochResult
 from experiments.cell import Cell
 from experiments.declarations import EXPERIMENT
 from experiments.plan import Plan
-from experiments.track import Record, finished_cells, prepare
+from experiments.track import Record, finished_cells, prepare, timed_cells
+from tests.experiments.conftest import finished_in
 
 TAGS = {"preset": "smoke", "data": "synthetic, files", "code_digest": "c0de", "ablation.full": "true"}
 PREDICTIONS = [Prediction("0001", 3, 3), Prediction("0002", 4, 3)]
@@ -52,7 +53,7 @@ def test_a_finished_cell_leaves_all_that_tables_need(record: Record, cell: Cell,
     assert found.data.metrics.items() >= {"train_loss": 1.0, "test_top1": 0.01, "top1": 0.5}.items()
     written = Path(record.client.download_artifacts(found.info.run_id, "predictions.csv", str(tmp_path)))
     assert written.read_text() == "clip,label,predicted\n0001,3,3\n0002,4,3\n"
-    assert record.finished().keys() == {cell.id}
+    assert finished_in(record).keys() == {cell.id}
 
 
 def test_a_continued_cell_has_neither_gap_nor_duplicate(record: Record, cell: Cell) -> None:
@@ -114,7 +115,7 @@ def test_a_finished_cell_is_tagged_with_each_ablation_it_serves(record: Record, 
     done, waiting = plan("ablation=full", "seeds=2").cells
     record.begin(done, TAGS).finish(PREDICTIONS)
     record.begin(waiting, TAGS)
-    record.serve(plan("ablation=all", "seeds=2"), record.finished())
+    record.serve(plan("ablation=all", "seeds=2"), finished_in(record))
     tags = {run.data.tags["cell"]: run.data.tags for run in runs(record)}
     assert tags[done.id].items() >= {"ablation.stride_grid": "true", "ablation.joint_noise": "true"}.items()
     assert "ablation.stride_grid" not in tags[waiting.id]
@@ -128,7 +129,7 @@ def test_a_test_names_its_training_and_whatever_code_made_its_weights(
     record.begin(test, {**TAGS, "code_digest": "new"}).finish(PREDICTIONS)
     [run] = runs(record, "tags.trained != ''")
     assert run.data.tags.items() >= {"cell": test.id, "trained": training.id, "code_digest": "c0de+new"}.items()
-    assert record.finished().keys() == {training.id, test.id}
+    assert finished_in(record).keys() == {training.id, test.id}
 
 
 def test_a_measurement_leaves_its_numbers(record: Record, plan: Callable[..., Plan]) -> None:
@@ -148,10 +149,24 @@ def test_a_finished_training_that_is_begun_anew_keeps_its_run(record: Record, ce
     again = record.begin(cell, TAGS, anew=True)
     assert again.new
     assert again.id != first.id
-    assert record.finished() == {}, "it is being trained"
+    assert finished_in(record) == {}, "it is being trained"
     assert record.begin(cell, TAGS, anew=True).id == again.id, "and continued where that was interrupted"
     again.finish(PREDICTIONS)
-    assert record.finished()[cell.id].info.run_id == again.id
+    assert finished_in(record)[cell.id].info.run_id == again.id
+
+
+def test_a_plan_learns_of_its_own_cells_and_how_long_their_like_takes(
+    record: Record, plan: Callable[..., Plan]
+) -> None:
+    asked = plan("ablation=full", "seeds=2")
+    own, waiting = asked.cells
+    other, elsewhere, cut = plan("ablation=depth", "seeds=[5,6,7]").cells[:3]
+    for cell, tags in ((own, TAGS), (other, TAGS), (elsewhere, {**TAGS, "preset": "quick"})):
+        record.begin(cell, tags).finish(PREDICTIONS)
+    record.begin(waiting, TAGS)
+    record.begin(cut, TAGS)
+    assert finished_cells(asked).keys() == {own.id}
+    assert timed_cells(asked).keys() == {other.id}
 
 
 def test_a_launch_has_one_report_for_each_ablation_however_often_it_is_run(
@@ -201,16 +216,19 @@ def test_what_a_killed_launch_left_running_is_ended_by_the_next(
     assert {run.data.tags["cell"]: run.info.status for run in runs(record)} == {done.id: "FINISHED", cut.id: "KILLED"}
 
 
-def test_the_page_opens_for_model_training_and_artefacts_stay_in_the_storage(tmp_path: Path) -> None:
+def test_the_page_opens_for_model_training_and_artefacts_stay_in_the_storage(
+    plan: Callable[..., Plan], tmp_path: Path
+) -> None:
     uri = f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"
-    assert finished_cells(uri) == {}
+    launch = plan("ablation=full", f"tracking.uri='{uri}'")
+    assert finished_cells(launch) == timed_cells(launch) == {}
     assert not list(tmp_path.iterdir()), "asking makes nothing"
     prepare(uri, tmp_path)
     experiment = MlflowClient(uri).get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     assert experiment.artifact_location == str(tmp_path / "artifacts")
-    assert finished_cells(uri) == {}
+    assert finished_cells(launch) == timed_cells(launch) == {}
     assert prepare(uri, tmp_path / "elsewhere").experiments == [experiment.experiment_id]
 
 
@@ -227,9 +245,9 @@ def test_an_interrupted_making_leaves_no_half_of_a_database(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("uri", ["ftp://somewhere", "somewhere"])
-def test_a_record_that_cannot_be_is_one_line(uri: str) -> None:
+def test_a_record_that_cannot_be_is_one_line(plan: Callable[..., Plan], uri: str) -> None:
     with pytest.raises(RecordError) as fault:
-        finished_cells(uri)
+        finished_cells(plan("ablation=full", f"tracking.uri={uri}"))
     assert uri in str(fault.value)
     assert "\n" not in str(fault.value)
 
@@ -249,9 +267,9 @@ def test_workers_that_write_at_once_lose_nothing(record: Record, cell: Cell, tmp
     for worker in workers:
         worker.start()
     while any(worker.is_alive() for worker in workers):
-        record.finished()  # the launch and the MLflow page read meanwhile
+        finished_in(record)  # the launch and the MLflow page read meanwhile
         workers[0].join(0.1)
     assert [worker.exitcode for worker in workers] == [0, 0]
-    finished = record.finished()
+    finished = finished_in(record)
     assert finished.keys() == {"cell0", "cell1"}
     assert all(steps(record, run) == list(range(1, 13)) for run in finished.values())

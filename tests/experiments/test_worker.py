@@ -1,11 +1,14 @@
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from d3d.baselines import Classified
 from d3d.checkpoint import FILE
+from d3d.config import BaselineConfig
 from d3d.data.clip import Dataset
 from d3d.errors import DataError
 from d3d.prediction import Prediction
@@ -14,6 +17,7 @@ from experiments import worker
 from experiments.plan import Plan
 from experiments.track import Record
 from experiments.worker import Job, run_cell
+from tests.experiments.conftest import finished_in
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def test_epochs_go_to_the_record_and_to_tune(
     [cell] = job.cells
     run_cell({"cell": cell}, job)
     assert told == [{"epoch": 1, "top1": 0.1}, {"epoch": 2, "top1": 0.2}]
-    run = record.finished()[cell]
+    run = finished_in(record)[cell]
     assert run.data.metrics == {"test_top1": 0.2, "top1": 1.0}
     assert run.data.tags["device"] == "cpu"
 
@@ -105,12 +109,12 @@ def test_a_finished_training_without_weights_is_trained_again_in_a_run_of_its_ow
     trains(monkeypatch, epochs=1)
     [cell] = job.cells.values()
     run_cell({"cell": cell.id}, job)
-    first = record.finished()[cell.id].info.run_id
+    first = finished_in(record)[cell.id].info.run_id
     run_cell({"cell": cell.id}, job)
-    assert record.finished()[cell.id].info.run_id == first, "the weights are there"
+    assert finished_in(record)[cell.id].info.run_id == first, "the weights are there"
     shutil.rmtree(job.folder(cell))
     run_cell({"cell": cell.id}, job)
-    assert record.finished()[cell.id].info.run_id != first
+    assert finished_in(record)[cell.id].info.run_id != first
     assert record.client.get_run(first).info.status == "FINISHED"
 
 
@@ -129,7 +133,7 @@ def test_a_test_takes_the_weights_of_its_training(
     run_cell({"cell": test.id}, job)
     assert asked == [test.config, training.config, job.folder(training)]
     assert told == [{"top1": 0.5}]
-    assert record.finished()[test.id].data.metrics == {"top1": 0.5}
+    assert finished_in(record)[test.id].data.metrics == {"top1": 0.5}
 
 
 def test_a_test_without_weights_fails_and_says_the_way_out(
@@ -143,10 +147,26 @@ def test_a_test_without_weights_fails_and_says_the_way_out(
     assert (run.info.status, run.data.tags["reason"]) == ("FAILED", told[-1]["fault"])
 
 
+def test_a_baseline_is_recorded_with_what_was_chosen(
+    plan: Callable[..., Plan], record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fitted(baseline: BaselineConfig, frames: int, dataset: Dataset) -> Classified:
+        return Classified((Prediction("0001", 1, 1), Prediction("0002", 1, 0)), 0.75, {"alpha": 10.0})
+
+    monkeypatch.setattr(worker, "classify", fitted)
+    job = replace(job_of(plan("ablation=baselines")), gpu=True)
+    cell = next(iter(job.cells))
+    run_cell({"cell": cell}, job)
+    run = finished_in(record)[cell]
+    assert run.data.metrics == {"top1": 0.5, "validation_top1": 0.75, "alpha": 10.0}
+    assert run.data.tags.items() >= {"baseline": "ridge", "device": "cpu"}.items()
+    assert told == [{"top1": 0.5}]
+
+
 def test_a_measurement_is_recorded(plan: Callable[..., Plan], record: Record, told: list[dict[str, Any]]) -> None:
     job = job_of(plan("ablation=complexity"))
     cell = next(iter(job.cells))
     run_cell({"cell": cell}, job)
-    metrics = record.finished()[cell].data.metrics
+    metrics = finished_in(record)[cell].data.metrics
     assert metrics["score_pairs"] == 32_400
     assert told == [{"seconds": metrics["seconds"]}]

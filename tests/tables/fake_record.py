@@ -35,6 +35,13 @@ def point(row: str, cell: str, seed: int = 0, axes: Mapping[str, Any] | None = N
     return {"row": row, "axes": dict(axes or {}), "seed": seed, "cell": cell}
 
 
+def tuned(points: list[dict[str, Any]], **studies: dict[str, Any]) -> dict[str, Any]:
+    """The part of a plan that a search adds; a study of 30 trials for each row, changed as said."""
+    whole = {"study": "s", "trials": 30, "pruned": 12, "failed": 1, "epochs": 410, "validation_top1": 91.25}
+    whole["settings"] = {"training.learning_rate": 0.00312345, "model.depth": 2}
+    return {"search": "optuna", "points": points, "studies": {row: whole | changes for row, changes in studies.items()}}
+
+
 @dataclass
 class FakeRecord:
     """Writes what the launch writes; every argument may be made wrong."""
@@ -74,6 +81,20 @@ class FakeRecord:
         )
         self.client.set_terminated(run, status)
         return run
+
+    def baselines(self, top1: Mapping[str, float], launch: str = "ba5e", clips: int = CLIPS, **changes: Any) -> str:
+        """A launch of the baselines by method, with what each chose; `changes` go into its plan."""
+        points = []
+        for method, fraction in top1.items():
+            cell = f"{launch} {method}"
+            run = self.finish(cell, fraction, clips=clips)
+            self.client.log_param(run, "baseline.method", method)
+            self.client.log_metric(run, "validation_top1", 0.8125)
+            if method != "nearest neighbour":
+                self.client.log_metric(run, "alpha", 10)
+            points.append(point(method, cell, axes={"baseline.method": method}))
+        plan = {"ablation": "baselines", "artefacts": ["baselines"], "title": "What no deep learning gives"}
+        return self.launch(points, launch, **plan | changes)
 
     def launch(self, points: list[dict[str, Any]], launch: str = "1a", **changes: Any) -> str:
         """The report run of a launch over such points; `changes` go into its plan. Returns the run's id."""

@@ -42,6 +42,27 @@ def test_missing_cells_fail_one_line_each_unless_partial(
     assert main(["figure7a", f"storage={record.storage}", "partial=true"]) == 0
 
 
+def test_claims_are_counted_in_a_line_of_each_artefact(record: FakeRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    record.rows({"a": 0.9, "b": 0.5, "c": 0.9}, launch="2b", claims=["a > b", "b > a", "c > b", "a > c"])
+    record.rows({"d": 0.9}, launch="3c", ablation="other", artefacts=["other"])
+    assert main([f"storage={record.storage}"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(str(record.storage))]
+    assert lines == ["depth: of 4 claims 2 hold, 1 fails, 1 cannot be told apart"]
+
+
+def test_a_damaged_launch_is_named_and_stands_in_nobodys_way(
+    record: FakeRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record.finish(cell_of(4, 2))
+    record.plan(points=[(4, 2)])
+    record.launch([point("a", "c1")], "2b", frames="twelve")
+    assert main([f"storage={record.storage}"]) == 0
+    assert capsys.readouterr().err.startswith("note: a launch is left out: run ")
+    assert main(["depth", f"storage={record.storage}"]) == 2
+    assert "of 2b: plan.json, frames" in capsys.readouterr().err
+    assert main([f"storage={record.storage}", "launch=2b"]) == 2
+
+
 def test_notes_are_printed_and_are_no_failure(record: FakeRecord, capsys: pytest.CaptureFixture[str]) -> None:
     record.finish(cell_of(4, 2))
     record.finish(cell_of(4, 2))

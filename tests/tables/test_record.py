@@ -7,7 +7,7 @@ import pytest
 
 from d3d.errors import RecordError
 from tables.record import Launch, Point, Record, doubts
-from tests.tables.fake_record import CLIPS, COMMAND, EXPERIMENT, FakeRecord, cell_of
+from tests.tables.fake_record import CLIPS, COMMAND, EXPERIMENT, FakeRecord, cell_of, point, tuned
 
 
 def test_no_record_is_an_error_and_makes_none(tmp_path: Path) -> None:
@@ -76,10 +76,34 @@ def test_a_launch_by_name(record: FakeRecord) -> None:
         Record(record.storage).launches("3c")
 
 
-def test_a_plan_that_is_not_one_names_what_is_wrong(record: FakeRecord) -> None:
-    record.plan("1a", frames="twelve")
+def test_a_plan_that_is_not_one_is_left_out_unless_it_is_asked_for(record: FakeRecord) -> None:
+    record.plan("0f")
+    _wait_a_millisecond()
+    run = record.plan("1a", frames="twelve")
+    _wait_a_millisecond()
+    record.launch([], "2b")
+    read = Record(record.storage)
+    assert [launch.id for launch in read.launches()] == ["2b", "0f"], "the last that can be read counts"
+    assert read.skipped.keys() == {run}
+    assert f"{run} of 1a: plan.json, frames" in read.skipped[run]
     with pytest.raises(RecordError, match=r"1a: plan\.json, frames"):
-        Record(record.storage).launches()
+        read.launches("1a")
+
+
+def test_a_plan_that_is_gone_is_left_out(record: FakeRecord) -> None:
+    record.plan("1a")
+    next(record.storage.rglob("plan.json")).unlink()
+    read = Record(record.storage)
+    assert read.launches() == ()
+    assert "plan.json cannot be read" in "".join(read.skipped.values())
+
+
+def test_a_plan_with_a_search(record: FakeRecord) -> None:
+    record.launch([point("a", "c1")], "1a", tuned=tuned([point("a", "t1"), point("b", "c1")], a={}))
+    (launch,) = Record(record.storage).launches()
+    assert launch.tuned is not None
+    assert launch.tuned.studies["a"].settings == {"training.learning_rate": 0.00312345, "model.depth": 2}
+    assert launch.cells == ("c1", "t1")
 
 
 def test_a_finished_cell(record: FakeRecord) -> None:

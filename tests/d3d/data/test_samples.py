@@ -6,14 +6,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from d3d.config import DataConfig
+from d3d.config import AugmentationConfig, DataConfig
 from d3d.data import Clip, ClipSamples, Dataset, Sample, collate
 
 DATA = DataConfig(resize=36, crop=32)
 
 
-def samples(dataset: Dataset, *, seed: int | None = 0, data: DataConfig = DATA, frames: int = 8) -> ClipSamples:
-    return ClipSamples(dataset.train, dataset, data, frames, seed=seed)
+def samples(
+    dataset: Dataset, *, seed: int | None = 0, data: DataConfig = DATA, frames: int = 8, **augmentation: Any
+) -> ClipSamples:
+    augmented = AugmentationConfig(**augmentation)
+    return ClipSamples(dataset.train, dataset, data, frames, seed=seed, augmentation=augmented)
 
 
 def same(first: Sample, second: Sample) -> bool:
@@ -78,28 +81,62 @@ def marked(dataset: Dataset) -> Dataset:
 
 def test_crop_and_flip_keep_a_marker_under_its_joint(synthetic: Dataset) -> None:
     loader = samples(marked(synthetic), data=DataConfig(resize=64, crop=48))
-    joints_seen = set()
+    assert joints_on_their_marker(loader) == {5, 6}  # the right wrist, and the left one in the mirror
+
+
+def test_zoom_and_rotation_keep_a_marker_under_its_joint(synthetic: Dataset) -> None:
+    loader = samples(marked(synthetic), data=DataConfig(resize=64, crop=48), zoom=0.3, rotation=30, span=0.5)
+    assert joints_on_their_marker(loader) == {5, 6}
+
+
+def joints_on_their_marker(loader: ClipSamples) -> set[int]:
+    """The joints seen over many epochs, each of them in the middle of its marker to half a pixel."""
+    seen, checked = set(), 0
     for epoch in range(30):
         loader.epoch = epoch
         frames, joints, visible, _ = loader[0]
         for time, joint in visible.nonzero().tolist():
-            joints_seen.add(joint)
+            seen.add(joint)
             x, y = joints[time, joint].tolist()
-            if min(x, y) >= 2 and max(x, y) <= 45:
-                rows, columns = (frames[time, ..., 0] > 0).nonzero(as_tuple=True)
-                assert abs(columns.float().mean() - x) < 0.5 and abs(rows.float().mean() - y) < 0.5
-    assert joints_seen == {5, 6}  # the right wrist, and the left one in the mirror
+            if min(x, y) >= 5 and max(x, y) <= 42:
+                weights = frames[time, ..., 0].double()
+                rows, columns = torch.arange(48.0).double(), torch.arange(48.0).double()
+                assert abs((weights.sum(0) * columns).sum() / weights.sum() - x) < 0.5
+                assert abs((weights.sum(1) * rows).sum() / weights.sum() - y) < 0.5
+                checked += 1
+    assert checked > 30
+    return seen
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"flip": False},
+        {"zoom": 0.2},
+        {"rotation": 20.0},
+        {"span": 0.5},
+        {"colour": 0.3},
+        {"joint_noise": 0.02},
+        {"joint_dropout": 0.2},
+    ],
+)
+def test_each_augmentation_changes_training_samples_and_no_test_sample(
+    synthetic: Dataset, changed: dict[str, Any]
+) -> None:
+    plain, augmented = samples(synthetic), samples(synthetic, **changed)
+    assert not all(same(plain[index], augmented[index]) for index in range(6))
+    assert same(samples(synthetic, seed=None, **changed)[4], samples(synthetic, seed=None)[4])
 
 
 def test_no_flip_means_none(synthetic: Dataset) -> None:
-    loader = samples(marked(synthetic), data=DataConfig(resize=64, crop=48, flip=False))
+    loader = samples(marked(synthetic), data=DataConfig(resize=64, crop=48), flip=False)
     for epoch in range(20):
         loader.epoch = epoch
         assert not loader[0].visible[:, 6].any()
 
 
 def test_random_crops_reach_every_corner(synthetic: Dataset) -> None:
-    loader = samples(marked(synthetic), data=DataConfig(resize=64, crop=62, flip=False), frames=1)
+    loader = samples(marked(synthetic), data=DataConfig(resize=64, crop=62), flip=False, frames=1)
     source = replace(loader.dataset.train[0], joints=np.full((24, 13, 2), 40, np.float32))
     loader.clips = (source,)
     corners: set[Any] = set()

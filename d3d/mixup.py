@@ -1,0 +1,41 @@
+"""Mixup of clips (Zhang et al., ICLR 2018): a training clip is blended with another, and so are their labels."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.distributions import Beta
+from torch.nn.functional import cross_entropy
+
+from d3d.data.samples import Batch
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Clip i of a batch in its share, and clip other[i] in the rest."""
+
+    share: float
+    other: Tensor  # B int64, a permutation
+
+    def mix(self, batch: Batch) -> Batch:
+        """The blended clips. A joint visible in one of the two alone stays where it is there."""
+        joints, seen = batch.joints[self.other], batch.visible[self.other]
+        both = (batch.visible & seen)[..., None]
+        blended = torch.lerp(joints, batch.joints, self.share)
+        return Batch(
+            torch.lerp(batch.frames[self.other], batch.frames, self.share),
+            torch.where(both, blended, joints + batch.joints),  # an invisible joint is zero
+            batch.visible | seen,
+            batch.labels,
+        )
+
+    def cross_entropy(self, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+        """Of logits B×K against either label, in their shares."""
+        own = cross_entropy(logits, labels, label_smoothing=smoothing)
+        others = cross_entropy(logits, labels[self.other.to(labels.device)], label_smoothing=smoothing)
+        return self.share * own + (1 - self.share) * others
+
+
+def draw_mixture(concentration: float, clips: int) -> Mixture:
+    """From torch's generator: a share of Beta(α, α), and who is blended with whom."""
+    return Mixture(Beta(concentration, concentration).sample().item(), torch.randperm(clips))

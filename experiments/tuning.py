@@ -1,0 +1,146 @@
+"""Ray Tune carries out the studies of a launch, all of them at once, so that no slot idles while one has trials left.
+
+One searcher hands out the trials of all studies in turn, and one scheduler asks each study whether a trial is to go on.
+Tune shows a result to its scheduler before its searcher, and to the searcher only where the trial goes on; so here the
+scheduler is where the study hears of an epoch.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from experiments.open_study import End, OpenStudy, Trial
+from experiments.plan import Plan
+from experiments.progress import Progress
+from experiments.schedule import Share, Watcher, common_tags, fit, make_job
+from experiments.studies import Studies
+from experiments.track import Record
+from experiments.worker import Proposal
+
+
+def tune_rows(plan: Plan, record: Record, share: Share, progress: Progress) -> None:
+    """Carries out what the studies have left, within `schedule.attached`. However it ends, nothing is left RUNNING."""
+    there = Studies(plan.launch.storage)
+    lefts = {id: standing.left for id, standing in plan.standings.items()}
+    opened = [OpenStudy(study, lefts[study.id], there) for study in plan.studies if lefts[study.id]]
+    search = InTurn(opened, record, share.slots, common_tags(plan.launch), progress)
+    config = tune.TuneConfig(search_alg=search, scheduler=Pruning(search), num_samples=-1, reuse_actors=True)
+    job = make_job(plan.launch, share, {}, {})
+    try:
+        with progress:
+            fit("search", job, share.needs("training"), config, TrialWatcher(progress, search))
+    finally:
+        for study in opened:
+            study.close()
+        record.end(search.begun, progress.failed)
+
+
+class InTurn(Searcher):
+    """Hands out the trials of several studies in turn. No cell is trained by two trials at a time."""
+
+    def __init__(
+        self, studies: Sequence[OpenStudy], record: Record, slots: int, tags: dict[str, str], progress: Progress
+    ) -> None:
+        super().__init__()
+        self.studies = deque(studies)
+        self.record = record
+        self.slots = slots
+        self.tags = tags
+        self.progress = progress
+        self.running: dict[str, Trial] = {}  # by the name that Tune gives them
+        self.waiting: list[Trial] = []  # for their cell, which another trial is training
+        self.stopped: set[str] = set()  # likewise; they have ended
+        self.begun: set[str] = set()  # cells
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune keeps its searcher for a restoration that never comes."""
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing, likewise."""
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """A trial that has to be trained; what the record already knows the end of is told on the way.
+
+        No more of them than there are slots: a proposal made in advance would know less.
+        """
+        if len(self.running) >= self.slots:
+            return None
+        while trial := self._next():
+            if trial.stopped:
+                self.record.prune(trial.cell.id)
+            run = self.record.latest(trial.cell.id)
+            if end := trial.end_of(run):
+                trial.tell(end, run)
+                self.progress.recalled()
+                continue
+            self.running[trial_id] = trial
+            self.begun.add(trial.cell.id)
+            self.progress.proposed(trial.cell)
+            return {"cell": trial.cell.id, "proposal": Proposal(trial.cell, self.tags | trial.tags)}
+        return None if self.waiting else self.FINISHED
+
+    def judge(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Tells its study of a trial's epoch; whether the trial is to be pruned."""
+        return "epoch" in result and self.running[trial_id].report(result["epoch"], result["top1"])
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Its study knows: see `judge`."""
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tells its study how a trial ended, as the record has it."""
+        trial = self.running.pop(trial_id)
+        if trial.stopped:
+            self.stopped.add(trial_id)
+            self.record.prune(trial.cell.id)
+        run = self.record.latest(trial.cell.id)
+        end: End = "failed" if error else trial.end_of(run) or "failed"
+        trial.tell(end, run)
+
+    def _next(self) -> Trial | None:
+        """The next trial whose cell no other trial is training."""
+        training = {trial.cell.id for trial in self.running.values()}
+        for trial in self.waiting:
+            if trial.cell.id not in training:
+                self.waiting.remove(trial)
+                return trial
+        while any(study.left for study in self.studies):
+            self.studies.rotate(-1)
+            if self.studies[-1].left:
+                asked = self.studies[-1].ask()
+                if asked is None:
+                    self.progress.recalled()
+                elif asked.cell.id not in training:
+                    return asked
+                else:
+                    self.waiting.append(asked)
+        return None
+
+
+class Pruning(FIFOScheduler):
+    """Stops the trials that their study prunes; Optuna's rules, for they live in the study and so survive a kill."""
+
+    def __init__(self, search: InTurn) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.search = search
+
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
+        """Whether to go on after an epoch."""
+        return self.STOP if self.search.judge(trial.trial_id, result) else self.CONTINUE
+
+
+class TrialWatcher(Watcher):
+    """Tells the progress which trials were pruned, too."""
+
+    def __init__(self, progress: Progress, search: InTurn) -> None:
+        super().__init__(progress)
+        self.search = search
+
+    def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        pruned = trial.trial_id in self.search.stopped
+        self.progress.ended(trial.config["cell"], trial.last_result.get("fault"), pruned=pruned)
