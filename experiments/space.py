@@ -80,7 +80,8 @@ def parse_space(declared: Mapping[str, Any], source: str) -> Space:
     space: Space = {}
     for key, range_ in declared.items():
         if key in settable() and key not in known:
-            raise ConfigError(f"{source}: space: {key}: a search varies keys of model, training and augmentation alone; leave it out")
+            searched = "keys of model, training and augmentation alone"
+            raise ConfigError(f"{source}: space: {key}: a search varies {searched}; leave it out")
         if key not in known:
             near = did_you_mean(str(key), known) or "; d3d/config.py names them all"
             raise ConfigError(f"{source}: space: {key}: unknown key{near}")
