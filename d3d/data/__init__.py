@@ -4,14 +4,25 @@ from pathlib import Path
 
 from d3d.config import DataConfig
 from d3d.data.clip import Clip, Dataset
-from d3d.data.penn_action import open_penn_action
+from d3d.data.penn_action import penn_action_source
 from d3d.data.samples import Batch, ClipSamples, Sample, collate
 from d3d.data.sampling import check_frames
-from d3d.data.synthetic import open_synthetic
+from d3d.data.source import Source, open_source
+from d3d.data.synthetic import synthetic_source
 from d3d.data.validation import validation_split
 from d3d.errors import DataError
 
-__all__ = ["Batch", "Clip", "ClipSamples", "Dataset", "Sample", "check_frames", "collate", "open_dataset"]
+__all__ = [
+    "Batch",
+    "Clip",
+    "ClipSamples",
+    "Dataset",
+    "Sample",
+    "check_frames",
+    "collate",
+    "find_source",
+    "open_dataset",
+]
 
 
 def open_dataset(config: DataConfig, cache: Path) -> Dataset:
@@ -19,15 +30,16 @@ def open_dataset(config: DataConfig, cache: Path) -> Dataset:
 
     Raises DataError, whose message names the value, clip or file at fault and the way out.
     """
-    dataset = _open(config, cache)
+    dataset = open_source(find_source(config, cache), config.missing)
     return validation_split(dataset) if config.split == "validation" else dataset
 
 
-def _open(config: DataConfig, cache: Path) -> Dataset:
+def find_source(config: DataConfig, cache: Path) -> Source:
+    """Where the clips of the dataset that the configuration names are read from. Raises DataError."""
     if config.name == "synthetic":
         if config.root is not None:
             raise DataError(f"data.root={config.root}: the synthetic dataset is made, not read; leave data.root out")
-        return open_synthetic(cache, config.clips, config.frames)
+        return synthetic_source(cache, config.clips, config.frames)
     if config.root is None:
         raise DataError("data.root is not set: name the folder of Penn Action that holds labels/ and frames/")
-    return open_penn_action(Path(config.root), frames=config.frames, missing=config.missing)
+    return penn_action_source(Path(config.root), frames=config.frames)

@@ -9,12 +9,23 @@ from PIL import Image
 
 from d3d.config import DataConfig
 from d3d.data import Clip, open_dataset
-from d3d.data.penn_action import ACTIONS, read_clips, read_images
+from d3d.data.penn_action import ACTIONS, penn_action_source, read_images
+from d3d.data.source import read_each
 from d3d.data.transforms import resize_joints
 from d3d.errors import DataError
 from tests.d3d.data.penn_files import HEIGHT, WIDTH, label, write_images, write_label, write_root
 
 REAL = os.environ.get("PENN_ACTION_ROOT")
+
+
+def read_clips(root: Path) -> list[Clip]:
+    """All clips that have a label file. Raises the first fault."""
+    clips = []
+    for read in read_each(penn_action_source(root, frames="rendered")):
+        if isinstance(read, DataError):
+            raise read
+        clips.append(read.clip)
+    return clips
 
 
 def read_one(root: Path, fields: dict[str, Any], **kwargs: Any) -> Clip:
