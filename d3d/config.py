@@ -21,6 +21,7 @@ class ModelConfig:
 
     classes: int = 15  # logits; taken from the dataset in a launch
     joints: int = 13  # R, joints of all persons; taken from the dataset in a launch
+    persons: int = 1  # how many these are the joints of, in turn; taken from the dataset in a launch
     width: int = 64  # C, backbone channels; tokens have 4C
     depth: int = 3  # L, transformer blocks
     heads: int = 8  # attention heads of every module
@@ -43,8 +44,9 @@ class ModelConfig:
     temporal_stride: int | None = None  # frames from one window to the next; None: half the window
 
     def __post_init__(self) -> None:
-        for key in ("classes", "joints", "width", "depth", "heads", "feedforward_ratio", "kernel"):
+        for key in ("classes", "joints", "persons", "width", "depth", "heads", "feedforward_ratio", "kernel"):
             _require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
+        _require(self.joints % self.persons == 0, "model.persons", self.persons, f"must divide joints = {self.joints}")
         dimension = 4 * self.width
         _require(dimension % self.heads == 0, "model.heads", self.heads, f"must divide 4 × model.width = {dimension}")
         _require(self.sigma > 0, "model.sigma", self.sigma, "must be above 0")

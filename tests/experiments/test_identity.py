@@ -24,7 +24,7 @@ JOINT = MeasurementConfig(module="joint", joints=25, window=6)
 OTHER: dict[str, Any] = {
     "model.norm": "printed", "model.pose_position": "index", "model.tokens": "none",
     "model.offset_convolution": "dense", "model.joint_stride": 1, "model.temporal_stride": 1,
-    "model.dropout": 0.5, "model.drop_path": 0.5, "data.name": "penn_action", "data.frames": "rendered",
+    "model.persons": 13, "model.dropout": 0.5, "model.drop_path": 0.5, "data.name": "penn_action", "data.frames": "rendered",
     "data.root": "/there", "data.missing": "skip", "data.crop": 200, "training.label_smoothing": 0.5,
     "measurement.module": "joint", "measurement.attention": "full", "baseline.method": "ridge",
     "data.split": "validation", "training.average": 0.5, "augmentation.zoom": 0.5, "augmentation.span": 0.5,
