@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from d3d.data.clip import JOINTS, MIRRORED, Clip
+from d3d.data.images import read_image
 from d3d.data.matlab import read_mat
 from d3d.data.source import Read, Source
 from d3d.data.transforms import resized_size
@@ -43,6 +43,7 @@ ACTIONS = (
 )  # as the label files spell them, which is not how the dataset's page does
 _JPEG_START, _JPEG_END, _TAIL = b"\xff\xd8", b"\xff\xd9", 1024  # some writers pad after the end
 _FIELDS = ("action", "x", "y", "visibility", "train", "dimensions", "nframes")
+_LACKS_BOX = ("lack a row of bbox, which is not used",)
 _FAR = 1e5  # pixels; no coordinate of a video, and not NaN
 
 
@@ -75,16 +76,16 @@ def penn_action_source(
 
 def _read(path: Path, *, root: Path, classes: Sequence[str], frames: Literal["files", "rendered"]) -> Read:
     """The clip of a label file, and a look at each of its image files. Raises DataError."""
-    clip = _read_clip(path, classes)
+    clip, notes = _read_clip(path, classes)
     if frames == "rendered":
-        return Read(clip)
+        return Read(clip, notes=notes)
     try:
         sizes = [_jpeg_size(_image_path(root, clip, index), clip.id) for index in range(clip.length)]
     except FileNotFoundError as error:
-        return Read(clip, absent=str(error.filename))
+        return Read(clip, absent=str(error.filename), notes=notes)
     except OSError as error:
         raise DataError(f"clip {clip.id}: its image files cannot be read ({error}); restore them") from error
-    return Read(clip, pixels=str(sizes))
+    return Read(clip, pixels=str(sizes), notes=notes)
 
 
 def _grouped(clips: Sequence[Clip]) -> list[Clip]:
@@ -94,10 +95,12 @@ def _grouped(clips: Sequence[Clip]) -> list[Clip]:
     return [replace(clip, group=take[0].id) for take in takes for clip in take]
 
 
-def _read_clip(path: Path, classes: Sequence[str]) -> Clip:
+def _read_clip(path: Path, classes: Sequence[str]) -> tuple[Clip, tuple[str, ...]]:
+    """The clip of a label file, and what is odd about it."""
     try:
-        fields = read_mat(path, _FIELDS)
-        return _parse_clip(path.stem, fields, classes)
+        fields = read_mat(path, (*_FIELDS, "bbox"))
+        clip = _parse_clip(path.stem, fields, classes)
+        return clip, _LACKS_BOX if len(fields.get("bbox", [])) < clip.length else ()
     except (KeyError, ValueError, OverflowError, OSError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else error
         raise DataError(f"clip {path.stem}: {path} is no Penn Action label ({reason}); restore or remove it") from error
@@ -144,16 +147,4 @@ def _jpeg_size(path: Path, id: str) -> int:
 def read_images(root: Path, clip: Clip, indices: NDArray[np.int64], short: int) -> NDArray[np.uint8]:
     """Decode and resize image files; see `ReadFrames`. Raises DataError for a file that cannot be decoded."""
     size = resized_size(clip.height, clip.width, short)
-    return np.stack([_read_image(_image_path(root, clip, int(index)), clip.id, size) for index in indices])
-
-
-def _read_image(path: Path, id: str, size: tuple[int, int]) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path, formats=["JPEG"]) as image:
-            box = image.draft("RGB", (size[1], size[0]))  # decodes at a fraction of the size, much faster
-            resized = image.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR, box=box and box[1])
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"clip {id}: {path} cannot be decoded ({error}); restore it, or data.frames=rendered"
-        ) from error
-    return np.asarray(resized)
+    return np.stack([read_image(_image_path(root, clip, int(index)), clip.id, size) for index in indices])

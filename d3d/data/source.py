@@ -7,9 +7,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import repeat
+from operator import attrgetter
+from signal import SIG_IGN, SIGINT, signal
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +32,7 @@ class Read:
     clip: Clip
     pixels: str = ""  # what of these files decides the pixels, for the digest: their byte counts
     absent: str = ""  # the file or folder of frames that is not there
+    notes: tuple[str, ...] = ()  # what is odd and does no harm, as "2 clips …" would go on
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,21 +51,33 @@ class Source:
     persons: int = 1
     lacking: str = "image files under frames/"  # what clips without frames lack
     grouped: Callable[[Sequence[Clip]], Sequence[Clip]] = tuple  # sets `Clip.group` where that takes all clips
+    id_of: Callable[[Any], str] = attrgetter("stem")  # the id of the clip that an entry, a path or not, is read as
+    remarks: tuple[str, ...] = ()  # what a user should know of the whole, such as what an official list leaves out
+
+    @property
+    def read_frames(self) -> ReadFrames:
+        """Decodes the frames, or draws them."""
+        return self.decode if self.frames == "files" else render_frames
 
 
 def read_each(source: Source, processes: int = 1) -> Iterator[Read | DataError]:
     """Each clip, or why it cannot be read, in the order of the entries."""
+    read = partial(_read_or_fault, replace(source, entries=()))  # goes to the processes with every chunk
     if processes <= 1:
-        yield from map(partial(_read_or_fault, source.read, source), source.entries)
+        yield from map(read, source.entries)
         return
-    bare = replace(source, entries=())  # goes to the processes with every chunk
-    with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(_read_or_fault, repeat(source.read), repeat(bare), source.entries, chunksize=_CHUNK)
-
-
-def _read_or_fault(read: Callable[[Any], Read], source: Source, entry: Any) -> Read | DataError:
+    pool = ProcessPoolExecutor(processes, initializer=signal, initargs=(SIGINT, SIG_IGN))  # Ctrl-C is the caller's
     try:
-        found = read(entry)
+        yield from pool.map(read, source.entries, chunksize=_CHUNK)
+    except BrokenProcessPool as error:
+        raise DataError(f"{source.place}: a process that read it was killed; use fewer, resources.cpus=1") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read_or_fault(source: Source, entry: Any) -> Read | DataError:
+    try:
+        found = source.read(entry)
         _check_clip(found.clip, source)
     except DataError as error:
         return DataError(str(error))  # without the traceback and the cause, which hold the file's content
@@ -140,7 +155,7 @@ def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "s
         train=train,
         test=test,
         digest=_digest(usable, "|".join((*source.classes, *source.joint_names, source.frames, pixels))),
-        read_frames=FrameMemory(source.decode if source.frames == "files" else render_frames),
+        read_frames=FrameMemory(source.read_frames),
         persons=source.persons,
     )
 
