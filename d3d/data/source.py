@@ -57,7 +57,7 @@ class Source:
     @property
     def read_frames(self) -> ReadFrames:
         """Decodes the frames, or draws them."""
-        return self.decode if self.frames == "files" else render_frames
+        return self.decode if self.frames == "files" else partial(render_frames, persons=self.persons)
 
 
 def read_each(source: Source, processes: int = 1) -> Iterator[Read | DataError]:
