@@ -6,6 +6,7 @@ a user can get wrong is a ConfigError that names the key and the way out.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -36,6 +37,7 @@ from experiments.declarations import (
     read_ablation,
     read_yaml,
 )
+from experiments.identity import OF_DATASET
 from experiments.searches import KEYS, Search, read_search
 
 T = TypeVar("T")
@@ -106,7 +108,13 @@ class Launch:
     @property
     def data(self) -> str:
         """How the data is called in the record."""
-        return f"{self.config.data.name}, {self.config.data.frames}"
+        data = self.config.data
+        parts: list[str] = [data.name, data.frames]
+        if data.name in OF_DATASET["protocol"]:
+            parts[1:1] = [data.protocol]
+        elif data.name == "pyskl":  # any dataset may be behind it
+            parts[1:1] = [re.sub(r"[^\w.-]", "_", part) for part in (Path(data.annotations or "").stem, data.splits[1])]
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True, kw_only=True)

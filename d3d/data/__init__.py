@@ -4,7 +4,9 @@ from pathlib import Path
 
 from d3d.config import DataConfig
 from d3d.data.clip import Clip, Dataset
+from d3d.data.ntu import ntu_source
 from d3d.data.penn_action import penn_action_source
+from d3d.data.pyskl import GYM99, pyskl_source
 from d3d.data.samples import Batch, ClipSamples, Sample, collate
 from d3d.data.sampling import check_frames
 from d3d.data.source import Source, open_source
@@ -24,6 +26,13 @@ __all__ = [
     "open_dataset",
 ]
 
+_NTU = "the folder of NTU RGB+D that holds nturgb+d_skeletons/ and nturgb+d_rgb/"
+_ROOTS = {
+    "penn_action": "the folder of Penn Action that holds labels/ and frames/",
+    "ntu60": _NTU,
+    "ntu120": _NTU,
+}
+
 
 def open_dataset(config: DataConfig, cache: Path) -> Dataset:
     """The dataset and split the configuration names. The synthetic one is made under `cache` unless it is there.
@@ -40,6 +49,22 @@ def find_source(config: DataConfig, cache: Path) -> Source:
         if config.root is not None:
             raise DataError(f"data.root={config.root}: the synthetic dataset is made, not read; leave data.root out")
         return synthetic_source(cache, config.clips, config.frames)
-    if config.root is None:
-        raise DataError("data.root is not set: name the folder of Penn Action that holds labels/ and frames/")
-    return penn_action_source(Path(config.root), frames=config.frames)
+    root = None if config.root is None else Path(config.root)
+    if config.name == "finegym" or config.name == "pyskl":
+        if config.annotations is None:
+            raise DataError("data.annotations is not set: name the pickle of skeletons in PYSKL's layout")
+        classes = GYM99 if config.name == "finegym" else config.classes
+        return pyskl_source(
+            Path(config.annotations),
+            config.splits,
+            name=config.name,
+            classes=classes,
+            root=root,
+            persons=config.persons,
+            frames=config.frames,
+        )
+    if root is None:
+        raise DataError(f"data.root is not set: name {_ROOTS[config.name]}")
+    if config.name == "penn_action":
+        return penn_action_source(root, frames=config.frames)
+    return ntu_source(root, config.name, config.protocol, persons=config.persons, frames=config.frames)

@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from d3d.data.clip import Clip
+from d3d.data.footage import footage_of, look_at, read_footage
+from d3d.data.video import count_frames, read_video
+from d3d.errors import DataError
+from tests.d3d.data.video_files import draw_discs, found_discs, path_of_disc, write_video
+
+HEIGHT, WIDTH, LENGTH = 120, 200, 90  # three seconds
+CENTRES = path_of_disc(LENGTH, HEIGHT, WIDTH)
+FILES = [("clip.mp4", "libx264"), ("clip.mkv", "libx264"), ("clip.avi", "libx264"), ("clip.avi", "mpeg4")]
+
+
+def clip(length: int) -> Clip:
+    return Clip("c", 0, True, HEIGHT, WIDTH, np.zeros((length, 1, 2), np.float32), np.ones((length, 1), bool), "c")
+
+
+@pytest.mark.parametrize(("name", "codec"), FILES)
+@pytest.mark.parametrize("group", [1, 12, 250])
+def test_every_frame_is_the_one_asked_for(tmp_path: Path, name: str, codec: str, group: int) -> None:
+    path = write_video(tmp_path / name, draw_discs(CENTRES, HEIGHT, WIDTH), codec, group)
+    assert count_frames(path, "c") == LENGTH
+    for indices in (np.arange(LENGTH), np.array([3, 41, 40, 88, 89, 41]), np.array([LENGTH - 1]), np.array([0])):
+        frames = read_video(path, "c", indices, (60, 100))
+        assert frames.shape == (len(indices), 60, 100, 3)
+        expected = (CENTRES[indices] + 0.5) / 2 - 0.5
+        assert np.abs(found_discs(frames) - expected).max() < 0.5  # from frame to frame it moves by more
+
+
+def test_pixels_keep_their_colours(tmp_path: Path) -> None:
+    colours = np.array([(200, 40, 40), (40, 180, 60), (50, 70, 210)], np.uint8)
+    path = write_video(tmp_path / "clip.mp4", np.broadcast_to(colours[:, None, None], (3, 64, 64, 3)))
+    frames = read_video(path, "c", np.arange(3), (32, 32)).astype(int)
+    assert np.abs(frames - colours[:, None, None]).max() < 8
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.avi"])
+def test_a_video_shorter_than_its_joints_is_refused(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / name, draw_discs(CENTRES[:20], HEIGHT, WIDTH))
+    assert look_at(path, clip(20)).pixels == str(path.stat().st_size)
+    with pytest.raises(DataError, match=r"clip c: .*has 20 frames, its joints 21; restore it"):
+        look_at(path, clip(21))
+    with pytest.raises(DataError, match=r"clip c: .*has no frame 21"):
+        read_video(path, "c", np.array([3, 20]), (60, 100))
+
+
+@pytest.mark.parametrize("content", [b"", b"no video", bytes(5000)])
+def test_what_is_no_video_names_clip_and_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"clip c: .*clip\.mp4 is no video"):
+        look_at(path, clip(3))
+    with pytest.raises(DataError, match=r"clip c: .*clip\.mp4 is no video"):
+        read_video(path, "c", np.array([0]), (60, 100))
+
+
+def test_a_video_cut_short_is_refused_by_the_time_it_is_decoded(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.avi", draw_discs(CENTRES, HEIGHT, WIDTH))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError, match="clip c"):
+        read_video(path, "c", np.arange(LENGTH), (60, 100))
+
+
+def test_a_folder_of_images_is_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    folder.mkdir()
+    for number, frame in enumerate(draw_discs(CENTRES[:12], HEIGHT, WIDTH), start=1):
+        Image.fromarray(frame).save(folder / f"img_{number}.{'jpg' if number % 2 else 'png'}")
+    (folder / "notes.txt").touch()
+    path = footage_of(tmp_path, "c")
+    assert path == folder and look_at(path, clip(12)).absent == ""
+    found = found_discs(read_footage(path, clip(12), np.array([9, 1, 11]), 60))
+    assert np.abs(found - ((CENTRES[[9, 1, 11]] + 0.5) / 2 - 0.5)).max() < 0.5
+    with pytest.raises(DataError, match="has 12 frames, its joints 13"):
+        look_at(path, clip(13))
+
+
+def test_absent_footage_is_said(tmp_path: Path) -> None:
+    assert footage_of(tmp_path, "c") is None
+    assert look_at(None, clip(3)).absent == "c"
+    assert look_at(tmp_path / "c_rgb.avi", clip(3)).absent
