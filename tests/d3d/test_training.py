@@ -127,6 +127,7 @@ def test_each_epoch_reports_every_metric(tiny_config: Config, tiny_dataset: Data
             "train_top1",
             "test_loss",
             "test_top1",
+            "test_mean_class_accuracy",
             "learning_rate",
             "clips_per_second",
             "peak_memory_mib",
