@@ -71,6 +71,7 @@ def ntu_source(
     present = [(path, parse_name(path.stem)) for path in (root / "nturgb+d_skeletons").glob("*.skeleton")]
     of_dataset = [path for path, sample in present if sample and sample.setup <= SETUPS[name]]
     paths = [path for path in of_dataset if path.stem not in missing_skeletons()]
+    left = len(of_dataset) - len(paths)
     if not paths:
         raise DataError(
             f"data.root={root}: no nturgb+d_skeletons/S001C001P001R001A001.skeleton and the like; name the folder that "
@@ -89,7 +90,7 @@ def ntu_source(
         decode=partial(_decode, root),
         persons=persons,
         lacking="videos under nturgb+d_rgb/",
-        remarks=(f"{len(of_dataset) - len(paths)} samples left out: the authors list their skeletons as missing",),
+        remarks=(f"{left} samples left out: the authors list their skeletons as missing",) if left else (),
     )
 
 

@@ -37,6 +37,10 @@ class _Array(np.ndarray[Any, Any]):
         state = (1, filled.shape, filled.dtype, bool(by_columns), bytes(content))
         super().__setstate__(state)  # type: ignore[arg-type]
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """As the plain array it is, when a clip is sent to another process."""
+        return np.asarray(self).__reduce_ex__(protocol)
+
 
 def _reconstruct(kind: Any, shape: tuple[int, ...], code: Any) -> np.ndarray[Any, Any]:
     """The empty array that NumPy's pickles start from."""

@@ -40,6 +40,13 @@ def test_the_splits_are_those_named(tmp_path: Path) -> None:
         find_source(config(path, splits=("train", "xsub_val")), tmp_path)
 
 
+def test_clips_are_read_in_several_processes_alike(tmp_path: Path) -> None:
+    source = find_source(config(write_dataset(tmp_path, video=False)), tmp_path)
+    for found, alone in zip(read_each(source, 2), read_each(source), strict=True):
+        assert not isinstance(found, DataError) and not isinstance(alone, DataError)
+        assert found.clip.id == alone.clip.id and np.array_equal(found.clip.joints, alone.clip.joints)
+
+
 def test_joints_are_pixels_and_a_score_above_zero_is_what_is_seen(tmp_path: Path) -> None:
     each = annotation("c", 0)
     each["keypoint_score"][0, 3, [2, 5, 6]] = (0, np.nan, 0.01)
