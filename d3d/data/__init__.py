@@ -1,9 +1,11 @@
 """Clips of annotated people, from files or made up, and the samples a model is trained on."""
 
+import os
 from pathlib import Path
 
 from d3d.config import DataConfig
 from d3d.data.clip import Clip, Dataset
+from d3d.data.kept import open_kept
 from d3d.data.ntu import ntu_source
 from d3d.data.penn_action import penn_action_source
 from d3d.data.pyskl import GYM99, pyskl_source
@@ -39,7 +41,11 @@ def open_dataset(config: DataConfig, cache: Path) -> Dataset:
 
     Raises DataError, whose message names the value, clip or file at fault and the way out.
     """
-    dataset = open_source(find_source(config, cache), config.missing)
+    source = find_source(config, cache)
+    if source.stamp:
+        dataset = open_kept(source, cache, config.missing, os.cpu_count() or 1)
+    else:
+        dataset = open_source(source, config.missing)
     return validation_split(dataset) if config.split == "validation" else dataset
 
 

@@ -53,6 +53,7 @@ class Source:
     grouped: Callable[[Sequence[Clip]], Sequence[Clip]] = tuple  # sets `Clip.group` where that takes all clips
     id_of: Callable[[Any], str] = attrgetter("stem")  # the id of the clip that an entry, a path or not, is read as
     remarks: tuple[str, ...] = ()  # what a user should know of the whole, such as what an official list leaves out
+    stamp: str = ""  # another one where a file has changed; with it, what is read is kept on disk (kept.py)
 
     @property
     def read_frames(self) -> ReadFrames:
@@ -100,6 +101,11 @@ def _check_clip(clip: Clip, source: Source) -> None:
 
 def open_source(source: Source, missing: Literal["error", "skip"] = "error", processes: int = 1) -> Dataset:
     """The dataset. Raises the first DataError of a clip, or of all clips together."""
+    return assemble(source, read_all(source, processes), missing)
+
+
+def read_all(source: Source, processes: int = 1) -> list[Read]:
+    """Every clip. Raises the first DataError of a clip, or of all clips together."""
     reads = []
     for found in read_each(source, processes):
         if isinstance(found, DataError):
@@ -107,7 +113,7 @@ def open_source(source: Source, missing: Literal["error", "skip"] = "error", pro
         reads.append(found)
     for fault in faults_together(source, reads):
         raise fault
-    return assemble(source, reads, missing)
+    return reads
 
 
 def faults_together(source: Source, reads: Sequence[Read]) -> list[DataError]:

@@ -27,7 +27,7 @@ def reread(path: Path, value: Any, protocol: int) -> Any:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_arrays_and_plain_containers_come_back(tmp_path: Path, protocol: int) -> None:
-    arrays = {
+    arrays: dict[str, Any] = {
         "half": np.arange(6, dtype=np.float16).reshape(1, 2, 3),
         "by columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
         "big endian": np.arange(3, dtype=">i4"),

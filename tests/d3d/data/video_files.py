@@ -31,7 +31,9 @@ def found_discs(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
     weights = np.where(frames[..., 0] > 60, frames[..., 0], 0).astype(float)
     rows, columns = np.mgrid[: frames.shape[1], : frames.shape[2]]
     total = weights.sum(axis=(1, 2))
-    return np.stack([(weights * columns).sum(axis=(1, 2)), (weights * rows).sum(axis=(1, 2))], axis=1) / total[:, None]
+    sums = np.stack([(weights * columns).sum(axis=(1, 2)), (weights * rows).sum(axis=(1, 2))], axis=1)
+    centres: NDArray[np.float64] = sums / total[:, None]
+    return centres
 
 
 def write_video(path: Path, frames: NDArray[np.uint8], codec: str = "libx264", group: int = 30) -> Path:
