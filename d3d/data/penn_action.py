@@ -51,10 +51,14 @@ def penn_action_source(
     root: Path,
     *,
     name: str = "penn_action",
-    classes: Sequence[str] = ACTIONS,
+    classes: Sequence[str] | None = None,
     frames: Literal["files", "rendered"] = "files",
 ) -> Source:
-    """The clips under `root` that have a label file, in the order of their numbers. Raises DataError: there is none."""
+    """The clips under `root` that have a label file, in the order of their numbers. Raises DataError: there is none.
+
+    Without `classes` they are Penn Action's, or those that `root`/classes.txt names, one a line.
+    """
+    classes = classes or _classes(root)
     files = [path for path in (root / "labels").glob("*.mat") if re.fullmatch("[0-9]{4,}", path.stem)]
     if not files:
         raise DataError(
@@ -72,6 +76,19 @@ def penn_action_source(
         decode=partial(read_images, root),
         grouped=_grouped,
     )
+
+
+def _classes(root: Path) -> Sequence[str]:
+    path = root / "classes.txt"
+    try:
+        names = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+    except FileNotFoundError:
+        return ACTIONS
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}); it is to name a class a line") from error
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise DataError(f"{path}: two different classes are the least, and none twice; it is to name one a line")
+    return names
 
 
 def _read(path: Path, *, root: Path, classes: Sequence[str], frames: Literal["files", "rendered"]) -> Read:

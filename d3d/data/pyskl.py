@@ -187,7 +187,7 @@ def _joints(annotation: Mapping[str, Any], joints: int) -> tuple[NDArray[np.floa
 
 def group_of(id: str) -> str:
     """The take a clip is of, where its id tells: FineGYM's source video, NTU RGB+D's setup and performer."""
-    gym = re.match(r"(.{11})_E_\d+_\d+", id)  # 0LtLS9wROrk_E_002407_002435_A_0003_0005: a video's name, event, action
+    gym = re.match(r"([\w-]{11})_(E_)?\d{6}_\d{6}", id)  # 0LtLS9wROrk_E_002407_002435_A_0003_0005: video, event, action
     ntu = re.match(r"(S\d{3})C\d{3}(P\d{3})R\d{3}A\d{3}", id)
     if gym:
         return gym[1]

@@ -134,6 +134,17 @@ def test_no_damage_to_a_label_escapes_or_crashes(tmp_path: Path, compressed: boo
     assert refused > 100
 
 
+def test_a_dataset_in_this_layout_names_its_own_classes(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("wave\njump high\n")
+    for id, action, train in (("0001", "wave", 1), ("0002", "jump high", -1)):
+        write_label(tmp_path, id, label(action=action, train=np.int32(train)))
+    dataset = open_dataset(config(tmp_path, frames="rendered"), tmp_path)
+    assert (dataset.classes, dataset.test[0].label) == (("wave", "jump high"), 1)
+    (tmp_path / "classes.txt").write_text("wave\nwave\n")
+    with pytest.raises(DataError, match=r"classes\.txt: two different classes"):
+        open_dataset(config(tmp_path, frames="rendered"), tmp_path)
+
+
 def test_a_root_without_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=re.escape(f"data.root={tmp_path}")):
         open_dataset(config(tmp_path), tmp_path)

@@ -177,6 +177,7 @@ def test_the_disc_in_the_video_is_where_the_joints_are(tmp_path: Path) -> None:
     [
         ("0LtLS9wROrk_E_002407_002435_A_0003_0005", "0LtLS9wROrk"),
         ("_a-LS9wR_E__E_002407_002435_A_0003_0005", "_a-LS9wR_E_"),
+        ("A0xAXXysHUo_002184_002237_0035_0036", "A0xAXXysHUo"),
         ("S001C002P003R002A013", "S001P003"),
         ("v_ApplyEyeMakeup_g08_c01", "v_ApplyEyeMakeup_g08_c01"),
     ],
