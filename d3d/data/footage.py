@@ -9,10 +9,11 @@ from d3d.data.clip import Clip
 from d3d.data.images import images_in, read_image
 from d3d.data.source import Read
 from d3d.data.transforms import resized_size
-from d3d.data.video import count_frames, read_video
+from d3d.data.video import Header, read_header, read_video
 from d3d.errors import DataError
 
 ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov", "_rgb.avi")  # looked for in this order; the last is NTU RGB+D's
+_OFF = 0.02  # share by which a resized video's aspect ratio may be off, for rounding to even pixels
 
 
 def footage_of(root: Path, id: str) -> Path | None:
@@ -31,7 +32,9 @@ def look_at(path: Path | None, clip: Clip) -> Read:
             sizes = [image.stat().st_size for image in images_in(path)]
             available, pixels = len(sizes), str(sizes)
         else:
-            available, pixels = count_frames(path, clip.id), str(path.stat().st_size)
+            header, pixels = read_header(path, clip.id), str(path.stat().st_size)
+            available = header.frames
+            _check_shape(path, clip, header)
     except FileNotFoundError:
         return Read(clip, absent=str(path))
     except OSError as error:
@@ -42,6 +45,16 @@ def look_at(path: Path | None, clip: Clip) -> Read:
             "data.frames=rendered"
         )
     return Read(clip, pixels=pixels)
+
+
+def _check_shape(path: Path, clip: Clip, header: Header) -> None:
+    """Joints lie where they should on a smaller copy of a video, not on a turned or cut one."""
+    across, along = header.width * clip.height, header.height * clip.width
+    if abs(across - along) > _OFF * along:
+        raise DataError(
+            f"clip {clip.id}: {path} is {header.width}×{header.height}, its joints are counted in {clip.width}×"
+            f"{clip.height}; restore it, or data.frames=rendered"
+        )
 
 
 def read_footage(path: Path | None, clip: Clip, indices: NDArray[np.int64], short: int) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ stamp among those of all packets, never by a frame rate, so that frame i is the 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -18,14 +19,23 @@ from numpy.typing import NDArray
 from d3d.errors import DataError
 
 
-def count_frames(path: Path, id: str) -> int:
-    """How many frames the file says it has; counted where its header does not say. Raises DataError, OSError."""
+class Header(NamedTuple):
+    """What a video says of itself."""
+
+    frames: int
+    height: int  # pixels
+    width: int
+
+
+def read_header(path: Path, id: str) -> Header:
+    """How many frames of which size; counted where the file does not say how many. Raises DataError, OSError."""
     with path.open("rb"):  # raises what is wrong with the file itself
         pass
     try:
         with av.open(str(path)) as container:
             stream = _stream(container)
-            return stream.frames or sum(1 for _ in _packets(container, stream))
+            frames = stream.frames or sum(1 for _ in _packets(container, stream))
+            return Header(frames, stream.codec_context.height, stream.codec_context.width)
     except (av.FFmpegError, IndexError) as error:
         raise _undecodable(path, id, error) from error
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from d3d.data.clip import Clip
 from d3d.data.footage import footage_of, look_at, read_footage
-from d3d.data.video import count_frames, read_video
+from d3d.data.video import Header, read_header, read_video
 from d3d.errors import DataError
 from tests.d3d.data.video_files import draw_discs, found_discs, path_of_disc, write_video
 
@@ -23,7 +23,7 @@ def clip(length: int) -> Clip:
 @pytest.mark.parametrize("group", [1, 12, 250])
 def test_every_frame_is_the_one_asked_for(tmp_path: Path, name: str, codec: str, group: int) -> None:
     path = write_video(tmp_path / name, draw_discs(CENTRES, HEIGHT, WIDTH), codec, group)
-    assert count_frames(path, "c") == LENGTH
+    assert read_header(path, "c") == Header(LENGTH, HEIGHT, WIDTH)
     for indices in (np.arange(LENGTH), np.array([3, 41, 40, 88, 89, 41]), np.array([LENGTH - 1]), np.array([0])):
         frames = read_video(path, "c", indices, (60, 100))
         assert frames.shape == (len(indices), 60, 100, 3)
@@ -46,6 +46,15 @@ def test_a_video_shorter_than_its_joints_is_refused(tmp_path: Path, name: str) -
         look_at(path, clip(21))
     with pytest.raises(DataError, match=r"clip c: .*has no frame 21"):
         read_video(path, "c", np.array([3, 20]), (60, 100))
+
+
+def test_a_smaller_video_is_as_good_and_a_turned_one_is_refused(tmp_path: Path) -> None:
+    frames = draw_discs(CENTRES[:20], HEIGHT, WIDTH)
+    small = write_video(tmp_path / "small.mp4", np.ascontiguousarray(frames[:, ::2, ::2]))
+    assert look_at(small, clip(20)).pixels
+    turned = write_video(tmp_path / "turned.mp4", np.ascontiguousarray(frames.swapaxes(1, 2)))
+    with pytest.raises(DataError, match=r"clip c: .*turned\.mp4 is 120×200, its joints are counted in 200×120"):
+        look_at(turned, clip(20))
 
 
 @pytest.mark.parametrize("content", [b"", b"no video", bytes(5000)])
