@@ -17,13 +17,16 @@ class Group(NamedTuple):
 def group_by_presence(visible: Tensor, persons: int) -> list[Group]:
     """Every clip of visible B×T×R in one group; a person is present where any of its joints is visible in any frame.
 
-    Where nobody is, the first person counts as present. Reads the visibility back from a GPU.
+    Where nobody is, the first person counts as present. On a GPU this waits once for what was computed before.
     """
-    present = rearrange(visible, "b t (p j) -> b p (t j)", p=persons).any(dim=2)
-    present[:, 0] |= ~present.any(dim=1)
     each = visible.shape[2] // persons
-    groups = []
-    for pattern in torch.unique(present, dim=0):
-        clips = (present == pattern).all(dim=1).nonzero().squeeze(1)
-        groups.append(Group(clips, pattern.repeat_interleave(each).nonzero().squeeze(1)))
-    return groups
+    present = rearrange(visible, "b t (p j) -> b p (t j)", p=persons).any(dim=2)
+    clips: dict[tuple[int, ...], list[int]] = {}
+    for clip, there in enumerate(present.tolist()):
+        clips.setdefault(tuple(person for person in range(persons) if there[person]) or (0,), []).append(clip)
+    own = {who: [person * each + joint for person in who for joint in range(each)] for who in clips}
+    return [Group(_indices(clips[who], visible), _indices(own[who], visible)) for who in sorted(clips)]
+
+
+def _indices(values: list[int], like: Tensor) -> Tensor:
+    return torch.tensor(values, device=like.device)
