@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from d3d.errors import DataError
 
+_UNREADABLE = (IndexError, AttributeError, ValueError)  # no stream of video, no decoder, names that are no text
+
 
 class Header(NamedTuple):
     """What a video says of itself."""
@@ -36,7 +38,7 @@ def read_header(path: Path, id: str) -> Header:
             stream = _stream(container)
             frames = stream.frames or sum(1 for _ in _packets(container, stream))
             return Header(frames, stream.codec_context.height, stream.codec_context.width)
-    except (av.FFmpegError, IndexError) as error:
+    except (av.FFmpegError, *_UNREADABLE) as error:
         raise _undecodable(path, id, error) from error
 
 
@@ -49,7 +51,7 @@ def read_video(path: Path, id: str, indices: NDArray[np.int64], size: tuple[int,
                 index: frame.to_ndarray(format="rgb24", height=size[0], width=size[1], interpolation="BILINEAR")
                 for index, frame in _decode(container, wanted)
             }
-    except (av.FFmpegError, IndexError, OSError) as error:
+    except (av.FFmpegError, OSError, *_UNREADABLE) as error:
         raise _undecodable(path, id, error) from error
     for index in wanted:
         if index not in frames:
@@ -107,7 +109,8 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[i
 
 
 def _undecodable(path: Path, id: str, error: Exception) -> DataError:
-    reason = str(error).partition("\n")[0] or type(error).__name__
+    said = error.strerror if isinstance(error, av.FFmpegError) else str(error)
+    reason = (said or type(error).__name__).partition("\n")[0]
     return DataError(
         f"clip {id}: {path} is no video that can be decoded ({reason}); restore it, or data.frames=rendered"
     )

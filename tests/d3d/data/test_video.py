@@ -92,3 +92,23 @@ def test_absent_footage_is_said(tmp_path: Path) -> None:
     assert footage_of(tmp_path, "c") is None
     assert look_at(None, clip(3)).absent == "c"
     assert look_at(tmp_path / "c_rgb.avi", clip(3)).absent
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.avi"])
+def test_no_damage_to_a_video_escapes_or_crashes(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / name, draw_discs(CENTRES[:30, :] / 2, HEIGHT // 2, WIDTH // 2))
+    whole = path.read_bytes()
+    generator = np.random.default_rng(0)
+    refused = 0
+    for _ in range(60):
+        damaged = bytearray(whole[: generator.integers(len(whole))] if generator.random() < 0.3 else whole)
+        for place in generator.integers(len(damaged), size=generator.integers(1, 30)) if damaged else []:
+            damaged[place] = generator.integers(256)
+        path.write_bytes(damaged)
+        try:
+            look_at(path, clip(30))
+            read_video(path, "c", np.arange(2, 30, 5), (30, 50))
+        except DataError as error:
+            assert "clip c: " in str(error) and "\n" not in str(error)
+            refused += 1
+    assert refused > 10
