@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from d3d.errors import DataError
 
 _UNREADABLE = (IndexError, AttributeError, ValueError)  # no stream of video, no decoder, names that are no text
+# A playlist may be named .mp4 too, and would have FFmpeg read other files or the network.
+_ADMITTED = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,avi,matroska,webm"}
 
 
 class Header(NamedTuple):
@@ -34,7 +36,7 @@ def read_header(path: Path, id: str) -> Header:
     with path.open("rb"):  # raises what is wrong with the file itself
         pass
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=_ADMITTED) as container:
             stream = _stream(container)
             frames = stream.frames or sum(1 for _ in _packets(container, stream))
             return Header(frames, stream.codec_context.height, stream.codec_context.width)
@@ -46,7 +48,7 @@ def read_video(path: Path, id: str, indices: NDArray[np.int64], size: tuple[int,
     """n×height×width×3 frames of the given indices, resized. Raises DataError for a video that has not got them."""
     wanted = sorted(set(indices.tolist()))
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=_ADMITTED) as container:
             frames = {
                 index: frame.to_ndarray(format="rgb24", height=size[0], width=size[1], interpolation="BILINEAR")
                 for index, frame in _decode(container, wanted)

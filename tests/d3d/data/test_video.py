@@ -67,6 +67,14 @@ def test_what_is_no_video_names_clip_and_file(tmp_path: Path, content: bytes) ->
         read_video(path, "c", np.array([0]), (60, 100))
 
 
+def test_a_playlist_is_no_video(tmp_path: Path) -> None:
+    write_video(tmp_path / "other.mkv", draw_discs(CENTRES[:5], HEIGHT, WIDTH))
+    path = tmp_path / "clip.mp4"
+    path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{tmp_path}/other.mkv\n#EXT-X-ENDLIST\n")
+    with pytest.raises(DataError, match=r"clip c: .*clip\.mp4 is no video"):
+        look_at(path, clip(5))
+
+
 def test_a_video_cut_short_is_refused_by_the_time_it_is_decoded(tmp_path: Path) -> None:
     path = write_video(tmp_path / "clip.avi", draw_discs(CENTRES, HEIGHT, WIDTH))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
