@@ -1,6 +1,7 @@
 """The commands that look at data before anything is trained: `check` reads all of it, `show` draws one clip."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -10,6 +11,7 @@ from d3d.data import find_source
 from d3d.data.check import Findings, check
 from d3d.data.sheet import contact_sheet
 from d3d.data.source import Source
+from d3d.errors import DataError
 from experiments.compose import Inspection
 from experiments.machine import cpu_count
 
@@ -21,7 +23,13 @@ WAYS_OUT = "restore or remove them; data.missing=skip leaves out clips without f
 def run_check(inspection: Inspection, console: Console) -> int:
     """Prints what the dataset holds, and every clip that is broken. The exit status: 1 where anything is."""
     data, storage = inspection.config.data, inspection.storage
-    source = find_source(data, storage / "data")
+    try:
+        source = find_source(data, storage / "data")
+    except DataError as error:
+        if data.annotations is None or not Path(data.annotations).is_file():
+            raise  # there is nothing to look at
+        console.print(f"broken:\n  {error}", soft_wrap=True)
+        return 1
     processes = inspection.resources.cpus or cpu_count()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"reading {source.name}", total=len(source.entries))

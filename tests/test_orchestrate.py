@@ -209,6 +209,15 @@ def test_check_says_what_a_dataset_holds_and_lists_all_that_is_broken(user: User
     assert not list(user.home.iterdir())
 
 
+def test_a_pickle_that_would_run_something_is_broken_and_runs_nothing(user: User) -> None:
+    (user.folder / "evil.pkl").write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
+    arguments = ["data=pyskl", "data.annotations=evil.pkl", "data.frames=rendered"]
+    checked, launched = user.run("check", *arguments), user.run("ablation=full", *arguments)
+    assert (checked.returncode, launched.returncode) == (1, 2)
+    assert "evil.pkl" in checked.stdout and "evil.pkl" in launched.stderr
+    assert [path.name for path in user.folder.iterdir()] == ["evil.pkl"]
+
+
 def test_show_writes_a_contact_sheet_and_says_where(user: User) -> None:
     root = write_root(user.folder / "penn")
     done = user.run("show", "clip=0002", "data=penn_action", f"data.root={root}", "training.frames=6")
