@@ -2,7 +2,10 @@
 
     python orchestrate.py ablation=stride_grid
     python orchestrate.py ablation=all
+    python orchestrate.py check data=penn_action data.root=DIR
+    python orchestrate.py show clip=0001 data=penn_action data.root=DIR
 
+A bare first word is a command, none is `run`: `check` reads a whole dataset, `show` draws one of its clips.
 `--help` lists what there is.
 """
 
@@ -14,19 +17,24 @@ from rich.console import Console
 
 from d3d.errors import ConfigError, D3DError
 from experiments.catalogue import show_catalogue
-from experiments.compose import Launch, compose
+from experiments.compose import Launch, compose, compose_inspection
 from experiments.declarations import did_you_mean
 from experiments.environment import quiet
 from experiments.machine import check_resources, check_storage, locked
 
+COMMANDS = ("run", "check", "show")
+
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit status: 0 done, 1 something is missing, 2 a fault the user can mend, 130 interrupted."""
+    """The exit status: 0 done, 1 something is missing or broken, 2 a fault the user can mend, 130 interrupted."""
     if {"--help", "-h"} & set(arguments):
         show_catalogue(Console(highlight=False, markup=False))
         return 0
     try:
-        launch = compose(arguments)
+        command, rest = split_command(arguments)
+        if command != "run":
+            return look(command, rest)
+        launch = compose(rest)
         check_storage(launch.storage)
         check_resources(launch)
         with quiet(local=launch.cluster.address is None):
@@ -37,6 +45,25 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print(f"\ninterrupted; to continue: python orchestrate.py {shlex.join(arguments)}", file=sys.stderr)
         return 130
+
+
+def split_command(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The command and what follows it. Raises ConfigError for a command there is not."""
+    if not arguments or "=" in arguments[0] or not arguments[0].isidentifier():
+        return "run", arguments
+    if arguments[0] not in COMMANDS:
+        near = did_you_mean(arguments[0], COMMANDS)
+        raise ConfigError(f"{arguments[0]}: unknown command{near}; there are: {', '.join(COMMANDS)}")
+    return arguments[0], arguments[1:]
+
+
+def look(command: str, arguments: Sequence[str]) -> int:
+    """Looks at data, and launches nothing."""
+    from experiments.inspect import run_check, run_show  # as in `run`
+
+    inspection = compose_inspection(command, arguments)
+    check_storage(inspection.storage)
+    return {"check": run_check, "show": run_show}[command](inspection, Console(highlight=False, markup=False))
 
 
 def run(launch: Launch) -> int:

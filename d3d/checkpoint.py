@@ -24,7 +24,9 @@ FILE = "checkpoint.safetensors"
 def fingerprint(config: Config) -> str:
     """Of what a checkpoint must agree with: all that trains, wherever the data lies and whatever is tested after."""
     plain = dataclasses.asdict(config)
-    del plain["data"]["root"], plain["data"]["missing"], plain["evaluation"], plain["measurement"]
+    del plain["evaluation"], plain["measurement"]
+    for key in ("root", "annotations", "missing", "classes"):  # of the classes the model's number speaks
+        del plain["data"][key]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 

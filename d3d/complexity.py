@@ -4,7 +4,7 @@ The printed O(T²·w²) of joint and O(w²·D_n²) of temporal stride attention 
 are counted as they are computed, and one module is run: operations, time and memory.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import torch
@@ -84,8 +84,11 @@ def measure(model: ModelConfig, measurement: MeasurementConfig, device: torch.de
 
 
 def forward_gmacs(config: Config) -> float:
-    """Billions of multiply-accumulates of one clip's forward pass through the whole model; nothing is computed."""
-    model, frames, side = config.model, config.training.frames, config.data.crop
+    """Billions of multiply-accumulates of one clip's forward pass through the whole model; nothing is computed.
+
+    Every person is present, so they count as one with all the joints.
+    """
+    model, frames, side = replace(config.model, persons=1), config.training.frames, config.data.crop
     with FakeTensorMode(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         transformer = D3DTransformer(model).eval()
         video, joints = torch.empty(1, 3, frames, side, side), torch.empty(1, frames, model.joints, 2)

@@ -21,6 +21,7 @@ class ModelConfig:
 
     classes: int = 15  # logits; taken from the dataset in a launch
     joints: int = 13  # R, joints of all persons; taken from the dataset in a launch
+    persons: int = 1  # how many these are the joints of, in turn; taken from the dataset in a launch
     width: int = 64  # C, backbone channels; tokens have 4C
     depth: int = 3  # L, transformer blocks
     heads: int = 8  # attention heads of every module
@@ -43,8 +44,9 @@ class ModelConfig:
     temporal_stride: int | None = None  # frames from one window to the next; None: half the window
 
     def __post_init__(self) -> None:
-        for key in ("classes", "joints", "width", "depth", "heads", "feedforward_ratio", "kernel"):
+        for key in ("classes", "joints", "persons", "width", "depth", "heads", "feedforward_ratio", "kernel"):
             _require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
+        _require(self.joints % self.persons == 0, "model.persons", self.persons, f"must divide joints = {self.joints}")
         dimension = 4 * self.width
         _require(dimension % self.heads == 0, "model.heads", self.heads, f"must divide 4 × model.width = {dimension}")
         _require(self.sigma > 0, "model.sigma", self.sigma, "must be above 0")
@@ -63,16 +65,24 @@ class ModelConfig:
 class DataConfig:
     """Which clips, and what one of their frames becomes before it enters the model."""
 
-    name: Literal["synthetic", "penn_action"] = "synthetic"
+    name: Literal["synthetic", "penn_action", "ntu60", "ntu120", "finegym", "pyskl"] = "synthetic"
     root: str | None = None  # folder of a dataset on disk; the synthetic one is made under the storage folder
-    frames: Literal["files", "rendered"] = "files"  # read the image files, or draw the person from the joints
-    missing: Literal["error", "skip"] = "error"  # what to do with clips whose image files are absent
+    annotations: str | None = None  # of finegym and pyskl: the pickle of skeletons; data.root holds the videos
+    protocol: Literal["xsub", "xview", "xset"] = "xsub"  # of ntu60 (xsub, xview) and ntu120 (xsub, xset)
+    splits: tuple[str, str] = ("train", "val")  # of finegym and pyskl: the annotations' training and test split
+    classes: int | None = None  # of pyskl; None: as many as the training clips' labels name
+    persons: int = 2  # persons at most; the others of a clip are left out
+    frames: Literal["files", "rendered"] = "files"  # read images or video, or draw the persons from the joints
+    missing: Literal["error", "skip"] = "error"  # what to do with clips whose images or video are absent
     split: Literal["test", "validation"] = "test"  # what it is tested on: the test clips, or a fifth of the others
     clips: int = 600  # how many clips the synthetic dataset has
     resize: int = 256  # short side of a frame, in pixels
     crop: int = 224  # side of the square that enters the model, in pixels: random in training, centred in test
 
     def __post_init__(self) -> None:
+        _require(self.persons >= 1, "data.persons", self.persons, "must be at least 1")
+        _require(self.classes is None or self.classes >= 2, "data.classes", self.classes, "must be at least 2")
+        _require(self.splits[0] != self.splits[1], "data.splits", list(self.splits), "must be two different ones")
         _require(self.clips >= 30, "data.clips", self.clips, "must be at least 30, two for each of the 15 classes")
         _require(self.crop >= 16, "data.crop", self.crop, "must be at least 16 pixels")
         _require(self.resize >= self.crop, "data.resize", self.resize, f"must be at least data.crop = {self.crop}")

@@ -1,6 +1,9 @@
 """What a trained model says of a test clip; apart from training.py because the tables read it without torch."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import fmean
 
 
 @dataclass(frozen=True)
@@ -10,3 +13,11 @@ class Prediction:
     clip: str
     label: int
     predicted: int
+
+
+def mean_class_accuracy(predictions: Iterable[Prediction]) -> float:
+    """The fraction of clips predicted right within each class that has any, averaged over these classes."""
+    right: dict[int, list[bool]] = defaultdict(list)
+    for each in predictions:
+        right[each.label].append(each.predicted == each.label)
+    return fmean(fmean(clips) for clips in right.values())

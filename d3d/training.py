@@ -24,7 +24,7 @@ from d3d.data.samples import Batch, ClipSamples, collate
 from d3d.errors import TrainingError
 from d3d.mixup import draw_mixture
 from d3d.model import D3DTransformer
-from d3d.prediction import Prediction
+from d3d.prediction import Prediction, mean_class_accuracy
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class Evaluation:
     def top1(self) -> float:
         """The fraction of clips predicted right."""
         return sum(p.predicted == p.label for p in self.predictions) / len(self.predictions)
+
+    @property
+    def mean_class_accuracy(self) -> float:
+        """The same within each class, averaged over the classes."""
+        return mean_class_accuracy(self.predictions)
 
 
 def train(
@@ -89,6 +94,7 @@ def train(
             "train_top1": top1,
             "test_loss": evaluation.loss,
             "test_top1": evaluation.top1,
+            "test_mean_class_accuracy": evaluation.mean_class_accuracy,
             "learning_rate": optimizer.param_groups[0]["lr"],
             "clips_per_second": len(samples) / seconds,
             "peak_memory_mib": peak_memory(device),

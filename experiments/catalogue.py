@@ -29,9 +29,12 @@ KEYS = {
 def show_catalogue(console: Console) -> None:
     """Prints it."""
     console.print("usage: python orchestrate.py ablation=NAME|FILE|all [search=NAME|FILE] [preset=NAME] [data=NAME]")
-    console.print("                             [KEY=VALUE ...]\n")
+    console.print("                             [KEY=VALUE ...]")
+    console.print("       python orchestrate.py check data=NAME [data.root=DIR] [KEY=VALUE ...]")
+    console.print("       python orchestrate.py show clip=ID data=NAME [data.root=DIR] [KEY=VALUE ...]\n")
     console.print("Runs what an ablation of the paper asks for and is not finished yet, and makes its table or figure.")
-    console.print("The same command again continues a launch that was interrupted.\n")
+    console.print("The same command again continues a launch that was interrupted.")
+    console.print("check reads a whole dataset and lists all that is broken; show draws a clip with its joints.\n")
     rows = {
         each.name: [each.title, f"makes {', '.join(each.artefacts) or 'no table'} ({each.section})", each.cost]
         for each in ablations().values()

@@ -41,7 +41,8 @@ def make_cell(label: str, config: Config, dataset: Dataset | None) -> Cell:
     if dataset is None:
         config = canonical(config)
         return Cell(cell_id(config, ""), label, config, "")
-    model = replace(config.model, classes=len(dataset.classes), joints=len(dataset.joint_names))
+    joints, persons = len(dataset.joint_names), dataset.persons
+    model = replace(config.model, classes=len(dataset.classes), joints=joints, persons=persons)
     asked = replace(config, model=model)
     config = canonical(asked)
     if config.baseline.method is not None:  # nothing of it is random

@@ -6,6 +6,7 @@ a user can get wrong is a ConfigError that names the key and the way out.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -36,6 +37,7 @@ from experiments.declarations import (
     read_ablation,
     read_yaml,
 )
+from experiments.identity import OF_DATASET
 from experiments.searches import KEYS, Search, read_search
 
 T = TypeVar("T")
@@ -106,7 +108,23 @@ class Launch:
     @property
     def data(self) -> str:
         """How the data is called in the record."""
-        return f"{self.config.data.name}, {self.config.data.frames}"
+        data = self.config.data
+        parts: list[str] = [data.name, data.frames]
+        if data.name in OF_DATASET["protocol"]:
+            parts[1:1] = [data.protocol]
+        elif data.name == "pyskl":  # any dataset may be behind it
+            parts[1:1] = [re.sub(r"[^\w.-]", "_", part) for part in (Path(data.annotations or "").stem, data.splits[1])]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What a command line says that looks at data and launches nothing."""
+
+    config: Config
+    storage: Path  # absolute
+    resources: Resources
+    clip: str  # to show
 
 
 _CHOICE, _SETTINGS, _CONFIG = TypeAdapter(Choice), TypeAdapter(Settings), TypeAdapter(Config)
@@ -114,24 +132,18 @@ _CHOICE, _SETTINGS, _CONFIG = TypeAdapter(Choice), TypeAdapter(Settings), TypeAd
 
 def compose(arguments: Sequence[str]) -> Launch:
     """The launch that overrides such as `ablation=stride_grid training.epochs=30` ask for. Raises ConfigError."""
-    overrides = [_parse(argument) for argument in arguments]
     known = _known_keys()
-    for override in overrides:
-        _check(override, known)
+    overrides = _parse_all(arguments, known)
     name, chosen = _chosen([override for override in overrides if override.key_or_group == "ablation"])
     search = _search([override for override in overrides if _of_search(override)])
     apart = [override for override in overrides if override.key_or_group == "ablation" or _of_search(override)]
     tree, choices = _compose([str(override.input_line) for override in overrides if override not in apart])
+    _require_known(tree, known)
     for override in overrides:
         for ablation in chosen:
             if override.key_or_group in ablation.axes:
                 raise ConfigError(f"{override.input_line}: {ablation.name} varies this key itself; leave it out")
-    preset, _ = _typed(_CHOICE, tree.pop("preset")), _typed(_CHOICE, tree.pop("dataset"))
-    for key in flatten(tree):
-        if key not in known:
-            raise ConfigError(f"{key}: unknown key in preset, data or config.yaml{did_you_mean(key, known)}")
-    settings = _typed(_SETTINGS, {key: tree.pop(key) for key in Settings.__dataclass_fields__})
-    config = _with_absolute_root(_typed(_CONFIG, tree))
+    preset, settings, config = _typed_parts(tree)
     for ablation in chosen:
         _check_rows(config, ablation)
     storage = Path(settings.storage).expanduser().absolute()
@@ -152,6 +164,26 @@ def compose(arguments: Sequence[str]) -> Launch:
     )
 
 
+def compose_inspection(command: str, arguments: Sequence[str]) -> Inspection:
+    """What the overrides of a command that looks at data ask for, one of COMMANDS. Raises ConfigError."""
+    apart = ("ablation", "search")
+    known = [key for key in _known_keys() if key.partition(".")[0] not in apart]
+    own = ["clip"] if command == "show" else []
+    for argument in arguments:
+        if argument.partition("=")[0].partition(".")[0] in apart:
+            raise ConfigError(f"{argument}: {command} looks at data and trains nothing; leave it out")
+    overrides = _parse_all(arguments, [*known, *own])
+    clips = [str(override.input_line).partition("=")[2] for override in overrides if override.key_or_group == "clip"]
+    if own and not clips:
+        raise ConfigError("clip= is missing; name the clip to show, such as clip=0001")
+    tree, _ = _compose([str(override.input_line) for override in overrides if override.key_or_group not in own])
+    _require_known(tree, known)
+    _, settings, config = _typed_parts(tree)
+    storage = Path(settings.storage).expanduser().absolute()
+    clip = clips[-1].strip("'\"") if clips else ""
+    return Inspection(config=config, storage=storage, resources=settings.resources, clip=clip)
+
+
 def configure(config: Config, row: Row) -> Config:
     """The configuration with an ablation row's keys set. Raises ConfigError where a value cannot be."""
     tree = asdict(config)
@@ -159,6 +191,26 @@ def configure(config: Config, row: Row) -> Config:
         group, _, name = key.partition(".")
         tree[group][name] = value
     return _typed(_CONFIG, tree)
+
+
+def _parse_all(arguments: Sequence[str], known: Sequence[str]) -> list[Override]:
+    overrides = [_parse(argument) for argument in arguments]
+    for override in overrides:
+        _check(override, known)
+    return overrides
+
+
+def _require_known(tree: Mapping[str, Any], known: Sequence[str]) -> None:
+    for key in flatten({key: value for key, value in tree.items() if key not in ("preset", "dataset")}):
+        if key not in known:
+            raise ConfigError(f"{key}: unknown key in preset, data or config.yaml{did_you_mean(key, known)}")
+
+
+def _typed_parts(tree: dict[str, Any]) -> tuple[Choice, Settings, Config]:
+    """What a composed tree says of the preset, of how to launch, and of what to train."""
+    preset, _ = _typed(_CHOICE, tree.pop("preset")), _typed(_CHOICE, tree.pop("dataset"))
+    settings = _typed(_SETTINGS, {key: tree.pop(key) for key in Settings.__dataclass_fields__})
+    return preset, settings, _with_absolute_paths(_typed(_CONFIG, tree))
 
 
 def _parse(argument: str) -> Override:
@@ -274,11 +326,13 @@ def _check_rows(config: Config, ablation: Ablation) -> None:
             raise ConfigError(f"{error} ({ablation.source}, row {row.label})") from error
 
 
-def _with_absolute_root(config: Config) -> Config:
+def _with_absolute_paths(config: Config) -> Config:
     """Trainings run in folders of Ray's."""
-    if config.data.root is None:
-        return config
-    return replace(config, data=replace(config.data, root=str(Path(config.data.root).expanduser().absolute())))
+    root, annotations = (
+        None if path is None else str(Path(path).expanduser().absolute())
+        for path in (config.data.root, config.data.annotations)
+    )
+    return replace(config, data=replace(config.data, root=root, annotations=annotations))
 
 
 def _tracking_uri(tracking: Tracking, storage: Path) -> str:

@@ -21,7 +21,7 @@ from experiments.claims import parse_claim
 
 FOLDER = Path(__file__).parent
 EXPERIMENT = "3d-deformable-transformer"  # the record's name in MLflow
-FROM_DATA = {"model.classes", "model.joints"}  # never the user's to say
+FROM_DATA = {"model.classes", "model.joints", "model.persons"}  # never the user's to say
 
 Value = bool | int | float | str | None
 

@@ -15,7 +15,12 @@ from experiments.machine import slots
 
 Settings = frozenset[tuple[str, str]]
 
-COSTLESS = {"seed", "data.root", "data.missing"}  # keys that do not decide how long a training takes
+COSTLESS = {
+    "seed",
+    "data.root",
+    "data.annotations",
+    "data.missing",
+}  # keys that do not decide how long a training takes
 
 
 def estimate(launch: Launch, finished: Mapping[str, Run], trainings: Sequence[Cell]) -> str:

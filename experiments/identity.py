@@ -11,6 +11,15 @@ from typing import Any, TypeVar
 
 from d3d.config import Config, DataConfig, MeasurementConfig, ModelConfig, TrainingConfig
 
+OF_DATASET = {
+    "clips": {"synthetic"},
+    "protocol": {"ntu60", "ntu120"},
+    "annotations": {"finegym", "pyskl"},
+    "splits": {"finegym", "pyskl"},
+    "classes": {"pyskl"},
+    "persons": {"ntu60", "ntu120", "finegym", "pyskl"},
+}  # the keys of data that not every dataset looks at; what they decide of the clips is in the dataset's digest
+
 T = TypeVar("T", ModelConfig, DataConfig, MeasurementConfig)
 
 SCHEMA = 1  # raise it when the same configuration comes to mean another computation
@@ -49,9 +58,7 @@ def canonical(config: Config) -> Config:
         temporal_window=temporal[0],
         temporal_stride=temporal[1],
     )
-    if data.name != "synthetic":
-        data = _defaults(data, "clips")
-    return replace(config, model=model, data=data, evaluation=evaluation, measurement=MeasurementConfig())
+    return replace(config, model=model, data=_of_dataset(data), evaluation=evaluation, measurement=MeasurementConfig())
 
 
 def cell_id(config: Config, digest: str, trained: str | None = None) -> str:
@@ -103,12 +110,16 @@ def _measurement(config: Config) -> Config:
 
 def _baseline(config: Config) -> Config:
     """The joints of the clips as they are annotated, at the frames of the test."""
-    data = _defaults(config.data, "resize", "crop")
     return Config(
-        data=data if data.name == "synthetic" else _defaults(data, "clips"),
+        data=_of_dataset(_defaults(config.data, "resize", "crop")),
         training=TrainingConfig(frames=config.training.frames),
         baseline=config.baseline,
     )
+
+
+def _of_dataset(data: DataConfig) -> DataConfig:
+    """What belongs to another dataset set to its default."""
+    return _defaults(data, *(key for key, names in OF_DATASET.items() if data.name not in names))
 
 
 def _window_and_stride(window: int, stride: int | None, length: int) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.errors import RecordError
+from d3d.prediction import mean_class_accuracy
 from experiments.database import make_database
 from experiments.declarations import EXPERIMENT, flatten
 
@@ -268,6 +269,7 @@ class CellRun:
         self.client.log_text(self.id, "\n".join(["clip,label,predicted", *rows]) + "\n", "predictions.csv")
         right = sum(each.predicted == each.label for each in predictions)
         self.client.log_metric(self.id, "top1", right / len(predictions))
+        self.client.log_metric(self.id, "mean_class_accuracy", mean_class_accuracy(predictions))
         self.client.set_terminated(self.id, "FINISHED")
 
     def finish_baseline(self, classified: "Classified") -> None:

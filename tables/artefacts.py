@@ -11,6 +11,7 @@ from experiments.declarations import Value
 
 MODULE = "measurement.module"
 ACCURACY = ("top1_mean", "top1_std", "top1_low", "top1_high", "clips")
+BY_CLASS = "mean_class_accuracy"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ _DECLARED = (
         name="table2",
         kind="comparison",
         title="Table 2: other methods on FineGYM",
-        meaning="accuracy beside other methods', FineGYM",
+        meaning="mean class accuracy beside other methods', FineGYM",
     ),
     Artefact(
         name="table3",

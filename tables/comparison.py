@@ -4,35 +4,38 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from experiments.claims import Comparison, parse_claim
 from experiments.declarations import options
 from tables import Built
 from tables.anchors import anchors_of
-from tables.artefacts import ACCURACY, Artefact
+from tables.artefacts import ACCURACY, BY_CLASS, Artefact
 from tables.document import Block, Bold, Entry, Grid, Notes, Text, latex, markdown
 from tables.published import Column, Method, Published, published
 from tables.record import Launch, Record, doubts
 from tables.rows import (
     MISSING,
+    Accuracy,
     Row,
-    accuracy_text,
     accuracy_values,
     missing_lines,
     missing_note,
     rows_of,
     seeds_note,
     setting,
+    spread_text,
 )
-from tables.statistics import SIGNIFICANCE, binomial_p_value, holm
+from tables.statistics import SIGNIFICANCE, binomial_p_value, class_p_value, holm
 from tables.verdicts import Outcome, Verdict, orderings, tally, verdict_blocks, verdict_heading
 from tables.writers import csv_bytes, write_files
 
 OURS = "Ours"
-COLUMNS = ("method", "modality", "pretrained", "dataset", "data", "preset", "seeds", *ACCURACY, "published")
+COLUMNS = ("method", "modality", "pretrained", "dataset", "data", "preset", "seeds", *ACCURACY, BY_CLASS, "published")
 HOW = (
     "Another method is known by its printed number alone: a claim holds or fails where an exact binomial test of the "
-    f"clips this model has right against that number, Holm-corrected within this table, gives p < {SIGNIFICANCE}. The "
+    "clips this model has right (of mean class accuracy, a normal one) against that number, Holm-corrected within this "
+    f"table, gives p < {SIGNIFICANCE}. The "
     "other method was not run on these frames: the verdict is of this record, not of the two methods."
 )
 
@@ -44,6 +47,20 @@ class Run:
     column: str
     launch: Launch
     row: Row
+
+    metric: Literal["top1", "mean_class_accuracy"]
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """Of what the column prints."""
+        return self.row.accuracy if self.metric == "top1" else self.row.class_accuracy
+
+    def p_value(self, value: float) -> float:
+        """Against a printed number, in percent."""
+        if self.metric == "mean_class_accuracy":
+            return class_p_value(*self.row.classes, value / 100)
+        clips = self.row.accuracy.clips if self.row.accuracy else 0
+        return binomial_p_value(self.row.correct, clips, value / 100)
 
     @property
     def name(self) -> str:
@@ -61,7 +78,8 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
             if launch.data.startswith(column.data):
                 cells = record.cells(launch)
                 rows = rows_of(launch, cells, partial)
-                runs.append(Run(name, launch, next((row for row in rows if row.label == launch.reference), rows[0])))
+                own = next((row for row in rows if row.label == launch.reference), rows[0])
+                runs.append(Run(name, launch, own, column.metric))
                 notes += doubts(launch, cells)
     verdicts = _verdicts(printed, runs)
     blocks: list[Block] = [
@@ -98,22 +116,30 @@ def _grid(printed: Published, runs: Sequence[Run]) -> Grid:
 
 
 def _measured_text(run: Run, value: float | None) -> str:
-    if run.row.accuracy is None:
+    if run.accuracy is None:
         return MISSING
-    difference = "" if value is None else f" ({run.row.accuracy.mean - value:+.2f})".replace("-", "−")
-    return accuracy_text(run.row) + difference
+    difference = "" if value is None else f" ({run.accuracy.mean - value:+.2f})".replace("-", "−")
+    return spread_text(run.accuracy) + difference
 
 
 def _footnotes(printed: Published, runs: Sequence[Run]) -> Iterator[str]:
     if runs:
         yield "Measured: mean ± standard deviation over seeds; in brackets the difference from Ours as printed."
     for run in runs:
-        yield f"{run.name}: {setting(run.launch, [run.row])}."
+        yield f"{run.name}: {setting(run.launch, [run.row])}.{_other(run)}"
         yield from missing_note([run.row], run.launch.command)
         yield from seeds_note([run.row])
     for name, column in printed.columns.items():
         if all(run.column != name for run in runs):
             yield f"{name}: not run. {_way(column)}"
+
+
+def _other(run: Run) -> str:
+    """Where mean class accuracy is compared, what top-1 is."""
+    if run.metric == "top1" or run.accuracy is None:
+        return ""
+    interval = f"{run.accuracy.low:.2f} to {run.accuracy.high:.2f}"
+    return f" It is mean class accuracy, 95 % interval {interval}; top-1 is {spread_text(run.row.accuracy)}."
 
 
 def _anchors(record: Record, runs: Sequence[Run]) -> Iterator[str]:
@@ -134,11 +160,11 @@ def _way(column: Column) -> str:
 
 def _orderings(printed: Published, run: Run) -> list[Block]:
     """Where this model stands among the methods, as printed and as measured."""
-    if run.row.accuracy is None:
+    if run.accuracy is None:
         return []
     values = {each.method: _value(printed, each, run.column) for each in printed.methods}
     there = {method: value for method, value in values.items() if value is not None}
-    measured = {**there, OURS: run.row.accuracy.mean}
+    measured = {**there, OURS: run.accuracy.mean}
     return [Text(f"{run.column}, {run.launch.data}:"), *orderings(there, measured)]
 
 
@@ -157,8 +183,7 @@ def _verdicts(printed: Published, runs: Sequence[Run]) -> list[Verdict]:
                 open_ones.append(Verdict(f"{name}: {text}", "cannot be judged", None, "not run"))
                 continue
             for run in here:
-                clips = run.row.accuracy.clips if run.row.accuracy else 0
-                judged.append((run, f"{name}: {text}", value, binomial_p_value(run.row.correct, clips, value / 100)))
+                judged.append((run, f"{name}: {text}", value, run.p_value(value)))
     corrected = holm([p_value for *_, p_value in judged])
     verdicts = [
         _verdict(run, text, value, p_value) for (run, text, value, _), p_value in zip(judged, corrected, strict=True)
@@ -167,7 +192,7 @@ def _verdicts(printed: Published, runs: Sequence[Run]) -> list[Verdict]:
 
 
 def _verdict(run: Run, text: str, value: float, p_value: float) -> Verdict:
-    mean = run.row.accuracy.mean if run.row.accuracy else math.nan
+    mean = run.accuracy.mean if run.accuracy else math.nan
     outcome: Outcome = "cannot be told apart"
     if p_value < SIGNIFICANCE:
         outcome = "holds" if mean > value else "fails"
@@ -184,7 +209,7 @@ def _csv(printed: Published, runs: Sequence[Run]) -> Iterator[dict[str, str]]:
     for run in runs:
         ours = _ours(printed)
         value = _value(printed, ours, run.column)
-        accuracy = run.row.accuracy
+        accuracy = run.accuracy
         yield {
             **_who(ours),
             "method": "measured",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import TypeAdapter
@@ -22,6 +23,7 @@ class Column:
 
     data: str  # what the record calls it, or how that begins
     launch: str  # what a user types to have it
+    metric: Literal["top1", "mean_class_accuracy"] = "top1"  # what is printed there
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3d.errors import RecordError
+from d3d.prediction import mean_class_accuracy
 from experiments.declarations import Value
-from tables.artefacts import ACCURACY
+from tables.artefacts import ACCURACY, BY_CLASS
 from tables.record import Cell, Launch, Point
-from tables.statistics import mean_and_std, wilson_interval
+from tables.statistics import class_interval, mean_and_std, wilson_interval
 
 MISSING = "—"
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Top-1 in percent: mean and sample standard deviation over seeds, 95 % Wilson interval over the test clips."""
+    """Top-1 or mean class accuracy, percent: mean and deviation over seeds, 95 % interval over the test clips."""
 
     mean: float
     std: float  # NaN of a single seed
@@ -69,6 +70,25 @@ class Row:
         low, high = wilson_interval(self.correct, clips)
         return Accuracy(mean, std, 100 * low, 100 * high, clips)
 
+    @property
+    def classes(self) -> tuple[list[float], list[int]]:
+        """Of each class with test clips the fraction right, in the mean of the counted seeds, and how many clips."""
+        right: dict[int, list[bool]] = {}
+        for cell in self.counted.values():
+            for each in cell.predictions:
+                right.setdefault(each.label, []).append(each.predicted == each.label)
+        shares = [fmean(clips) for clips in right.values()]
+        return shares, [len(clips) // len(self.counted) for clips in right.values()]
+
+    @cached_property
+    def class_accuracy(self) -> Accuracy | None:
+        """The mean class accuracy, None where nothing is counted. Raises RecordError as `accuracy` does."""
+        if self.accuracy is None:
+            return None
+        mean, std = mean_and_std([100 * mean_class_accuracy(cell.predictions) for cell in self.counted.values()])
+        low, high = class_interval(*self.classes)
+        return Accuracy(mean, std, 100 * low, 100 * high, self.accuracy.clips)
+
     def metric(self, name: str) -> float | None:
         """The mean of a recorded number over the counted seeds."""
         return fmean(cell.metric(name) for cell in self.counted.values()) if self.counted else None
@@ -114,21 +134,27 @@ def differences(left: Row, right: Row) -> NDArray[np.int64] | None:
 
 
 def accuracy_text(row: Row) -> str:
-    """Mean ± standard deviation; one seed has no spread."""
-    if row.accuracy is None:
+    """Top-1: mean ± standard deviation; one seed has no spread."""
+    return spread_text(row.accuracy)
+
+
+def spread_text(accuracy: Accuracy | None) -> str:
+    """Mean ± standard deviation."""
+    if accuracy is None:
         return MISSING
-    spread = "" if math.isnan(row.accuracy.std) else f" ± {row.accuracy.std:.2f}"
-    return f"{row.accuracy.mean:.2f}{spread}"
+    spread = "" if math.isnan(accuracy.std) else f" ± {accuracy.std:.2f}"
+    return f"{accuracy.mean:.2f}{spread}"
 
 
 def accuracy_values(row: Row) -> dict[str, str]:
     """The CSV's numbers of a row; percent with two decimals, empty where there is none."""
     if row.accuracy is None:
-        return dict.fromkeys(ACCURACY, "")
+        return dict.fromkeys((*ACCURACY, BY_CLASS), "")
     accuracy = row.accuracy
     numbers = (accuracy.mean, accuracy.std, accuracy.low, accuracy.high)
     texts = ["" if math.isnan(number) else f"{number:.2f}" for number in numbers]
-    return dict(zip(ACCURACY, [*texts, str(accuracy.clips)], strict=True))
+    by_class = f"{row.class_accuracy.mean:.2f}" if row.class_accuracy else ""
+    return dict(zip((*ACCURACY, BY_CLASS), [*texts, str(accuracy.clips), by_class], strict=True))
 
 
 def interval_text(row: Row) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, binomtest, kendalltau, ttest_1samp
+from scipy.stats import binom, binomtest, kendalltau, norm, ttest_1samp
 
 SIGNIFICANCE = 0.05
 LEVEL = 0.01  # a difference of at most one point of top-1 is none, where a paper says that nothing changes
@@ -32,6 +32,37 @@ def wilson_interval(correct: Sequence[int], clips: int, confidence: float = 0.95
     """
     interval = binomtest(round(float(np.mean(correct))), clips).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def class_interval(shares: Sequence[float], clips: Sequence[int]) -> tuple[float, float]:
+    """95 % interval of a mean class accuracy over test clips, as fractions: of each class its share and its clips.
+
+    Clips are drawn within their classes. Wilson's score interval for as many clips as would give a plain accuracy the
+    same variance; each class gets one clip right and one wrong beside its own, so that small and perfect ones are no
+    certainty.
+    """
+    mean, z = float(np.mean(shares)), float(norm.ppf(0.975))
+    level = float(_smoothed(shares, clips).mean())
+    count = level * (1 - level) / _class_variance(shares, clips)
+    centre = (mean + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * math.sqrt(mean * (1 - mean) / count + z**2 / (4 * count**2))
+    return centre - half, centre + half
+
+
+def class_p_value(shares: Sequence[float], clips: Sequence[int], accuracy: float) -> float:
+    """Two-sided p-value of a mean class accuracy against a number, by the normal law and the same variance."""
+    return float(2 * norm.sf(abs(float(np.mean(shares)) - accuracy) / math.sqrt(_class_variance(shares, clips))))
+
+
+def _class_variance(shares: Sequence[float], clips: Sequence[int]) -> float:
+    smoothed = _smoothed(shares, clips)
+    return float((smoothed * (1 - smoothed) / np.asarray(clips)).sum() / len(smoothed) ** 2)
+
+
+def _smoothed(shares: Sequence[float], clips: Sequence[int]) -> NDArray[np.float64]:
+    """As if each class had a clip more that is right and one that is wrong."""
+    counts = np.asarray(clips, np.float64)
+    return (np.asarray(shares, np.float64) * counts + 1) / (counts + 2)
 
 
 def sign_flip_p_value(differences: NDArray[np.int64]) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from PIL import Image
 from rich.console import Console
 
 from d3d.complexity import Complexity
@@ -17,6 +18,7 @@ from experiments.plan import Plan
 from experiments.searches import searches
 from experiments.track import Record, prepare
 from orchestrate import main
+from tests.d3d.data.penn_files import write_label, write_root
 
 COMMAND = [sys.executable, str(Path(__file__).parents[1] / "orchestrate.py")]
 MINE = """
@@ -157,6 +159,11 @@ def test_help_lists_what_there_is_and_what_it_costs(user: User) -> None:
         (["ablation=full", "storage=/dev/null/results"], "cannot be written"),
         (["ablation=full", "data=penn_action", "data.root=."], "no labels"),
         (["ablation=mine.yaml"], "cannot be read"),
+        (["chekc", "data=penn_action"], "unknown command (did you mean check?); there are: run, check, show"),
+        (["check", "ablation=full"], "check looks at data and trains nothing"),
+        (["check", "data=penn_action"], "data.root is not set"),
+        (["show", "data=penn_action", "data.root=."], "clip= is missing"),
+        (["check", "clip=0001"], "clip=0001: unknown key"),
     ],
 )
 def test_bad_input_is_one_line_and_starts_nothing(user: User, arguments: list[str], words: str) -> None:
@@ -167,6 +174,64 @@ def test_bad_input_is_one_line_and_starts_nothing(user: User, arguments: list[st
     assert done.stderr.count("\n") == 1
     assert not list(user.folder.iterdir())
     assert not list(user.home.iterdir())
+
+
+def test_check_says_what_a_dataset_holds_and_lists_all_that_is_broken(user: User) -> None:
+    root = write_root(user.folder / "penn")
+    arguments = [
+        "check",
+        "data=penn_action",
+        f"data.root={root}",
+        "training.frames=6",
+        "data.resize=30",
+        "data.crop=24",
+    ]
+    done = user.run(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    for line in ("clips          4: 2 to train on, 2 to test on", "frames         24; 6 to 6 a clip, median 6"):
+        assert line in done.stdout
+    for line in ("image sizes    81×60 in 4 clips", "joints         13 a person, 0.0 % of them invisible"):
+        assert line in done.stdout
+    assert "broken         nothing" in done.stdout and "digest" in done.stdout
+    for id in ("0001", "0003"):
+        (root / "frames" / id / "000002.jpg").unlink()
+    broken = user.run(*arguments)
+    assert (broken.returncode, broken.stderr) == (1, "")
+    for id in ("0001", "0003"):
+        assert f"  clip {id}: {root}/frames/{id}/000002.jpg is not there\n" in broken.stdout
+    for number in range(10, 40):
+        write_label(root, f"{number:04d}", {"action": "none"})
+    many = user.run(*arguments, "storage=kept")
+    assert many.returncode == 1
+    listed = (user.folder / "kept" / "checks" / "penn_action.txt").read_text().splitlines()
+    assert len(listed) == 32 and "… 12 more; all of them: " in many.stdout
+    assert sorted(path.name for path in user.folder.iterdir()) == ["kept", "penn"]
+    assert not list(user.home.iterdir())
+
+
+def test_a_pickle_that_would_run_something_is_broken_and_runs_nothing(user: User) -> None:
+    (user.folder / "evil.pkl").write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
+    arguments = ["data=pyskl", "data.annotations=evil.pkl", "data.frames=rendered"]
+    checked, launched = user.run("check", *arguments), user.run("ablation=full", *arguments)
+    assert (checked.returncode, launched.returncode) == (1, 2)
+    assert "evil.pkl" in checked.stdout and "evil.pkl" in launched.stderr
+    assert [path.name for path in user.folder.iterdir()] == ["evil.pkl"]
+
+
+def test_show_writes_a_contact_sheet_and_says_where(user: User) -> None:
+    root = write_root(user.folder / "penn")
+    done = user.run("show", "clip=0002", "data=penn_action", f"data.root={root}", "training.frames=6")
+    assert (done.returncode, done.stderr) == (0, "")
+    path = user.folder / "results" / "sheets" / "penn_action-files-0002.png"
+    assert done.stdout == f"{path}\n"
+    with Image.open(path) as sheet:
+        assert sheet.width == 4 * 432
+
+
+def test_run_is_the_command_that_none_is(user: User) -> None:
+    done = user.run("run", "ablation=full", "preset=smoke", "data.clips=30", "dry_run=true")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 to train" in done.stdout
 
 
 def test_an_artefact_nobody_makes_is_refused_before_anything_is_trained(user: User) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import tables
-from experiments.compose import compose
+from experiments.compose import compose, compose_inspection
 from experiments.declarations import parse_ablation
 
 ROOT = Path(__file__).parent.parent
@@ -40,7 +40,9 @@ def test_a_launch_composes(command: str, tmp_path: Path, monkeypatch: pytest.Mon
         if language == "yaml":
             (tmp_path / "norms.yaml").write_text(block, "utf-8")
     arguments = shlex.split(command)[2:]
-    if arguments != ["--help"]:
+    if arguments[0] in ("check", "show"):
+        assert compose_inspection(arguments[0], arguments[1:]).config.data.name == "penn_action"
+    elif arguments != ["--help"]:
         assert compose(arguments).ablations
 
 

@@ -36,8 +36,8 @@ class Clip:
     train: bool  # in the official training split
     height: int  # of the stored frames, pixels
     width: int
-    joints: NDArray[np.float32]  # L×R×2, zero where invisible
-    visible: NDArray[np.bool_]  # L×R
+    joints: NDArray[np.float32]  # L×R×2, zero where invisible; the persons' in turn, who moves most first
+    visible: NDArray[np.bool_]  # L×R; nothing of a person who is absent is visible
     group: str  # clips of one group may show one take, and are never on both sides of a validation split
 
     @property
@@ -56,9 +56,10 @@ class Dataset:
 
     name: str
     classes: tuple[str, ...]
-    joint_names: tuple[str, ...]
-    mirrored: tuple[int, ...]  # joint r of a mirrored person is joint mirrored[r]
+    joint_names: tuple[str, ...]  # of all persons
+    mirrored: tuple[int, ...]  # joint r of a mirrored clip is joint mirrored[r]; a person stays the same one
     train: tuple[Clip, ...]
     test: tuple[Clip, ...]
     digest: str  # hex; of everything that decides the clips and their pixels, never of where they lie
     read_frames: ReadFrames
+    persons: int = 1  # at most in a clip; the joints are those of the first, then of the second, …

@@ -5,7 +5,6 @@ in some files (a difference would wrap around), `nframes` is mostly uint8, some 
 `train` is 1 or −1, and an invisible joint holds any number at all.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -17,12 +16,11 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from d3d.data.clip import JOINTS, MIRRORED, Clip, Dataset
+from d3d.data.clip import JOINTS, MIRRORED, Clip
+from d3d.data.images import read_image
 from d3d.data.matlab import read_mat
-from d3d.data.memory import FrameMemory
-from d3d.data.rendering import RENDERING, render_frames
+from d3d.data.source import Read, Source
 from d3d.data.transforms import resized_size
 from d3d.errors import DataError
 
@@ -45,58 +43,66 @@ ACTIONS = (
 )  # as the label files spell them, which is not how the dataset's page does
 _JPEG_START, _JPEG_END, _TAIL = b"\xff\xd8", b"\xff\xd9", 1024  # some writers pad after the end
 _FIELDS = ("action", "x", "y", "visibility", "train", "dimensions", "nframes")
+_LACKS_BOX = ("lack a row of bbox, which is not used",)
 _FAR = 1e5  # pixels; no coordinate of a video, and not NaN
-_MORE = {
-    "files": "add image files, or data.frames=rendered draws all clips from their joints",
-    "rendered": "add label files of that split",
-}
 
 
-def open_penn_action(
+def penn_action_source(
     root: Path,
     *,
     name: str = "penn_action",
-    classes: Sequence[str] = ACTIONS,
+    classes: Sequence[str] | None = None,
     frames: Literal["files", "rendered"] = "files",
-    missing: Literal["error", "skip"] = "error",
-) -> Dataset:
-    """The dataset under `root`, its frames read from the image files or drawn from the joints.
+) -> Source:
+    """The clips under `root` that have a label file, in the order of their numbers. Raises DataError: there is none.
 
-    The digest covers ids, labels, splits, sizes and joints of the clips, the names of classes and joints, and, for
-    files, the byte counts of all image files, for rendered frames the version of the drawing; not the images' bytes.
-
-    Raises DataError: no labels, a damaged label, an image file cut short, image files absent (unless `missing` is
-    "skip": then those clips are left out), a split without clips.
+    Without `classes` they are Penn Action's, or those that `root`/classes.txt names, one a line.
     """
-    labelled = clips = read_clips(root, classes)
-    if frames == "files":
-        sizes = {clip.id: _image_sizes(root, clip) for clip in clips}
-        clips = _clips_with_images(root, clips, sizes, missing)
-        pixels = "".join(f"{clip.id}{sizes[clip.id]}" for clip in clips)
-        read = FrameMemory(partial(read_images, root))
-    else:
-        pixels = f"rendered {RENDERING}"
-        read = FrameMemory(render_frames)
-    train = tuple(clip for clip in clips if clip.train)
-    test = tuple(clip for clip in clips if not clip.train)
-    for split, members in (("training", train), ("test", test)):
-        if not members:
-            raise DataError(
-                f"data.root={root}: no {split} clip among {len(clips)} usable of {len(labelled)}; {_MORE[frames]}"
-            )
-    digest = _digest(clips, "|".join((*classes, *JOINTS, frames, pixels)))
-    return Dataset(name, tuple(classes), JOINTS, MIRRORED, train, test, digest, read)
-
-
-def read_clips(root: Path, classes: Sequence[str] = ACTIONS) -> list[Clip]:
-    """All clips that have a label file, in the order of their numbers. Raises DataError."""
+    classes = classes or _classes(root)
     files = [path for path in (root / "labels").glob("*.mat") if re.fullmatch("[0-9]{4,}", path.stem)]
     if not files:
         raise DataError(
             f"data.root={root}: no labels/0001.mat and the like; name the folder that holds labels/ and frames/"
         )
-    clips = [_read_clip(path, classes) for path in sorted(files, key=lambda path: (int(path.stem), path.stem))]
-    return _grouped(clips)
+    return Source(
+        name=name,
+        place=f"data.root={root}",
+        classes=tuple(classes),
+        joint_names=JOINTS,
+        mirrored=MIRRORED,
+        frames=frames,
+        entries=tuple(sorted(files, key=lambda path: (int(path.stem), path.stem))),
+        read=partial(_read, root=root, classes=tuple(classes), frames=frames),
+        decode=partial(read_images, root),
+        grouped=_grouped,
+    )
+
+
+def _classes(root: Path) -> Sequence[str]:
+    path = root / "classes.txt"
+    try:
+        names = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+    except FileNotFoundError:
+        return ACTIONS
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}); it is to name a class a line") from error
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise DataError(f"{path}: two different classes are the least, and none twice; it is to name one a line")
+    return names
+
+
+def _read(path: Path, *, root: Path, classes: Sequence[str], frames: Literal["files", "rendered"]) -> Read:
+    """The clip of a label file, and a look at each of its image files. Raises DataError."""
+    clip, notes = _read_clip(path, classes)
+    if frames == "rendered":
+        return Read(clip, notes=notes)
+    try:
+        sizes = [_jpeg_size(_image_path(root, clip, index), clip.id) for index in range(clip.length)]
+    except FileNotFoundError as error:
+        return Read(clip, absent=str(error.filename), notes=notes)
+    except OSError as error:
+        raise DataError(f"clip {clip.id}: its image files cannot be read ({error}); restore them") from error
+    return Read(clip, pixels=str(sizes), notes=notes)
 
 
 def _grouped(clips: Sequence[Clip]) -> list[Clip]:
@@ -106,10 +112,12 @@ def _grouped(clips: Sequence[Clip]) -> list[Clip]:
     return [replace(clip, group=take[0].id) for take in takes for clip in take]
 
 
-def _read_clip(path: Path, classes: Sequence[str]) -> Clip:
+def _read_clip(path: Path, classes: Sequence[str]) -> tuple[Clip, tuple[str, ...]]:
+    """The clip of a label file, and what is odd about it."""
     try:
-        fields = read_mat(path, _FIELDS)
-        return _parse_clip(path.stem, fields, classes)
+        fields = read_mat(path, (*_FIELDS, "bbox"))
+        clip = _parse_clip(path.stem, fields, classes)
+        return clip, _LACKS_BOX if len(fields.get("bbox", [])) < clip.length else ()
     except (KeyError, ValueError, OverflowError, OSError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else error
         raise DataError(f"clip {path.stem}: {path} is no Penn Action label ({reason}); restore or remove it") from error
@@ -139,17 +147,6 @@ def _image_path(root: Path, clip: Clip, index: int) -> Path:
     return root / "frames" / clip.id / f"{index + 1:06d}.jpg"
 
 
-def _image_sizes(root: Path, clip: Clip) -> list[int] | None:
-    """Bytes of each of the clip's image files, or None if any is absent. Raises DataError for one cut short."""
-    paths = (_image_path(root, clip, index) for index in range(clip.length))
-    try:
-        return [_jpeg_size(path, clip.id) for path in paths]
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise DataError(f"clip {clip.id}: its image files cannot be read ({error}); restore them") from error
-
-
 def _jpeg_size(path: Path, id: str) -> int:
     """Bytes of a file that starts and ends as a JPEG does: a look at every file before anything is started.
 
@@ -164,41 +161,7 @@ def _jpeg_size(path: Path, id: str) -> int:
     return size
 
 
-def _clips_with_images(
-    root: Path, clips: list[Clip], sizes: dict[str, list[int] | None], missing: Literal["error", "skip"]
-) -> list[Clip]:
-    absent = [clip.id for clip in clips if sizes[clip.id] is None]
-    if absent and missing == "error":
-        first = ", ".join(absent[:5]) + (", …" if len(absent) > 5 else "")
-        raise DataError(
-            f"data.root={root}: {len(absent)} of {len(clips)} clips lack image files under frames/ ({first}); "
-            "data.missing=skip leaves them out, data.frames=rendered draws all clips from their joints"
-        )
-    return [clip for clip in clips if sizes[clip.id] is not None]
-
-
 def read_images(root: Path, clip: Clip, indices: NDArray[np.int64], short: int) -> NDArray[np.uint8]:
     """Decode and resize image files; see `ReadFrames`. Raises DataError for a file that cannot be decoded."""
     size = resized_size(clip.height, clip.width, short)
-    return np.stack([_read_image(_image_path(root, clip, int(index)), clip.id, size) for index in indices])
-
-
-def _read_image(path: Path, id: str, size: tuple[int, int]) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path, formats=["JPEG"]) as image:
-            box = image.draft("RGB", (size[1], size[0]))  # decodes at a fraction of the size, much faster
-            resized = image.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR, box=box and box[1])
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"clip {id}: {path} cannot be decoded ({error}); restore it, or data.frames=rendered"
-        ) from error
-    return np.asarray(resized)
-
-
-def _digest(clips: Sequence[Clip], pixels: str) -> str:
-    digest = hashlib.sha256(pixels.encode())
-    for clip in clips:
-        digest.update(f"{clip.id} {clip.label} {clip.train} {clip.height} {clip.width} {clip.length}".encode())
-        digest.update(clip.joints.astype("<f4").tobytes())
-        digest.update(clip.visible.tobytes())
-    return digest.hexdigest()
+    return np.stack([read_image(_image_path(root, clip, int(index)), clip.id, size) for index in indices])

@@ -1,9 +1,10 @@
-"""Draws a person from the joints, on a textured background, for when the video itself is not there.
+"""Draws the persons of a clip from their joints, on a textured background, for when the video itself is not there.
 
 How it is drawn decides whether the pixels can teach anything: all clips share one palette (arms and torso, legs,
 head), which each clip jitters, and limbs are two pixels wide where the short side has 48.
 """
 
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -11,14 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from d3d.data.clip import Clip
+from d3d.data.skeleton import Limbs, skeleton_of
 from d3d.data.transforms import resize_joints, resized_size
 
 RENDERING = 1  # raise it when anything that is drawn changes: it is part of the dataset's digest
 SUPERSAMPLING = 2  # drawn so many times larger, then averaged: smooth edges at little cost
 LIMB_WIDTH = 1 / 24  # of the short side
-_LEGS = ((7, 9), (9, 11), (8, 10), (10, 12), (7, 8))
-_TRUNK = (1, 2, 8, 7)
-_ARMS = ((1, 2), (1, 7), (2, 8), (1, 3), (3, 5), (2, 4), (4, 6))  # and torso
 
 Colour = tuple[int, int, int]
 
@@ -56,12 +55,16 @@ def draw_person(
     palette: Palette,
     limb_width: float,
 ) -> None:
-    """Draw R×2 joints in pixels of the drawing: a limb where both of its ends are visible, a disc at every joint."""
+    """Draw J×2 joints in pixels of the drawing: a limb where both of its ends are visible, a disc at every joint.
+
+    Which joints a limb joins is known for the skeletons of `skeleton.py`; of others there are the discs alone.
+    """
+    skeleton = skeleton_of(len(joints))
     points = [(x, y) for x, y in joints.tolist()]
     seen = visible.tolist()
     width = max(1, round(limb_width))
 
-    def limbs(pairs: tuple[tuple[int, int], ...], colour: Colour) -> None:
+    def limbs(pairs: Limbs, colour: Colour) -> None:
         for start, end in pairs:
             if seen[start] and seen[end]:
                 draw.line((points[start], points[end]), colour, width)
@@ -69,15 +72,20 @@ def draw_person(
             if seen[joint]:
                 draw_disc(draw, points[joint], limb_width / 2, colour)
 
-    limbs(_LEGS, palette.legs)
-    if all(seen[joint] for joint in _TRUNK):
-        draw.polygon([points[joint] for joint in _TRUNK], palette.arms)
-    limbs(_ARMS, palette.arms)
-    if seen[0]:
-        shoulders = joints[1:3][visible[1:3]]
-        if len(shoulders):
-            draw.line((points[0], tuple(shoulders.mean(axis=0).tolist())), palette.arms, width)
-        draw_disc(draw, points[0], 1.2 * limb_width, palette.head)
+    if skeleton.head is None:
+        limbs(tuple((joint, joint) for joint in range(len(joints))), palette.arms)
+        return
+    limbs(skeleton.legs, palette.legs)
+    if all(seen[joint] for joint in skeleton.trunk):
+        draw.polygon([points[joint] for joint in skeleton.trunk], palette.arms)
+    limbs(skeleton.arms, palette.arms)
+    if seen[skeleton.head]:
+        shoulders = [points[joint] for joint in skeleton.shoulders if seen[joint]]
+        head = points[skeleton.head]
+        if shoulders:
+            x, y = np.array(shoulders, np.float32).mean(axis=0).tolist()
+            draw.line((head, (x, y)), palette.arms, width)
+        draw_disc(draw, head, 1.2 * limb_width, palette.head)
 
 
 def draw_disc(draw: ImageDraw.ImageDraw, centre: tuple[float, float], radius: float, colour: Colour) -> None:
@@ -86,17 +94,26 @@ def draw_disc(draw: ImageDraw.ImageDraw, centre: tuple[float, float], radius: fl
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
 
 
-def render_frames(clip: Clip, indices: NDArray[np.int64], short: int) -> NDArray[np.uint8]:
-    """Frames of a clip drawn from its joints alone; see `ReadFrames`. A clip looks the same in every run."""
+def render_frames(clip: Clip, indices: NDArray[np.int64], short: int, persons: int = 1) -> NDArray[np.uint8]:
+    """Frames of a clip drawn from the joints of its persons; see `ReadFrames`. A clip looks the same in every run."""
     height, width = resized_size(clip.height, clip.width, short)
     large = SUPERSAMPLING * height, SUPERSAMPLING * width
-    generator = np.random.default_rng([RENDERING, int(clip.id)])
-    palette = jittered_palette(generator)
+    generator = np.random.default_rng([RENDERING, _number(clip.id)])
+    palettes = [jittered_palette(generator)]
     background = textured_background(generator, *large)
-    joints = resize_joints(clip.joints[indices], (clip.height, clip.width), large)
+    palettes += [jittered_palette(generator) for _ in range(persons - 1)]
+    joints = resize_joints(clip.joints[indices], (clip.height, clip.width), large).reshape(len(indices), persons, -1, 2)
+    visible = clip.visible[indices].reshape(len(indices), persons, -1)
     frames = np.empty((len(indices), height, width, 3), np.uint8)
-    for frame, points, visible in zip(frames, joints, clip.visible[indices], strict=True):
+    for frame, places, seen in zip(frames, joints, visible, strict=True):
         image = background.copy()
-        draw_person(ImageDraw.Draw(image), points, visible, palette, SUPERSAMPLING * LIMB_WIDTH * short)
+        draw = ImageDraw.Draw(image)
+        for person in reversed(range(persons)):  # who moves most is in front
+            draw_person(draw, places[person], seen[person], palettes[person], SUPERSAMPLING * LIMB_WIDTH * short)
         frame[:] = np.asarray(image.reduce(SUPERSAMPLING))
     return frames
+
+
+def _number(id: str) -> int:
+    """What a clip's background and colours are drawn by."""
+    return int(id) if id.isdecimal() else int.from_bytes(hashlib.sha256(id.encode()).digest()[:8])

@@ -14,17 +14,17 @@ import numpy as np
 import scipy.io
 
 from d3d.data.actions import ACTIONS
-from d3d.data.clip import Dataset
-from d3d.data.penn_action import open_penn_action
+from d3d.data.penn_action import penn_action_source
 from d3d.data.rendering import RENDERING
 from d3d.data.scene import HEIGHT, WIDTH, Scene, film
+from d3d.data.source import Source
 from d3d.errors import DataError
 
 SYNTHETIC = 1  # raise it when any clip would come out different
 SEED = 2023
 
 
-def open_synthetic(cache: Path, clips: int, frames: Literal["files", "rendered"] = "files") -> Dataset:
+def synthetic_source(cache: Path, clips: int, frames: Literal["files", "rendered"] = "files") -> Source:
     """The dataset of so many clips, made under `cache` unless it is already there. Raises DataError."""
     root = cache / f"synthetic-{_key(clips)}"
     if not root.is_dir():
@@ -32,7 +32,7 @@ def open_synthetic(cache: Path, clips: int, frames: Literal["files", "rendered"]
             generate(root, clips)
         except OSError as error:
             raise DataError(f"{root} cannot be written ({error}); choose another storage folder") from error
-    return open_penn_action(root, name="synthetic", classes=tuple(ACTIONS), frames=frames)
+    return penn_action_source(root, name="synthetic", classes=tuple(ACTIONS), frames=frames)
 
 
 def _key(clips: int) -> str:

@@ -86,10 +86,18 @@ class TokenEmbedding(nn.Module):
         self.modal = nn.Parameter(torch.randn(modal, dimension) * 0.02)
 
     def forward(
-        self, local: Tensor, deep: Tensor, joints: Tensor, visible: Tensor, side: tuple[int, int]
+        self,
+        local: Tensor,
+        deep: Tensor,
+        joints: Tensor,
+        visible: Tensor,
+        side: tuple[int, int],
+        own: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """F_a B×C×T×h_a×w_a, F_b B×D×T×h×w, joints B×T×R×2 and visible B×T×R of a `side` = (H, W) input →
-        Z B×T×h×w×D, P B×T×R×D, M B×T×m×D with m = 3, 1 or 0 (order CLS, RGB, POSE)."""
+        Z B×T×h×w×D, P B×T×R×D, M B×T×m×D with m = 3, 1 or 0 (order CLS, RGB, POSE).
+
+        `own` says which of the model's joints the R are; None: all of them."""
         frames = deep.shape[2]
         axes = torch.meshgrid(*[regular_coordinates(count, deep) for count in deep.shape[2:]], indexing="ij")
         rgb = rearrange(deep, "b d t h w -> b t h w d") + self.rgb_position(torch.stack(axes, dim=-1))
@@ -98,7 +106,7 @@ class TokenEmbedding(nn.Module):
         scale = joints.new_tensor([local.shape[4] / side[1], local.shape[3] / side[0]])
         sigma = self.sigma * local.shape[4] / 112
         pose = self.pose_projection(pose_tokens(local, joints * scale, visible, sigma))
-        pose = pose + self.joint_index + time[:, None]
+        pose = pose + (self.joint_index if own is None else self.joint_index[own]) + time[:, None]
         if self.coordinate is not None:
             extent = joints.new_tensor([side[1], side[0]])
             known = torch.where(visible[..., None], joints / extent * 2 - 1, torch.zeros_like(joints))

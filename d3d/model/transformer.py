@@ -9,6 +9,7 @@ from d3d.errors import ConfigError
 from d3d.model.attention import attention_norm
 from d3d.model.backbone import Backbone
 from d3d.model.deformable import DeformableAttention
+from d3d.model.persons import group_by_presence
 from d3d.model.stride import StrideAttention
 from d3d.model.tokens import TokenEmbedding
 
@@ -84,6 +85,8 @@ class ClassTokenMixer(nn.Module):
 class D3DTransformer(nn.Module):
     """Action recognition from frames and skeletons with one transformer.
 
+    An absent person does not exist: after the backbone, clips are taken in groups of the same persons present.
+
     >>> model = D3DTransformer(ModelConfig(classes=15, joints=13))
     >>> joints, visible = torch.zeros(2, 12, 13, 2), torch.ones(2, 12, 13, dtype=torch.bool)
     >>> logits = model(torch.zeros(2, 3, 12, 224, 224), joints, visible)
@@ -109,7 +112,30 @@ class D3DTransformer(nn.Module):
             raise ConfigError(f"{joints.shape[2]} joints: this model was built for model.joints={self.config.joints}")
         local, deep = self.backbone(frames)
         side = (frames.shape[3], frames.shape[4])
-        rgb, pose, modal = self.embedding(local, deep, joints, visible, side)
+        if self.config.persons == 1:
+            return self.answer(local, deep, joints, visible, side)
+        groups = group_by_presence(visible, self.config.persons)
+        if len(groups) == 1:
+            own = groups[0].joints
+            return self.answer(local, deep, joints[:, :, own], visible[:, :, own], side, own)
+        answers = [
+            self.answer(local[clips], deep[clips], joints[clips][:, :, own], visible[clips][:, :, own], side, own)
+            for clips, own in groups
+        ]
+        order = torch.cat([clips for clips, _ in groups])
+        return torch.cat(answers)[order.argsort()]
+
+    def answer(
+        self,
+        local: Tensor,
+        deep: Tensor,
+        joints: Tensor,
+        visible: Tensor,
+        side: tuple[int, int],
+        own: Tensor | None = None,
+    ) -> Tensor:
+        """Feature maps and joints of clips in which the same persons are present, theirs being `own` → logits."""
+        rgb, pose, modal = self.embedding(local, deep, joints, visible, side, own)
         for block in self.blocks:
             rgb, pose, modal = block(rgb, pose, modal)
         if self.config.tokens == "none":  # modality means first: 9 408 RGB tokens would drown 156 pose tokens

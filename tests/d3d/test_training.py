@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from d3d.checkpoint import FILE
-from d3d.config import AugmentationConfig, Config, EvaluationConfig, TrainingConfig
+from d3d.checkpoint import FILE, fingerprint
+from d3d.config import AugmentationConfig, Config, DataConfig, EvaluationConfig, TrainingConfig
 from d3d.data.clip import Dataset
 from d3d.errors import CheckpointError, TrainingError
 from d3d.model import D3DTransformer
@@ -127,6 +127,7 @@ def test_each_epoch_reports_every_metric(tiny_config: Config, tiny_dataset: Data
             "train_top1",
             "test_loss",
             "test_top1",
+            "test_mean_class_accuracy",
             "learning_rate",
             "clips_per_second",
             "peak_memory_mib",
@@ -249,3 +250,9 @@ def test_an_unfinished_training_is_not_tested(tiny_config: Config, tiny_dataset:
         train(tiny_config, tiny_dataset, CPU, checkpoint, Report(dies=3))
     with pytest.raises(CheckpointError, match="2 of 4 epochs"):
         evaluate_trained(tiny_config, tiny_config, tiny_dataset, CPU, checkpoint)
+
+
+def test_a_checkpoint_does_not_mind_where_the_data_lies() -> None:
+    here, there = (DataConfig(name="pyskl", root=place, annotations=f"{place}/a.pkl") for place in ("/here", "/there"))
+    assert fingerprint(Config(data=here)) == fingerprint(Config(data=there))
+    assert fingerprint(Config(data=here)) != fingerprint(Config(data=dataclasses.replace(here, crop=200)))

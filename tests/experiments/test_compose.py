@@ -119,3 +119,27 @@ def test_bad_input_is_one_line_that_names_it(arguments: str, words: list[str]) -
     message = str(fault.value)
     assert all(word in message for word in words), message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["data=ntu60", "data.protocol=xview", "data.root=d"], "ntu60, xview, files"),
+        (["data=ntu120", "data.root=d", "data.frames=rendered"], "ntu120, xsub, rendered"),
+        (["data=finegym", "data.annotations=gym_hrnet.pkl", "data.root=d"], "finegym, files"),
+        (["data=pyskl", "data.annotations=a/diving.pkl", "data.splits=[train,test]"], "pyskl, diving, test, files"),
+        (["data=penn_action", "data.protocol=xview"], "penn_action, files"),
+    ],
+)
+def test_how_the_data_is_called_in_the_record(arguments: list[str], name: str) -> None:
+    assert compose(["ablation=full", *arguments]).data == name
+
+
+def test_annotations_and_splits_of_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = compose(["ablation=full", "data=pyskl", "data.annotations=a.pkl", "data.splits=[x,y]"]).config.data
+    assert (data.annotations, data.splits, data.persons) == (str(tmp_path / "a.pkl"), ("x", "y"), 2)
+    assert compose(["ablation=full", "data=finegym"]).config.data.persons == 1
+    for wrong in ("data.splits=[x]", "data.splits=[x,x]", "data.protocol=xv", "data.persons=0", "data.classes=1"):
+        with pytest.raises(ConfigError, match=wrong.partition("=")[0]):
+            compose(["ablation=full", "data=pyskl", wrong])

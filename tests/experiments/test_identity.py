@@ -16,16 +16,18 @@ from d3d.config import (
 )
 from d3d.model.windows import sliding_windows
 from experiments.declarations import flatten
-from experiments.identity import canonical, cell_id, short_hash
+from experiments.identity import OF_DATASET, canonical, cell_id, short_hash
 
-UNSEEN = {"data.root", "data.missing", "data.clips"}  # the dataset's digest speaks for them
+UNSEEN = {"data.root", "data.missing", *(f"data.{key}" for key in OF_DATASET)}  # the dataset's digest speaks for them
 TRAINED = "7ra1ned"
 JOINT = MeasurementConfig(module="joint", joints=25, window=6)
 OTHER: dict[str, Any] = {
     "model.norm": "printed", "model.pose_position": "index", "model.tokens": "none",
     "model.offset_convolution": "dense", "model.joint_stride": 1, "model.temporal_stride": 1,
-    "model.dropout": 0.5, "model.drop_path": 0.5, "data.name": "penn_action", "data.frames": "rendered",
-    "data.root": "/there", "data.missing": "skip", "data.crop": 200, "training.label_smoothing": 0.5,
+    "model.persons": 13, "model.dropout": 0.5, "model.drop_path": 0.5, "data.name": "penn_action",
+    "data.frames": "rendered", "data.root": "/there", "data.missing": "skip", "data.crop": 200,
+    "data.annotations": "/a.pkl", "data.protocol": "xset", "data.splits": ("x", "y"), "data.classes": 7,
+    "training.label_smoothing": 0.5,
     "measurement.module": "joint", "measurement.attention": "full", "baseline.method": "ridge",
     "data.split": "validation", "training.average": 0.5, "augmentation.zoom": 0.5, "augmentation.span": 0.5,
     "augmentation.colour": 0.5, "augmentation.joint_dropout": 0.5,
@@ -185,3 +187,17 @@ def test_an_id_does_not_depend_on_the_order_of_keys() -> None:
 def test_ids_stay_what_they_were() -> None:
     """Results on disk carry them: whoever changes one raises SCHEMA knowingly."""
     assert short_hash({"model": {"width": 64}, "seed": 0}) == "ae02142c2dc46bfa"
+
+
+def test_what_another_dataset_looks_at_is_not_looked_at() -> None:
+    changed = {"protocol": "xview", "annotations": "/a.pkl", "splits": ("x", "y"), "classes": 7, "persons": 1}
+    looked_at: tuple[tuple[str, set[str]], ...] = (
+        ("penn_action", set()),
+        ("synthetic", set()),
+        ("ntu60", {"protocol", "persons"}),
+        ("finegym", {"annotations", "splits", "persons"}),
+        ("pyskl", {"annotations", "splits", "classes", "persons"}),
+    )
+    for name, own in looked_at:
+        data = canonical(Config(data=DataConfig(name=name, **changed))).data  # type: ignore[arg-type]
+        assert {key for key, value in changed.items() if getattr(data, key) == value} == own

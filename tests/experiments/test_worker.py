@@ -66,7 +66,7 @@ def test_epochs_go_to_the_record_and_to_tune(
     run_cell({"cell": cell}, job)
     assert told == [{"epoch": 1, "top1": 0.1}, {"epoch": 2, "top1": 0.2}]
     run = finished_in(record)[cell]
-    assert run.data.metrics == {"test_top1": 0.2, "top1": 1.0}
+    assert run.data.metrics == {"test_top1": 0.2, "top1": 1.0, "mean_class_accuracy": 1.0}
     assert run.data.tags["device"] == "cpu"
 
 
@@ -133,7 +133,7 @@ def test_a_test_takes_the_weights_of_its_training(
     run_cell({"cell": test.id}, job)
     assert asked == [test.config, training.config, job.folder(training)]
     assert told == [{"top1": 0.5}]
-    assert finished_in(record)[test.id].data.metrics == {"top1": 0.5}
+    assert finished_in(record)[test.id].data.metrics == {"top1": 0.5, "mean_class_accuracy": 0.5}
 
 
 def test_a_test_without_weights_fails_and_says_the_way_out(
@@ -158,7 +158,8 @@ def test_a_baseline_is_recorded_with_what_was_chosen(
     cell = next(iter(job.cells))
     run_cell({"cell": cell}, job)
     run = finished_in(record)[cell]
-    assert run.data.metrics == {"top1": 0.5, "validation_top1": 0.75, "alpha": 10.0}
+    scores = {"top1": 0.5, "mean_class_accuracy": 0.5, "validation_top1": 0.75}
+    assert run.data.metrics == scores | {"alpha": 10.0}
     assert run.data.tags.items() >= {"baseline": "ridge", "device": "cpu"}.items()
     assert told == [{"top1": 0.5}]
 

@@ -9,17 +9,18 @@ import sys
 from pathlib import Path
 
 import matplotlib
+import pandas as pd
 import pytest
 
 import tables
 from tables import ARTEFACTS
 from tables.statistics import wilson_interval
 from tests.tables.conftest import Everything
-from tests.tables.fake_record import CLIPS, GRID, cell_of, top1_of
+from tests.tables.fake_record import CLASSES, CLIPS, GRID, FakeRecord, cell_of, point, top1_of
 
 FIGURES = ("figure7a", "figure7b", "figureA1")
 NUMBERS = ["top1_mean", "top1_std", "top1_low", "top1_high", "clips"]
-ROW_COLUMNS = ["seeds", *NUMBERS, "published", "difference", "p_value", "cells"]
+ROW_COLUMNS = ["seeds", *NUMBERS, "mean_class_accuracy", "published", "difference", "p_value", "cells"]
 
 
 def section(text: str) -> str:
@@ -164,6 +165,47 @@ def test_a_dataset_that_was_not_run_is_a_footnote_and_not_missing(everything: Ev
     assert "| **Ours** | **R+P** |  | **94.3** | **97.9** | **90.5** | **91.4** |" in text
     assert "| NTU60 XSub: Ours > TSMF [5] | cannot be judged | — | not run |" in text
     assert not any("table1" in line or "NTU" in line for line in everything.built.missing)
+
+
+def test_table_1_has_a_measured_row_below_each_protocol_that_was_run(record: FakeRecord) -> None:
+    for data, right in (("ntu60, xsub, rendered", 100), ("ntu120, xset, files", 60)):
+        rows = {f"full on {data}": right / CLIPS}
+        record.rows(rows, ablation="comparison", artefacts=["table1"], data=data, launch=data)
+    built = tables.build(["table1"], record.storage)
+    assert not built.missing
+    text = (record.storage / "tables" / "table1.md").read_text()
+    assert "| measured: ntu60, xsub, rendered, preset quick | R+P |  | 83.33 (−10.97) |  |  |  |" in text
+    assert "| measured: ntu120, xset, files, preset quick | R+P |  |  |  |  | 50.00 (−41.40) |" in text
+    assert len(re.findall(r"^- NTU\d+ X\w+: not run\.", text, re.MULTILINE)) == 2
+    assert "To run: `python orchestrate.py ablation=comparison data=ntu60 data.protocol=xview data.root=DIR`" in text
+    assert "| NTU60 XSub: Ours > STAR [1] | fails |" in text
+
+
+def test_table_2_compares_mean_class_accuracy(record: FakeRecord) -> None:
+    # Of 15 classes 8 clips each: 14 classes all right, one class all wrong.
+    wrong = [clip for clip in range(CLIPS) if clip % CLASSES == 3]
+    sizes = [clip for clip in range(CLIPS) if clip not in wrong]
+    record.finish("f19e", right=sizes)
+    plan = {"ablation": "comparison", "artefacts": ["table2", "mine"], "data": "finegym, files"}
+    record.launch([point("full", "f19e")], "2", **plan)
+    tables.build(["table2", "mine"], record.storage)
+    text = (record.storage / "tables" / "table2.md").read_text()
+    assert "| measured: finegym, files, preset quick | R+P† |  | 93.33 (+3.03) |" in text
+    assert "It is mean class accuracy, 95 % interval " in text and "; top-1 is 93.33." in text
+    assert "| Mean: Ours > ST-GCN [51] | holds | < 0.0001 |" in text
+    ours = pd.read_csv(record.storage / "tables" / "table2.csv").iloc[-1]
+    assert (ours.mean_class_accuracy, ours.difference) == (93.33, 3.03)
+    mine = (record.storage / "tables" / "mine.md").read_text()
+    assert "| row | measured | 95 % interval | mean class accuracy |" in mine
+
+
+def test_mean_class_accuracy_is_not_top1_where_classes_are_uneven(record: FakeRecord) -> None:
+    record.finish("f19e", clips=20, right=range(15))  # 15 classes, the first five with two clips, one of them wrong
+    record.launch([point("full", "f19e")], artefacts=["mine"])
+    tables.build(["mine"], record.storage)
+    frame = pd.read_csv(record.storage / "tables" / "mine.csv")
+    assert frame.top1_mean[0] == 75
+    assert frame.mean_class_accuracy[0] == pytest.approx(100 * (10 + 5 * 0.5) / 15, abs=0.005)
 
 
 def test_latex_has_as_many_cells_in_every_line_as_columns(everything: Everything) -> None:

@@ -7,6 +7,8 @@ from scipy.stats import binomtest, permutation_test
 
 from tables.statistics import (
     binomial_p_value,
+    class_interval,
+    class_p_value,
     holm,
     kendall_tau,
     level_p_value,
@@ -132,3 +134,26 @@ def test_kendalls_tau() -> None:
 def test_a_count_against_a_printed_accuracy() -> None:
     assert binomial_p_value([90], 120, 0.75) == pytest.approx(1)
     assert binomial_p_value([90, 92], 120, 0.95) == pytest.approx(binomtest(91, 120, 0.95).pvalue)
+
+
+def test_a_class_interval_of_one_class_is_about_wilsons() -> None:
+    low, high = class_interval([0.8], [1000])
+    assert (low, high) == pytest.approx(wilson_interval([800], 1000), abs=0.002)
+
+
+def test_a_class_interval_is_as_wide_as_its_smallest_classes_make_it() -> None:
+    wide = class_interval([0.9, 0.5], [1000, 4])
+    narrow = class_interval([0.9, 0.5], [1000, 400])
+    assert wide[0] < narrow[0] < 0.7 < narrow[1] < wide[1]
+
+
+def test_all_clips_of_small_classes_right_is_no_certainty() -> None:
+    low, high = class_interval([1.0, 1.0], [3, 3])
+    assert low < 0.75 and high == 1
+    assert class_p_value([1.0, 1.0], [3, 3], 0.9) > 0.05
+    assert class_interval([1.0, 1.0], [500, 500])[0] > 0.99
+
+
+def test_a_mean_class_accuracy_is_tested_against_a_number() -> None:
+    assert class_p_value([0.9, 0.7], [500, 500], 0.8) == pytest.approx(1)
+    assert class_p_value([0.9, 0.7], [500, 500], 0.7) < 1e-6

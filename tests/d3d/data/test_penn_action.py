@@ -9,12 +9,23 @@ from PIL import Image
 
 from d3d.config import DataConfig
 from d3d.data import Clip, open_dataset
-from d3d.data.penn_action import ACTIONS, read_clips, read_images
+from d3d.data.penn_action import ACTIONS, penn_action_source, read_images
+from d3d.data.source import read_each
 from d3d.data.transforms import resize_joints
 from d3d.errors import DataError
 from tests.d3d.data.penn_files import HEIGHT, WIDTH, label, write_images, write_label, write_root
 
 REAL = os.environ.get("PENN_ACTION_ROOT")
+
+
+def read_clips(root: Path) -> list[Clip]:
+    """All clips that have a label file. Raises the first fault."""
+    clips = []
+    for read in read_each(penn_action_source(root, frames="rendered")):
+        if isinstance(read, DataError):
+            raise read
+        clips.append(read.clip)
+    return clips
 
 
 def read_one(root: Path, fields: dict[str, Any], **kwargs: Any) -> Clip:
@@ -121,6 +132,17 @@ def test_no_damage_to_a_label_escapes_or_crashes(tmp_path: Path, compressed: boo
         else:
             assert np.isfinite(clip.joints).all()  # damage that leaves a valid file
     assert refused > 100
+
+
+def test_a_dataset_in_this_layout_names_its_own_classes(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("wave\njump high\n")
+    for id, action, train in (("0001", "wave", 1), ("0002", "jump high", -1)):
+        write_label(tmp_path, id, label(action=action, train=np.int32(train)))
+    dataset = open_dataset(config(tmp_path, frames="rendered"), tmp_path)
+    assert (dataset.classes, dataset.test[0].label) == (("wave", "jump high"), 1)
+    (tmp_path / "classes.txt").write_text("wave\nwave\n")
+    with pytest.raises(DataError, match=r"classes\.txt: two different classes"):
+        open_dataset(config(tmp_path, frames="rendered"), tmp_path)
 
 
 def test_a_root_without_labels_is_refused(tmp_path: Path) -> None:

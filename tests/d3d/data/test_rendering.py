@@ -5,6 +5,7 @@ import pytest
 
 from d3d.data import Clip, Dataset
 from d3d.data.rendering import render_frames
+from d3d.data.skeleton import COCO, NTU, PENN_ACTION
 from d3d.data.transforms import resize_joints
 
 
@@ -52,3 +53,33 @@ def test_clips_share_the_palette_but_not_the_background(synthetic: Dataset) -> N
     first, second = (render_frames(clip, np.array([0]), 48).astype(int) for clip in clips)
     assert np.abs(first - second).mean() > 10
     assert first[0].std(axis=(0, 1)).min() > 3  # texture
+
+
+@pytest.mark.parametrize("joints", [13, 17, 25, 7])
+def test_every_person_of_any_skeleton_is_where_its_joints_are(joints: int) -> None:
+    generator = np.random.default_rng(0)
+    places = np.concatenate([generator.uniform((x, 20), (x + 70, 100), (joints, 2)) for x in (20, 120)])
+    points = np.repeat(places[None].astype(np.float32), 2, axis=0)
+    visible = np.ones((2, 2 * joints), bool)
+    visible[1, joints:] = False
+    clip = Clip("a name", 0, True, 120, 220, points, visible, "a name")
+    frames = render_frames(clip, np.arange(2), 120, persons=2).astype(int)
+    empty = render_frames(replace(clip, visible=np.zeros_like(visible)), np.arange(2), 120, persons=2).astype(int)
+    drawn = np.abs(frames - empty).max(axis=-1) > 25
+    columns, rows = np.rint(places).astype(int).T
+    seen = [joint for joint in range(2 * joints) if joints != 17 or joint % 17 not in (1, 2, 3, 4)]  # eyes and ears
+    assert drawn[0, rows[seen], columns[seen]].all()
+    assert drawn[1, :, :105].any() and not drawn[1, :, 110:].any()
+
+
+def test_a_mirrored_skeleton_has_every_limb_again() -> None:
+    for skeleton in (PENN_ACTION, NTU, COCO):
+        mirrored = skeleton.mirrored
+        assert [mirrored[joint] for joint in mirrored] == list(range(len(skeleton.joint_names)))
+        for limbs in (skeleton.legs, skeleton.arms):
+            pairs = {frozenset(pair) for pair in limbs}
+            assert {frozenset(mirrored[joint] for joint in pair) for pair in pairs} == pairs
+        for joint, name in enumerate(skeleton.joint_names):
+            assert ("left" in name, "right" in name) == tuple(
+                side in skeleton.joint_names[mirrored[joint]] for side in ("right", "left")
+            )

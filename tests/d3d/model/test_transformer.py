@@ -149,3 +149,61 @@ def test_drop_path_and_dropout_act_in_training_alone() -> None:
     torch.testing.assert_close(model(*batch), build()(*batch))
     model.blocks.train()
     assert not torch.allclose(model(*batch), model(*batch))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"tokens": tokens, "norm": norm} for tokens in ("cross", "single", "none") for norm in ("pre", "printed")),
+        {"joint_attention": False},
+        {"temporal_attention": False},
+        {"deformable_attention": False},
+        {"pose_position": "relative"},
+        {"joint_window": 12},
+    ],
+)
+def test_an_absent_second_person_changes_no_logit(changes: dict[str, Any]) -> None:
+    room = build(persons=2, joints=12, **changes)
+    single = build(joints=6, **changes)
+    weights = room.state_dict()
+    single.load_state_dict(weights | {"embedding.joint_index": weights["embedding.joint_index"][:6]})
+    frames, joints, visible = inputs()
+    nowhere = torch.full_like(joints, float("nan"))
+    added = torch.cat([joints, nowhere], dim=2), torch.cat([visible, torch.zeros_like(visible)], dim=2)
+    assert torch.equal(room(frames, *added), single(frames, joints, visible))
+
+
+@pytest.mark.parametrize("tokens", ["cross", "single", "none"])
+def test_clips_of_one_two_and_no_persons_mix_in_a_batch(tokens: str) -> None:
+    model = build(persons=2, joints=6, tokens=tokens).double()
+    frames, joints, visible = inputs(batch=6)
+    frames, joints = frames.double(), joints.double()
+    visible[0, :, 3:] = False
+    visible[2, :, :3] = False  # only the second is left in the picture
+    visible[3] = False
+    visible[5, :, 3:] = False
+    alone = [model(frames[i : i + 1], joints[i : i + 1], visible[i : i + 1]) for i in range(6)]
+    together = model(frames, joints, visible)
+    torch.testing.assert_close(together, torch.cat(alone))
+    assert together.isfinite().all()
+
+
+def test_a_second_person_who_is_there_changes_the_answer() -> None:
+    model = build(persons=2, joints=6)
+    frames, joints, visible = inputs()
+    lonely = visible.clone()
+    lonely[:, :, 3:] = False
+    assert not torch.allclose(model(frames, joints, visible), model(frames, joints, lonely), atol=1e-4)
+
+
+def test_every_parameter_learns_from_clips_of_one_and_two_persons() -> None:
+    model = build(persons=2, joints=6).train()
+    frames, joints, visible = inputs()
+    visible[0, :, 3:] = False
+    model(frames, joints, visible).logsumexp(dim=1).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_joints_must_divide_among_the_persons() -> None:
+    with pytest.raises(ConfigError, match=r"model\.persons=4"):
+        build(persons=4)

@@ -1,0 +1,109 @@
+"""Reads a foreign pickle without running any of it: NumPy arrays and plain containers are admitted, nothing else.
+
+A pickle names the callables that build its objects, and Python calls whatever it names. Here a name is looked up in a
+short table; any other ends the reading before anything is called.
+"""
+
+import pickle
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+_MULTIARRAY: Final = ("numpy.core.multiarray", "numpy._core.multiarray")  # before and after NumPy 2
+_NUMERIC: Final = ("numpy.core.numeric", "numpy._core.numeric")
+_PLAIN_KINDS: Final = "biufUS"  # of dtypes: truth values, numbers, text; never objects
+
+
+class _Type:
+    """A type of plain numbers or text, such as "f4". Of its pickled state only the byte order is heard."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        kind = np.dtype(code) if isinstance(code, str) else None
+        if kind is None or kind.kind not in _PLAIN_KINDS:
+            raise pickle.UnpicklingError(f"an array of type {code!r}")
+        self.numpy = kind
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.numpy = self.numpy.newbyteorder(state[1])
+
+
+class _Array(np.ndarray[Any, Any]):
+    """An empty array that its pickled state then fills; a class of its own, so that the state is looked at first."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, by_columns, content = state
+        filled = _array(content, kind, shape, "F" if by_columns else "C")
+        state = (1, filled.shape, filled.dtype, bool(by_columns), bytes(content))
+        super().__setstate__(state)  # type: ignore[arg-type]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """As the plain array it is, when a clip is sent to another process."""
+        return np.asarray(self).__reduce_ex__(protocol)
+
+
+def _reconstruct(kind: Any, shape: tuple[int, ...], code: Any) -> np.ndarray[Any, Any]:
+    """The empty array that NumPy's pickles start from."""
+    if kind != _NDARRAY:
+        raise pickle.UnpicklingError("an array that is no plain array")
+    return np.ndarray.__new__(_Array, (0,))
+
+
+def _array(content: Any, kind: Any, shape: Any, order: Any) -> np.ndarray[Any, Any]:
+    if not isinstance(kind, _Type) or not isinstance(content, bytes | bytearray):
+        raise pickle.UnpicklingError("an array of no plain type")
+    return np.frombuffer(content, kind.numpy).reshape(shape, order=order)
+
+
+def _scalar(kind: Any, content: Any) -> Any:
+    return _array(content, kind, (1,), "C")[0]
+
+
+def _encode(text: Any, encoding: Any) -> bytes:
+    """How pickles of protocol 2 write bytes."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise pickle.UnpicklingError(f"bytes in encoding {encoding!r}")
+    return text.encode("latin1")
+
+
+def _no_bytes() -> bytes:
+    """How they write none."""
+    return b""
+
+
+_NDARRAY: Final = "ndarray"  # stands for the class, which is named and never called
+_ADMITTED: Final[dict[tuple[str, str], Any]] = {
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): _Type,
+    ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
+    **{(module, "_reconstruct"): _reconstruct for module in _MULTIARRAY},
+    **{(module, "scalar"): _scalar for module in _MULTIARRAY},
+    **{(module, "_frombuffer"): _array for module in _NUMERIC},
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ADMITTED:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which is neither NumPy's nor a plain container")
+        return _ADMITTED[module, name]
+
+
+def read_pickle(path: Path) -> Any:
+    """What a pickle of arrays and plain containers holds. Raises ValueError for any other or damaged one, OSError."""
+    with path.open("rb") as file:
+        try:
+            return _Unpickler(file).load()
+        except (
+            pickle.UnpicklingError,
+            EOFError,
+            ValueError,  # UnicodeDecodeError among them
+            TypeError,
+            LookupError,
+            AttributeError,
+            ImportError,
+            OverflowError,
+            MemoryError,
+        ) as error:
+            raise ValueError(str(error).partition("\n")[0] or type(error).__name__) from error

@@ -1,0 +1,100 @@
+"""The `.skeleton` text files of NTU RGB+D: what a Kinect saw of everybody, frame by frame.
+
+Lines: the number of frames; for each frame the number of bodies; for each body ten numbers, of which the first is the
+id it is tracked by, then the number of joints, and for each joint x y z depthX depthY colorX colorY, an orientation of
+four numbers, and a tracking state (`read_skeleton_file.m` of github.com/shahroudy/NTURGB-D). A body may be lost and
+found again under its id.
+"""
+
+from collections.abc import Iterator
+from math import isfinite
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BODY, _JOINT = 10, 12  # numbers on the line of a body and of a joint
+_COLOUR_X, _COLOUR_Y, _STATE = 5, 6, 11
+_NOT_TRACKED = 0  # a tracking state: the joint's coordinates mean nothing; 1 is inferred, 2 tracked
+
+
+class Bodies(NamedTuple):
+    """All M bodies of L frames, in the order in which they come up."""
+
+    joints: NDArray[np.float32]  # M×L×J×2 pixels of the colour video, zero where invisible
+    visible: NDArray[np.bool_]  # M×L×J
+
+
+def read_skeleton_file(path: Path, count: int) -> Bodies:
+    """Everybody in a file whose bodies have `count` joints. Raises ValueError, which names the line, and OSError."""
+    lines = _Lines(path.read_text(encoding="ascii", errors="replace"))
+    length = lines.integer("the number of frames")
+    if length < 1:
+        raise lines.fault(f"{length} frames")
+    found: dict[str, list[tuple[int, list[tuple[float, float, bool]]]]] = {}  # by id: frame, joints
+    for frame in range(length):
+        for _ in range(lines.integer(f"the number of bodies of frame {frame + 1} of {length}")):
+            id = lines.numbers(_BODY, "a body")[0]
+            here = found.setdefault(id, [])
+            if here and here[-1][0] == frame:
+                raise lines.fault(f"body {id} is twice in frame {frame + 1}")
+            if (joints := lines.integer("the number of joints")) != count:
+                raise lines.fault(f"{joints} joints, not {count}")
+            here.append((frame, [_joint(lines) for _ in range(count)]))
+    lines.end()
+    places = np.zeros((len(found), length, count, 2), np.float32)
+    visible = np.zeros((len(found), length, count), bool)
+    for body, moments in enumerate(found.values()):
+        for frame, joints_here in moments:
+            values = np.array(joints_here)
+            places[body, frame], visible[body, frame] = values[:, :2], values[:, 2] > 0
+    return Bodies(places, visible)
+
+
+def _joint(lines: "_Lines") -> tuple[float, float, bool]:
+    words = lines.numbers(_JOINT, "a joint")
+    try:
+        x, y, tracked = float(words[_COLOUR_X]), float(words[_COLOUR_Y]), int(words[_STATE]) != _NOT_TRACKED
+    except ValueError as error:
+        raise lines.fault(str(error)) from error
+    if not tracked:
+        return 0.0, 0.0, False
+    if not (isfinite(x) and isfinite(y)):
+        raise lines.fault(f"a tracked joint at ({x}, {y})")
+    return x, y, True
+
+
+class _Lines:
+    """The lines of a file, one after the other; a fault names the last one taken."""
+
+    def __init__(self, text: str) -> None:
+        self._lines: Iterator[str] = iter(text.splitlines())
+        self.number = 0
+
+    def take(self, what: str) -> str:
+        self.number += 1
+        for line in self._lines:
+            return line
+        raise self.fault(f"the file ends where {what} should be")
+
+    def integer(self, what: str) -> int:
+        line = self.take(what).strip()
+        if not line.isdecimal():
+            raise self.fault(f"{line[:40]!r} where {what} should be")
+        return int(line)
+
+    def numbers(self, count: int, what: str) -> list[str]:
+        words = self.take(what).split()
+        if len(words) != count:
+            raise self.fault(f"{len(words)} numbers where {what} has {count}")
+        return words
+
+    def end(self) -> None:
+        for line in self._lines:
+            self.number += 1
+            if line.strip():
+                raise self.fault("more lines than its frames need")
+
+    def fault(self, reason: str) -> ValueError:
+        return ValueError(f"line {self.number}: {reason}")
