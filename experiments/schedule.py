@@ -8,9 +8,11 @@ cell is continued from the checkpoint under its id.
 import logging
 import shutil
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import ray
@@ -29,6 +31,7 @@ from experiments.progress import Progress
 from experiments.worker import Job, run_cell
 
 SHARED_MEMORY = 80 * 2**20  # bytes, the least Ray takes: cells share nothing through it
+INTERRUPTED = threading.Event()  # by Ctrl-C, whose exception is lost where it meets a callback from C
 RETRIES = 2  # of a cell whose worker was lost or met an unforeseen error
 
 
@@ -103,6 +106,11 @@ def _hopeless(cell: Cell, progress: Progress) -> bool:
     return True
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    INTERRUPTED.set()
+    raise KeyboardInterrupt
+
+
 class Watcher(tune.Callback):
     """Tells the progress what Tune's trials do."""
 
@@ -112,6 +120,10 @@ class Watcher(tune.Callback):
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune keeps its callbacks for a restoration that never comes."""
         return {}
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        if INTERRUPTED.is_set():
+            raise KeyboardInterrupt
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.progress.started(trial.config["cell"])
@@ -150,7 +162,10 @@ def attached(launch: Launch) -> Iterator[Share]:
         except (RayError, ConnectionError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ScheduleError(f"cluster.address={launch.cluster.address}: {reason}") from error
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C; Ray's own handler aborts the process
+    INTERRUPTED.clear()
+    for number in (signal.SIGINT, signal.SIGTERM):  # one as the other; Ray's own handler of SIGTERM aborts the process
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     try:
         yield _share(launch)
     finally:
