@@ -76,7 +76,8 @@ class DataConfig:
     missing: Literal["error", "skip"] = "error"  # what to do with clips whose images or video are absent
     split: Literal["test", "validation"] = "test"  # what it is tested on: the test clips, or a fifth of the others
     clips: int = 600  # how many clips the synthetic dataset has
-    resize: int = 256  # short side of a frame, in pixels
+    view: Literal["frame", "whole", "persons"] = "frame"  # the frame, the frame made square, a square around the joints
+    resize: int = 256  # short side of the view, in pixels
     crop: int = 224  # side of the square that enters the model, in pixels: random in training, centred in test
 
     def __post_init__(self) -> None:

@@ -83,7 +83,9 @@ def cell_id(config: Config, digest: str, trained: str | None = None) -> str:
 def training_identity(config: Config, digest: str) -> dict[str, Any]:
     """All that can change the result of a training, of a canonical configuration on the dataset of that digest."""
     tree = asdict(config)
-    data = {key: tree["data"][key] for key in ("name", "frames", "split", "resize", "crop")} | {"digest": digest}
+    data = {key: tree["data"][key] for key in ("name", "frames", "split", "view", "resize", "crop")} | {
+        "digest": digest
+    }
     return {"schema": SCHEMA, "data": data, **{key: tree[key] for key in ("model", "training", "augmentation", "seed")}}
 
 
@@ -111,7 +113,7 @@ def _measurement(config: Config) -> Config:
 def _baseline(config: Config) -> Config:
     """The joints of the clips as they are annotated, at the frames of the test."""
     return Config(
-        data=_of_dataset(_defaults(config.data, "resize", "crop")),
+        data=_of_dataset(_defaults(config.data, "view", "resize", "crop")),
         training=TrainingConfig(frames=config.training.frames),
         baseline=config.baseline,
     )

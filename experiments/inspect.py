@@ -34,7 +34,7 @@ def run_check(inspection: Inspection, console: Console) -> int:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"reading {source.name}", total=len(source.entries))
         frames = max(inspection.config.training.frames, inspection.config.evaluation.frames or 0)  # a launch takes both
-        findings = check(source, data.missing, frames, data.resize, processes, lambda: progress.advance(task))
+        findings = check(source, data, frames, processes, lambda: progress.advance(task))
     console.print(f"{source.name}, {source.frames}: {source.place}\n", soft_wrap=True)
     for line in _classes(source, findings):
         console.print(line, soft_wrap=True)

@@ -37,4 +37,4 @@ def test_the_worked_example_is_a_dataset(tmp_path: Path) -> None:
     dataset = open_dataset(config, tmp_path)
     assert (len(dataset.train), len(dataset.test), len(dataset.classes)) == (16, 8, 2)
     assert dataset.train[0].visible[:, :17].all() and not dataset.train[0].visible[:, 17:].any()
-    assert check(find_source(config, tmp_path), "error", 12, 40, 1, lambda: None).faults == ()
+    assert check(find_source(config, tmp_path), config, 12, 1, lambda: None).faults == ()

@@ -4,14 +4,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from d3d.config import DataConfig
 from d3d.data.clip import Clip, Dataset
 from d3d.data.sampling import check_frames, sample_indices
 from d3d.data.source import Read, Source, assemble, faults_together, read_each
+from d3d.data.view import view_of
 from d3d.errors import DataError
 
 
@@ -34,9 +36,8 @@ class Findings:
 
 def check(
     source: Source,
-    missing: Literal["error", "skip"],
+    data: DataConfig,
     frames: int,
-    short: int,
     processes: int,
     advance: Callable[[], None],
 ) -> Findings:
@@ -46,18 +47,18 @@ def check(
     """
     reads: list[Read] = []
     faults: list[str] = []
-    for found in read_each(_decoding(source, frames, short), processes):
+    for found in read_each(_decoding(source, data, frames), processes):
         if isinstance(found, DataError):
             faults.append(str(found))
         else:
             reads.append(found)
         advance()
-    if missing == "error":
+    if data.missing == "error":
         faults += [f"clip {read.clip.id}: {read.absent} is not there" for read in reads if read.absent]
     faults += [str(fault) for fault in faults_together(source, reads)]
     dataset = None
     try:  # whether files are missing or not: that is said already
-        whole = reads if missing == "skip" else [replace(read, absent="") for read in reads]
+        whole = reads if data.missing == "skip" else [replace(read, absent="") for read in reads]
         dataset = assemble(source, whole, "skip")
         check_frames(dataset, frames)
     except DataError as error:
@@ -65,17 +66,18 @@ def check(
     return _findings(source, reads, faults, None if faults else dataset)
 
 
-def _decoding(source: Source, frames: int, short: int) -> Source:
+def _decoding(source: Source, data: DataConfig, frames: int) -> Source:
     """The source whose clips are read together with their test frames; of drawn frames none can be damaged."""
     if source.frames == "rendered":
         return source
-    return replace(source, read=partial(_read_and_decode, replace(source, entries=()), frames, short))
+    return replace(source, read=partial(_read_and_decode, replace(source, entries=()), data, frames))
 
 
-def _read_and_decode(source: Source, frames: int, short: int, entry: Any) -> Read:
+def _read_and_decode(source: Source, data: DataConfig, frames: int, entry: Any) -> Read:
     read = source.read(entry)
     if not read.absent and read.clip.length:
-        source.decode(read.clip, sample_indices(read.clip.length, min(frames, read.clip.length), None), short)
+        indices = sample_indices(read.clip.length, min(frames, read.clip.length), None)
+        source.decode(read.clip, indices, view_of(read.clip, data.view, data.resize))
     return read
 
 

@@ -4,7 +4,8 @@ Coordinates are (x, y) in pixels, counted from 0 at the *centre* of the top left
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +47,39 @@ class Clip:
         return len(self.joints)
 
 
-ReadFrames = Callable[[Clip, NDArray[np.int64], int], NDArray[np.uint8]]
-"""(clip, n frame indices from 0, short side in pixels) → n×h×w×3 RGB, resized."""
+@dataclass(frozen=True)
+class View:
+    """A rectangle of the stored frames, edges in their pixels from the top left corner, and the size it is resized to.
+
+    A coordinate is that of a pixel's centre, so the first pixel lies between the edges 0 and 1.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    rows: int
+    columns: int
+
+    def place(self, joints: NDArray[np.float32]) -> NDArray[np.float32]:
+        """…×2 joints of the stored frame → where they are in the view."""
+        scale = np.array([self.columns / (self.right - self.left), self.rows / (self.bottom - self.top)], np.float32)
+        corner = np.array([self.left, self.top], np.float32)
+        return (joints + np.float32(0.5) - corner) * scale - np.float32(0.5)
+
+    def within(self, clip: "Clip", width: float, height: float) -> tuple[float, float, float, float]:
+        """The rectangle (left, top, right, bottom) in a copy of the clip's frame of another size."""
+        across, along = width / clip.width, height / clip.height
+        left, top, right, bottom = self.left * across, self.top * along, self.right * across, self.bottom * along
+        return left, top, min(right, width), min(bottom, height)
+
+    def enlarged(self, times: int) -> Self:
+        """The same rectangle in so many times as many rows and columns."""
+        return replace(self, rows=times * self.rows, columns=times * self.columns)
+
+
+ReadFrames = Callable[[Clip, NDArray[np.int64], View], NDArray[np.uint8]]
+"""(clip, n frame indices from 0, view) → n×rows×columns×3 RGB."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from d3d.data.clip import Clip
+from d3d.data.clip import Clip, View
 from d3d.data.images import images_in, read_image
 from d3d.data.source import Read
-from d3d.data.transforms import resized_size
 from d3d.data.video import Header, read_header, read_video
 from d3d.errors import DataError
 
@@ -57,14 +56,13 @@ def _check_shape(path: Path, clip: Clip, header: Header) -> None:
         )
 
 
-def read_footage(path: Path | None, clip: Clip, indices: NDArray[np.int64], short: int) -> NDArray[np.uint8]:
-    """n×h×w×3 frames, resized; see `ReadFrames`. Raises DataError for frames that cannot be decoded."""
+def read_footage(path: Path | None, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
+    """The view; see `ReadFrames`. Raises DataError for frames that cannot be decoded."""
     if path is None:
         raise DataError(f"clip {clip.id}: its video or folder is not there any more; restore it")
-    size = resized_size(clip.height, clip.width, short)
     if not path.is_dir():
-        return read_video(path, clip.id, indices, size)
+        return read_video(path, clip, indices, view)
     images = images_in(path)
     if len(images) <= indices.max():
         raise DataError(f"clip {clip.id}: {path} has {len(images)} images any more; restore them")
-    return np.stack([read_image(images[index], clip.id, size) for index in indices.tolist()])
+    return np.stack([read_image(images[index], clip, view) for index in indices.tolist()])

@@ -7,20 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from d3d.data.clip import Clip, View
 from d3d.errors import DataError
 
 ENDINGS = (".jpg", ".jpeg", ".png")
 
 
-def read_image(path: Path, id: str, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """height×width×3 RGB of an image file, resized. Raises DataError, which names the clip, where it is damaged."""
+def read_image(path: Path, clip: Clip, view: View) -> NDArray[np.uint8]:
+    """rows×columns×3 RGB of an image file. Raises DataError, which names the clip, where it is damaged."""
     try:
         with Image.open(path, formats=["JPEG", "PNG"]) as image:
-            box = image.draft("RGB", (size[1], size[0]))  # decodes a JPEG at a fraction of the size, much faster
-            resized = image.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR, box=box and box[1])
+            columns = round(view.columns * clip.width / (view.right - view.left))  # of the whole frame
+            rows = round(view.rows * clip.height / (view.bottom - view.top))
+            drafted = image.draft("RGB", (columns, rows))  # decodes a JPEG at a fraction of the size, much faster
+            box = view.within(clip, *(drafted[1][2:] if drafted else image.size))
+            resized = image.convert("RGB").resize((view.columns, view.rows), Image.Resampling.BILINEAR, box=box)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(
-            f"clip {id}: {path} cannot be decoded ({error}); restore it, or data.frames=rendered"
+            f"clip {clip.id}: {path} cannot be decoded ({error}); restore it, or data.frames=rendered"
         ) from error
     return np.asarray(resized)
 

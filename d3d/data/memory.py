@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from d3d.data.clip import Clip, ReadFrames
+from d3d.data.clip import Clip, ReadFrames, View
 
 CAPACITY = 3 << 29  # bytes of frames kept, 1.5 GiB
 
@@ -22,20 +22,20 @@ class FrameMemory:
         self.read = read
         self.capacity = capacity
         self._free = capacity
-        self._kept: dict[tuple[str, int, int], NDArray[np.uint8]] = {}
+        self._kept: dict[tuple[str, int, View], NDArray[np.uint8]] = {}
 
-    def __call__(self, clip: Clip, indices: NDArray[np.int64], short: int) -> NDArray[np.uint8]:
+    def __call__(self, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
         """n×h×w×3 frames of the clip; see `ReadFrames`."""
-        keys = [(clip.id, index, short) for index in indices.tolist()]
+        keys = [(clip.id, index, view) for index in indices.tolist()]
         frames = {key: self._kept[key] for key in keys if key in self._kept}
         absent = [key for key in dict.fromkeys(keys) if key not in frames]
         if absent:
-            for key, frame in zip(absent, self.read(clip, np.array([key[1] for key in absent]), short), strict=True):
+            for key, frame in zip(absent, self.read(clip, np.array([key[1] for key in absent]), view), strict=True):
                 frames[key] = frame
                 self._keep(key, frame)
         return np.stack([frames[key] for key in keys])
 
-    def _keep(self, key: tuple[str, int, int], frame: NDArray[np.uint8]) -> None:
+    def _keep(self, key: tuple[str, int, View], frame: NDArray[np.uint8]) -> None:
         if frame.nbytes <= self._free:
             self._free -= frame.nbytes
             self._kept[key] = frame.copy()  # a view would hold the whole batch it was read with

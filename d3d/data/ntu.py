@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from d3d.data.clip import Clip
+from d3d.data.clip import Clip, View
 from d3d.data.footage import look_at, read_footage
 from d3d.data.persons import moving_most
 from d3d.data.skeleton import NTU, of_persons
@@ -160,5 +160,5 @@ def _read(path: Path, *, name: str, protocol: Protocol, persons: int, frames: Li
     return look_at(video_path(path.parent.parent, clip.id), clip)
 
 
-def _decode(root: Path, clip: Clip, indices: NDArray[np.int64], short: int) -> NDArray[np.uint8]:
-    return read_footage(video_path(root, clip.id), clip, indices, short)
+def _decode(root: Path, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
+    return read_footage(video_path(root, clip.id), clip, indices, view)

@@ -17,11 +17,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from d3d.data.clip import JOINTS, MIRRORED, Clip
+from d3d.data.clip import JOINTS, MIRRORED, Clip, View
 from d3d.data.images import read_image
 from d3d.data.matlab import read_mat
 from d3d.data.source import Read, Source
-from d3d.data.transforms import resized_size
 from d3d.errors import DataError
 
 ACTIONS = (
@@ -161,7 +160,6 @@ def _jpeg_size(path: Path, id: str) -> int:
     return size
 
 
-def read_images(root: Path, clip: Clip, indices: NDArray[np.int64], short: int) -> NDArray[np.uint8]:
-    """Decode and resize image files; see `ReadFrames`. Raises DataError for a file that cannot be decoded."""
-    size = resized_size(clip.height, clip.width, short)
-    return np.stack([read_image(_image_path(root, clip, int(index)), clip.id, size) for index in indices])
+def read_images(root: Path, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
+    """The view, of image files; see `ReadFrames`. Raises DataError for a file that cannot be decoded."""
+    return np.stack([read_image(_image_path(root, clip, int(index)), clip, view) for index in indices])

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from d3d.data.clip import Clip
+from d3d.data.clip import Clip, View
 from d3d.data.footage import footage_of, look_at, read_footage
 from d3d.data.persons import moving_most
 from d3d.data.safe_pickle import read_pickle
@@ -194,6 +194,6 @@ def group_of(id: str) -> str:
     return "".join(ntu.groups()) if ntu else id
 
 
-def _decode(root: Path | None, clip: Clip, indices: NDArray[np.int64], short: int) -> NDArray[np.uint8]:
+def _decode(root: Path | None, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
     assert root is not None
-    return read_footage(footage_of(root, clip.id), clip, indices, short)
+    return read_footage(footage_of(root, clip.id), clip, indices, view)

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from d3d.data.clip import Clip
+from d3d.data.clip import Clip, View
 from d3d.data.skeleton import Limbs, skeleton_of
-from d3d.data.transforms import resize_joints, resized_size
 
 RENDERING = 1  # raise it when anything that is drawn changes: it is part of the dataset's digest
 SUPERSAMPLING = 2  # drawn so many times larger, then averaged: smooth edges at little cost
-LIMB_WIDTH = 1 / 24  # of the short side
+LIMB_WIDTH = 1 / 24  # of the short side of what is drawn
 
 Colour = tuple[int, int, int]
 
@@ -94,22 +93,22 @@ def draw_disc(draw: ImageDraw.ImageDraw, centre: tuple[float, float], radius: fl
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
 
 
-def render_frames(clip: Clip, indices: NDArray[np.int64], short: int, persons: int = 1) -> NDArray[np.uint8]:
-    """Frames of a clip drawn from the joints of its persons; see `ReadFrames`. A clip looks the same in every run."""
-    height, width = resized_size(clip.height, clip.width, short)
-    large = SUPERSAMPLING * height, SUPERSAMPLING * width
+def render_frames(clip: Clip, indices: NDArray[np.int64], view: View, persons: int = 1) -> NDArray[np.uint8]:
+    """The view, drawn from the joints of the clip's persons; see `ReadFrames`. A clip looks the same in every run."""
+    large = view.enlarged(SUPERSAMPLING)
+    limb_width = LIMB_WIDTH * min(large.rows, large.columns)
     generator = np.random.default_rng([RENDERING, _number(clip.id)])
     palettes = [jittered_palette(generator)]
-    background = textured_background(generator, *large)
+    background = textured_background(generator, large.rows, large.columns)
     palettes += [jittered_palette(generator) for _ in range(persons - 1)]
-    joints = resize_joints(clip.joints[indices], (clip.height, clip.width), large).reshape(len(indices), persons, -1, 2)
+    joints = large.place(clip.joints[indices]).reshape(len(indices), persons, -1, 2)
     visible = clip.visible[indices].reshape(len(indices), persons, -1)
-    frames = np.empty((len(indices), height, width, 3), np.uint8)
+    frames = np.empty((len(indices), view.rows, view.columns, 3), np.uint8)
     for frame, places, seen in zip(frames, joints, visible, strict=True):
         image = background.copy()
         draw = ImageDraw.Draw(image)
         for person in reversed(range(persons)):  # who moves most is in front
-            draw_person(draw, places[person], seen[person], palettes[person], SUPERSAMPLING * LIMB_WIDTH * short)
+            draw_person(draw, places[person], seen[person], palettes[person], limb_width)
         frame[:] = np.asarray(image.reduce(SUPERSAMPLING))
     return frames
 

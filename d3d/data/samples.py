@@ -16,7 +16,8 @@ from d3d.config import AugmentationConfig, DataConfig, EvaluationConfig
 from d3d.data.augmentation import augment, augmented_indices
 from d3d.data.clip import Clip, Dataset
 from d3d.data.sampling import sample_indices
-from d3d.data.transforms import Frames, Joints, Visible, crop, disturb, inside, resize_joints
+from d3d.data.transforms import Frames, Joints, Visible, crop, disturb, inside
+from d3d.data.view import view_of
 
 MEAN, DEVIATION = 0.45, 0.225  # of all channels of natural video, as Kinetics models use them
 
@@ -98,10 +99,9 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
         return frames, joints, visible
 
     def _read(self, clip: Clip, indices: NDArray[np.int64]) -> tuple[Frames, Joints, Visible]:
-        """Frames of the clip with their short side as the data configuration says, and the joints upon them."""
-        frames = self.dataset.read_frames(clip, indices, self.data.resize)
-        joints = resize_joints(clip.joints[indices], (clip.height, clip.width), (frames.shape[1], frames.shape[2]))
-        return frames, joints, clip.visible[indices]
+        """What the data configuration says of the clip's frames, and the joints upon it."""
+        view = view_of(clip, self.data.view, self.data.resize)
+        return self.dataset.read_frames(clip, indices, view), view.place(clip.joints[indices]), clip.visible[indices]
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

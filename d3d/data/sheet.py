@@ -12,7 +12,7 @@ from d3d.data.clip import Clip
 from d3d.data.sampling import sample_indices
 from d3d.data.skeleton import skeleton_of
 from d3d.data.source import Source, read_each
-from d3d.data.transforms import resize_joints
+from d3d.data.view import view_of
 from d3d.errors import DataError
 
 SHORT = 320  # short side of a frame on the sheet, pixels
@@ -27,9 +27,9 @@ def contact_sheet(source: Source, id: str, data: DataConfig, frames: int) -> Ima
     """The picture. Raises DataError where the clip is not there or is broken."""
     clip = find_clip(source, id)
     indices = sample_indices(clip.length, min(frames, clip.length), None)
-    pictures = source.read_frames(clip, indices, SHORT)
-    height, width = pictures.shape[1:3]
-    joints = resize_joints(clip.joints, (clip.height, clip.width), (height, width))
+    view = view_of(clip, data.view, SHORT)
+    pictures, joints = source.read_frames(clip, indices, view), view.place(clip.joints)
+    height, width = view.rows, view.columns
     rows = -(-len(indices) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * width, CAPTION + rows * (height + CAPTION)), (25, 25, 25))
     pen = ImageDraw.Draw(sheet)

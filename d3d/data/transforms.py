@@ -1,6 +1,6 @@
-"""Resize, crop and flip, each done to frames (T×H×W×3) and to joints (T×R×2) alike.
+"""Crop and flip, each done to frames (T×H×W×3) and to joints (T×R×2) alike.
 
-A coordinate is that of a pixel's centre, so that resizing scales x + ½ and mirroring takes x to W − 1 − x.
+A coordinate is that of a pixel's centre, so that mirroring takes x to W − 1 − x.
 """
 
 from collections.abc import Sequence
@@ -11,18 +11,6 @@ from numpy.typing import NDArray
 Frames = NDArray[np.uint8]
 Joints = NDArray[np.float32]
 Visible = NDArray[np.bool_]
-
-
-def resized_size(height: int, width: int, short: int) -> tuple[int, int]:
-    """(height, width) with the short side `short` and the aspect ratio kept to the nearest pixel."""
-    scale = short / min(height, width)
-    return max(short, round(height * scale)), max(short, round(width * scale))
-
-
-def resize_joints(joints: Joints, source: tuple[int, int], target: tuple[int, int]) -> Joints:
-    """Move joints from a frame of `source` (height, width) onto the same frame resized to `target`."""
-    scale = np.array([target[1] / source[1], target[0] / source[0]], np.float32)
-    return (joints + np.float32(0.5)) * scale - np.float32(0.5)
 
 
 def crop(frames: Frames, joints: Joints, top: int, left: int, size: int) -> tuple[Frames, Joints]:

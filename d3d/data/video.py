@@ -15,7 +15,9 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+from PIL import Image
 
+from d3d.data.clip import Clip, View
 from d3d.errors import DataError
 
 _UNREADABLE = (IndexError, AttributeError, ValueError)  # no stream of video, no decoder, names that are no text
@@ -44,23 +46,33 @@ def read_header(path: Path, id: str) -> Header:
         raise _undecodable(path, id, error) from error
 
 
-def read_video(path: Path, id: str, indices: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """n×height×width×3 frames of the given indices, resized. Raises DataError for a video that has not got them."""
+def read_video(path: Path, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
+    """n×rows×columns×3 of the frames of the given indices. Raises DataError for a video that has not got them."""
     wanted = sorted(set(indices.tolist()))
     try:
         with av.open(str(path), options=_ADMITTED) as container:
-            frames = {
-                index: frame.to_ndarray(format="rgb24", height=size[0], width=size[1], interpolation="BILINEAR")
-                for index, frame in _decode(container, wanted)
-            }
+            frames = {index: _resized(frame, clip, view) for index, frame in _decode(container, wanted)}
     except (av.FFmpegError, OSError, *_UNREADABLE) as error:
-        raise _undecodable(path, id, error) from error
+        raise _undecodable(path, clip.id, error) from error
     for index in wanted:
         if index not in frames:
             raise DataError(
-                f"clip {id}: {path} has no frame {index + 1}, its joints do; restore it, or data.frames=rendered"
+                f"clip {clip.id}: {path} has no frame {index + 1}, its joints do; restore it, or data.frames=rendered"
             )
     return np.stack([frames[index] for index in indices.tolist()])
+
+
+def _resized(frame: VideoFrame, clip: Clip, view: View) -> NDArray[np.uint8]:
+    """The view of a frame, whose size may be another than the clip's."""
+    if (view.left, view.top, view.right, view.bottom) == (0, 0, clip.width, clip.height):
+        return _pixels(frame.reformat(view.columns, view.rows, "rgb24", interpolation="BILINEAR"))
+    picture = Image.fromarray(_pixels(frame.reformat(format="rgb24")))
+    size, box = (view.columns, view.rows), view.within(clip, *picture.size)
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box=box))
+
+
+def _pixels(frame: VideoFrame) -> NDArray[np.uint8]:
+    return np.asarray(frame.to_ndarray(), np.uint8)
 
 
 def _decode(container: InputContainer, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from d3d.config import DataConfig
 from d3d.data.check import Findings, check
 from d3d.data.penn_action import penn_action_source
 from d3d.data.source import Read, open_source
@@ -17,10 +18,11 @@ REAL = os.environ.get("PENN_ACTION_ROOT")
 
 
 def found_in(root: Path, processes: int = 1, **changed: object) -> Findings:
-    settings = {"missing": "error", "frames": 4, "short": 30, "advance": lambda: None} | changed
-    kind = settings.pop("kind", "files")
+    settings = {"frames": 4, "advance": lambda: None} | changed
+    kind, missing = settings.pop("kind", "files"), settings.pop("missing", "error")
     source = penn_action_source(root, frames=kind)  # type: ignore[arg-type]
-    return check(source, processes=processes, **settings)  # type: ignore[arg-type]
+    data = DataConfig(missing=missing, resize=30, crop=24)  # type: ignore[arg-type]
+    return check(source, data, processes=processes, **settings)  # type: ignore[arg-type]
 
 
 def test_a_whole_dataset_is_counted(tmp_path: Path) -> None:

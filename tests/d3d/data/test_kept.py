@@ -8,6 +8,7 @@ from d3d.config import DataConfig
 from d3d.data import find_source, open_dataset
 from d3d.data.kept import open_kept
 from d3d.data.source import Read, Source, open_source
+from d3d.data.view import frame_view
 from d3d.errors import DataError
 from tests.d3d.data.ntu_files import write_sample
 
@@ -37,8 +38,8 @@ def test_what_was_read_once_is_not_read_again(config: DataConfig, tmp_path: Path
         assert (clip.id, clip.label, clip.group, clip.length) == (kept.id, kept.label, kept.group, kept.length)
         assert np.array_equal(clip.joints, kept.joints) and np.array_equal(clip.visible, kept.visible)
         assert not kept.joints.flags.owndata, "mapped"
-    frames = again.read_frames(again.train[0], np.array([2, 7]), 30)
-    assert (frames == fresh.read_frames(fresh.train[0], np.array([2, 7]), 30)).all()
+    frames = again.read_frames(again.train[0], np.array([2, 7]), frame_view(again.train[0], 30))
+    assert (frames == fresh.read_frames(fresh.train[0], np.array([2, 7]), frame_view(again.train[0], 30))).all()
     assert len(list((tmp_path / "cache").iterdir())) == 1, "nothing half written stays"
 
 

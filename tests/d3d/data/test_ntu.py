@@ -10,7 +10,7 @@ from d3d.data import Clip, find_source, open_dataset
 from d3d.data.ntu import PROTOCOLS, SUBJECTS_60, SUBJECTS_120, missing_skeletons, parse_name, trains
 from d3d.data.skeleton import NTU
 from d3d.data.skeleton_file import read_skeleton_file
-from d3d.data.transforms import resize_joints
+from d3d.data.view import frame_view
 from d3d.errors import DataError
 from tests.d3d.data.ntu_files import (
     HEIGHT,
@@ -188,10 +188,10 @@ def test_the_disc_in_the_video_is_where_the_joints_are(tmp_path: Path) -> None:
         write_sample(tmp_path, name, length, second=True)
     dataset = open_dataset(config(tmp_path, frames="files"), tmp_path)
     clip, indices = dataset.train[0], np.array([4, 30, 31, 59, 89])
-    frames = dataset.read_frames(clip, indices, 60)
-    joints = resize_joints(clip.joints[indices, 0], (HEIGHT, WIDTH), (frames.shape[1], frames.shape[2]))
+    view = frame_view(clip, 60)
     assert np.abs(np.diff(path_of_disc(length, *SMALL), axis=0)).max() > 1
-    assert np.abs(found_discs(frames) - joints).max() < 0.5
+    found = found_discs(dataset.read_frames(clip, indices, view))
+    assert np.abs(found - view.place(clip.joints[indices, 0])).max() < 0.5
     assert (clip.joints[:, 25:] == 300).all()
 
 

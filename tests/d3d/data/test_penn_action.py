@@ -1,7 +1,7 @@
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from d3d.config import DataConfig
 from d3d.data import Clip, open_dataset
 from d3d.data.penn_action import ACTIONS, penn_action_source, read_images
 from d3d.data.source import read_each
-from d3d.data.transforms import resize_joints
+from d3d.data.view import frame_view, view_of
 from d3d.errors import DataError
 from tests.d3d.data.penn_files import HEIGHT, WIDTH, label, write_images, write_label, write_root
 
@@ -195,7 +195,7 @@ def test_an_image_damaged_inside_names_clip_and_file(tmp_path: Path) -> None:
     (root / "frames" / "0001" / "000003.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing \xff\xd9")
     dataset = open_dataset(config(root), tmp_path)
     with pytest.raises(DataError, match=r"clip 0001: .*000003\.jpg"):
-        dataset.read_frames(dataset.train[0], np.arange(6), 30)
+        dataset.read_frames(dataset.train[0], np.arange(6), frame_view(dataset.train[0], 30))
 
 
 def test_a_truncated_image_is_refused(tmp_path: Path) -> None:
@@ -203,13 +203,17 @@ def test_a_truncated_image_is_refused(tmp_path: Path) -> None:
     write_images(tmp_path, "0001", [Image.fromarray(noise)] * 6)
     path = tmp_path / "frames" / "0001" / "000001.jpg"
     path.write_bytes(path.read_bytes()[:2000])
+    clip = read_one(tmp_path, label())
     with pytest.raises(DataError, match=r"clip 0001: .*000001\.jpg"):
-        read_images(tmp_path, read_one(tmp_path, label()), np.arange(1), 30)
+        read_images(tmp_path, clip, np.arange(1), frame_view(clip, 30))
 
 
 @pytest.mark.parametrize("size", [(60, 81), (270, 481), (481, 270), (393, 480)])
 @pytest.mark.parametrize("short", [30, 48, 97])
-def test_resized_images_keep_a_marker_under_its_joint(tmp_path: Path, size: tuple[int, int], short: int) -> None:
+@pytest.mark.parametrize("kind", ["frame", "whole", "persons"])
+def test_resized_images_keep_a_marker_under_its_joint(
+    tmp_path: Path, kind: Literal["frame", "whole", "persons"], size: tuple[int, int], short: int
+) -> None:
     height, width = size
     places = np.random.default_rng(0).uniform(0.15, 0.85, (6, 2)) * (width, height)
     rows, columns = np.mgrid[:height, :width]
@@ -220,10 +224,10 @@ def test_resized_images_keep_a_marker_under_its_joint(tmp_path: Path, size: tupl
     write_images(tmp_path, "0001", images)
     x, y = (np.repeat(places[:, axis, None] + 1, 13, axis=1) for axis in (0, 1))
     clip = read_one(tmp_path, label(x=x, y=y, dimensions=np.array([[height, width, 6]], np.uint16)))
-    frames = read_images(tmp_path, clip, np.arange(6), short)
-    assert min(frames.shape[1:3]) == short
-    expected = resize_joints(clip.joints[:, 0], size, (frames.shape[1], frames.shape[2]))
-    for frame, joint in zip(frames, expected, strict=True):
+    view = view_of(clip, kind, short)
+    frames = read_images(tmp_path, clip, np.arange(6), view)
+    assert min(frames.shape[1:3]) == short and frames.shape[1:3] == (view.rows, view.columns)
+    for frame, joint in zip(frames, view.place(clip.joints[:, 0]), strict=True):
         weights = np.where(frame[..., 0] > 40, frame[..., 0], 0).astype(float)
         found = [(weights * grid).sum() / weights.sum() for grid in np.mgrid[: frame.shape[0], : frame.shape[1]][::-1]]
         assert np.abs(found - joint).max() < 0.5

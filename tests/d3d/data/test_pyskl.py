@@ -10,7 +10,7 @@ from d3d.config import DataConfig
 from d3d.data import Clip, find_source, open_dataset
 from d3d.data.pyskl import group_of
 from d3d.data.source import read_each
-from d3d.data.transforms import resize_joints
+from d3d.data.view import frame_view
 from d3d.errors import DataError
 from tests.d3d.data.pyskl_files import annotation, write_dataset, write_pickle, write_videos
 from tests.d3d.data.video_files import found_discs
@@ -73,7 +73,7 @@ def test_any_number_of_persons_and_joints(tmp_path: Path) -> None:
     assert dataset.mirrored == tuple(range(21))
     present = {clip.id[-1]: clip.visible.reshape(-1, 3, 7).any(axis=(0, 2)).sum() for clip in dataset.train}
     assert present == {"0": 2, "1": 1, "2": 1, "3": 2}
-    frames = dataset.read_frames(dataset.train[0], np.arange(3), 48)
+    frames = dataset.read_frames(dataset.train[0], np.arange(3), frame_view(dataset.train[0], 48))
     assert frames.shape[1] == 48 and frames[0].std() > 5
     nobody = read_one(tmp_path, annotation("c", 0, persons=0))
     assert not nobody.visible.any()
@@ -162,9 +162,9 @@ def test_the_disc_in_the_video_is_where_the_joints_are(tmp_path: Path) -> None:
     root = write_videos(tmp_path / "videos", [each, annotation("b", 0)])
     dataset = open_dataset(config(path, frames="files", root=str(root)), tmp_path)
     indices = np.array([0, 33, 34, 89])
-    frames = dataset.read_frames(dataset.train[0], indices, 60)
-    joints = resize_joints(dataset.train[0].joints[indices, 0], (90, 160), (frames.shape[1], frames.shape[2]))
-    assert np.abs(found_discs(frames) - joints).max() < 0.5
+    view = frame_view(dataset.train[0], 60)
+    found = found_discs(dataset.read_frames(dataset.train[0], indices, view))
+    assert np.abs(found - view.place(dataset.train[0].joints[indices, 0])).max() < 0.5
     (root / "b.mp4").unlink()
     with pytest.raises(DataError, match=r"1 of 2 clips lack a video or a folder of images under .*videos"):
         open_dataset(config(path, frames="files", root=str(root)), tmp_path)

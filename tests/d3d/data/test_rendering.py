@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from d3d.data import Clip, Dataset
 from d3d.data.rendering import render_frames
 from d3d.data.skeleton import COCO, NTU, PENN_ACTION
-from d3d.data.transforms import resize_joints
+from d3d.data.view import frame_view, view_of
 
 
 @pytest.fixture
@@ -15,13 +16,14 @@ def clip(synthetic: Dataset) -> Clip:
 
 
 @pytest.mark.parametrize("short", [32, 48, 100])
-def test_the_person_is_where_the_joints_are(clip: Clip, short: int) -> None:
-    moments = np.arange(clip.length)
-    frames = render_frames(clip, moments, short).astype(int)
-    nobody = render_frames(replace(clip, visible=np.zeros_like(clip.visible)), moments, short).astype(int)
+@pytest.mark.parametrize("kind", ["frame", "whole", "persons"])
+def test_the_person_is_where_the_joints_are(clip: Clip, kind: Literal["frame", "whole", "persons"], short: int) -> None:
+    moments, view = np.arange(clip.length), view_of(clip, kind, short)
+    frames = render_frames(clip, moments, view).astype(int)
+    nobody = render_frames(replace(clip, visible=np.zeros_like(clip.visible)), moments, view).astype(int)
     assert min(frames.shape[1:3]) == short
     drawn = np.abs(frames - nobody).max(axis=-1) > 25
-    joints = resize_joints(clip.joints, (clip.height, clip.width), (frames.shape[1], frames.shape[2]))
+    joints = view.place(clip.joints)
     columns, rows = np.rint(joints).astype(int).transpose(2, 0, 1)
     rows, columns = rows.clip(0, frames.shape[1] - 1), columns.clip(0, frames.shape[2] - 1)
     assert drawn[moments[:, None], rows, columns].mean() > 0.98
@@ -37,20 +39,21 @@ def test_limbs_are_thick_enough_to_learn_from(clip: Clip) -> None:
     joints[:, 9], joints[:, 11] = (48, 10), (48, 60)  # one shin, upright
     visible = np.zeros_like(clip.visible)
     visible[:, [9, 11]] = True
-    frames = render_frames(replace(clip, joints=joints, visible=visible), np.arange(3), 48).astype(int)
-    nobody = render_frames(replace(clip, visible=np.zeros_like(visible)), np.arange(3), 48).astype(int)
+    view = frame_view(clip, 48)
+    frames = render_frames(replace(clip, joints=joints, visible=visible), np.arange(3), view).astype(int)
+    nobody = render_frames(replace(clip, visible=np.zeros_like(visible)), np.arange(3), view).astype(int)
     row = np.abs(frames - nobody)[0, 24].sum(axis=-1)
     assert row.sum() / row.max() >= 1.5
 
 
 def test_a_frame_is_the_same_in_any_company(clip: Clip) -> None:
-    together = render_frames(clip, np.array([4, 9]), 48)
-    assert (render_frames(clip, np.array([9]), 48)[0] == together[1]).all()
+    together = render_frames(clip, np.array([4, 9]), frame_view(clip, 48))
+    assert (render_frames(clip, np.array([9]), frame_view(clip, 48))[0] == together[1]).all()
 
 
 def test_clips_share_the_palette_but_not_the_background(synthetic: Dataset) -> None:
     clips = [replace(clip, visible=np.zeros_like(clip.visible)) for clip in synthetic.train[:2]]
-    first, second = (render_frames(clip, np.array([0]), 48).astype(int) for clip in clips)
+    first, second = (render_frames(clip, np.array([0]), frame_view(clip, 48)).astype(int) for clip in clips)
     assert np.abs(first - second).mean() > 10
     assert first[0].std(axis=(0, 1)).min() > 3  # texture
 
@@ -63,8 +66,9 @@ def test_every_person_of_any_skeleton_is_where_its_joints_are(joints: int) -> No
     visible = np.ones((2, 2 * joints), bool)
     visible[1, joints:] = False
     clip = Clip("a name", 0, True, 120, 220, points, visible, "a name")
-    frames = render_frames(clip, np.arange(2), 120, persons=2).astype(int)
-    empty = render_frames(replace(clip, visible=np.zeros_like(visible)), np.arange(2), 120, persons=2).astype(int)
+    view = frame_view(clip, 120)
+    frames = render_frames(clip, np.arange(2), view, persons=2).astype(int)
+    empty = render_frames(replace(clip, visible=np.zeros_like(visible)), np.arange(2), view, persons=2).astype(int)
     drawn = np.abs(frames - empty).max(axis=-1) > 25
     columns, rows = np.rint(places).astype(int).T
     seen = [joint for joint in range(2 * joints) if joints != 17 or joint % 17 not in (1, 2, 3, 4)]  # eyes and ears

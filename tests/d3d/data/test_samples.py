@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from d3d.config import AugmentationConfig, DataConfig
 from d3d.data import Clip, ClipSamples, Dataset, Sample, collate
+from d3d.data.clip import View
 
 DATA = DataConfig(resize=36, crop=32)
 
@@ -70,7 +71,7 @@ def marked(dataset: Dataset) -> Dataset:
     visible[:, 5] = True
     clip = replace(dataset.train[0], height=64, width=80, joints=joints, visible=visible)
 
-    def read(clip: Clip, indices: NDArray[np.int64], short: int) -> NDArray[np.uint8]:
+    def read(clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
         frames = np.zeros((len(indices), 64, 80, 3), np.uint8)
         for frame, (x, y) in zip(frames, clip.joints[indices, 5].astype(int), strict=True):
             frame[y - 2 : y + 3, x - 2 : x + 3] = 255

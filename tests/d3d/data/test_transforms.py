@@ -1,8 +1,7 @@
 import numpy as np
-import pytest
 
 from d3d.data.clip import JOINTS, MIRRORED
-from d3d.data.transforms import crop, disturb, flip, inside, resize_joints, resized_size
+from d3d.data.transforms import crop, disturb, flip, inside
 
 generator = np.random.default_rng(0)
 FRAMES = generator.integers(0, 256, (3, 20, 30, 3), dtype=np.uint8)
@@ -38,7 +37,6 @@ def test_transforms_leave_their_input_alone() -> None:
     before = JOINTS_IN_FRAMES.copy()
     flip(FRAMES, JOINTS_IN_FRAMES, VISIBLE, MIRRORED)
     crop(FRAMES, JOINTS_IN_FRAMES, 2, 3, 10)
-    resize_joints(JOINTS_IN_FRAMES, (20, 30), (10, 15))
     assert np.array_equal(before, JOINTS_IN_FRAMES)
 
 
@@ -49,19 +47,6 @@ def test_cropped_joints_point_at_the_same_pixels() -> None:
     for time, joint in zip(*np.nonzero(kept), strict=True):
         (x, y), (before_x, before_y) = joints[time, joint].astype(int), JOINTS_IN_FRAMES[time, joint].astype(int)
         assert (frames[time, y, x] == FRAMES[time, before_y, before_x]).all()
-
-
-def test_resizing_keeps_the_edges_of_the_frame() -> None:
-    corners = np.array([[[-0.5, -0.5], [29.5, 19.5]]], np.float32)
-    assert resize_joints(corners, (20, 30), (10, 60)).tolist() == [[[-0.5, -0.5], [59.5, 9.5]]]
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "short", "expected"),
-    [(270, 480, 48, (48, 85)), (480, 270, 48, (85, 48)), (72, 96, 36, (36, 48)), (10, 10, 48, (48, 48))],
-)
-def test_the_short_side_is_resized_exactly(height: int, width: int, short: int, expected: tuple[int, int]) -> None:
-    assert resized_size(height, width, short) == expected
 
 
 def test_disturbing_moves_joints_by_the_noise_and_hides_the_share() -> None:

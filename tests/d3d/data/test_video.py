@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from d3d.data.clip import Clip
+from d3d.data.clip import Clip, View
 from d3d.data.footage import footage_of, look_at, read_footage
 from d3d.data.video import Header, read_header, read_video
 from d3d.errors import DataError
@@ -19,22 +20,36 @@ def clip(length: int) -> Clip:
     return Clip("c", 0, True, HEIGHT, WIDTH, np.zeros((length, 1, 2), np.float32), np.ones((length, 1), bool), "c")
 
 
+CLIP, HALF = clip(LENGTH), View(0, 0, WIDTH, HEIGHT, 60, 100)
+
+
 @pytest.mark.parametrize(("name", "codec"), FILES)
 @pytest.mark.parametrize("group", [1, 12, 250])
 def test_every_frame_is_the_one_asked_for(tmp_path: Path, name: str, codec: str, group: int) -> None:
     path = write_video(tmp_path / name, draw_discs(CENTRES, HEIGHT, WIDTH), codec, group)
     assert read_header(path, "c") == Header(LENGTH, HEIGHT, WIDTH)
     for indices in (np.arange(LENGTH), np.array([3, 41, 40, 88, 89, 41]), np.array([LENGTH - 1]), np.array([0])):
-        frames = read_video(path, "c", indices, (60, 100))
+        frames = read_video(path, CLIP, indices, HALF)
         assert frames.shape == (len(indices), 60, 100, 3)
         expected = (CENTRES[indices] + 0.5) / 2 - 0.5
         assert np.abs(found_discs(frames) - expected).max() < 0.5  # from frame to frame it moves by more
 
 
+def test_a_part_of_a_frame_is_cut_out_of_a_copy_of_any_size(tmp_path: Path) -> None:
+    for name, scale in (("whole.mp4", 1), ("half.mp4", 2)):
+        copy = path_of_disc(20, HEIGHT // scale, WIDTH // scale)
+        path = write_video(tmp_path / name, draw_discs(copy, HEIGHT // scale, WIDTH // scale))
+        centres = ((copy + 0.5) * scale - 0.5).astype(np.float32)
+        (left, top), (right, bottom) = centres.min(axis=0) - 25.3, centres.max(axis=0) + 24.6
+        view = View(max(0, left), max(0, top), min(WIDTH, right), min(HEIGHT, bottom), 90, 110)
+        found = found_discs(read_video(path, CLIP, np.arange(20), view))
+        assert np.abs(found - view.place(centres)).max() < 0.6
+
+
 def test_pixels_keep_their_colours(tmp_path: Path) -> None:
     colours = np.array([(200, 40, 40), (40, 180, 60), (50, 70, 210)], np.uint8)
     path = write_video(tmp_path / "clip.mp4", np.broadcast_to(colours[:, None, None], (3, 64, 64, 3)))
-    frames = read_video(path, "c", np.arange(3), (32, 32)).astype(int)
+    frames = read_video(path, CLIP, np.arange(3), replace(HALF, rows=32, columns=32)).astype(int)
     assert np.abs(frames - colours[:, None, None]).max() < 8
 
 
@@ -45,7 +60,7 @@ def test_a_video_shorter_than_its_joints_is_refused(tmp_path: Path, name: str) -
     with pytest.raises(DataError, match=r"clip c: .*has 20 frames, its joints 21; restore it"):
         look_at(path, clip(21))
     with pytest.raises(DataError, match=r"clip c: .*has no frame 21"):
-        read_video(path, "c", np.array([3, 20]), (60, 100))
+        read_video(path, CLIP, np.array([3, 20]), HALF)
 
 
 def test_a_smaller_video_is_as_good_and_a_turned_one_is_refused(tmp_path: Path) -> None:
@@ -64,7 +79,7 @@ def test_what_is_no_video_names_clip_and_file(tmp_path: Path, content: bytes) ->
     with pytest.raises(DataError, match=r"clip c: .*clip\.mp4 is no video"):
         look_at(path, clip(3))
     with pytest.raises(DataError, match=r"clip c: .*clip\.mp4 is no video"):
-        read_video(path, "c", np.array([0]), (60, 100))
+        read_video(path, CLIP, np.array([0]), HALF)
 
 
 def test_a_playlist_is_no_video(tmp_path: Path) -> None:
@@ -79,7 +94,7 @@ def test_a_video_cut_short_is_refused_by_the_time_it_is_decoded(tmp_path: Path) 
     path = write_video(tmp_path / "clip.avi", draw_discs(CENTRES, HEIGHT, WIDTH))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(DataError, match="clip c"):
-        read_video(path, "c", np.arange(LENGTH), (60, 100))
+        read_video(path, CLIP, np.arange(LENGTH), HALF)
 
 
 def test_a_folder_of_images_is_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
@@ -90,7 +105,7 @@ def test_a_folder_of_images_is_read_in_the_order_of_their_numbers(tmp_path: Path
     (folder / "notes.txt").touch()
     path = footage_of(tmp_path, "c")
     assert path == folder and look_at(path, clip(12)).absent == ""
-    found = found_discs(read_footage(path, clip(12), np.array([9, 1, 11]), 60))
+    found = found_discs(read_footage(path, clip(12), np.array([9, 1, 11]), HALF))
     assert np.abs(found - ((CENTRES[[9, 1, 11]] + 0.5) / 2 - 0.5)).max() < 0.5
     with pytest.raises(DataError, match="has 12 frames, its joints 13"):
         look_at(path, clip(13))
@@ -115,7 +130,7 @@ def test_no_damage_to_a_video_escapes_or_crashes(tmp_path: Path, name: str) -> N
         path.write_bytes(damaged)
         try:
             look_at(path, clip(30))
-            read_video(path, "c", np.arange(2, 30, 5), (30, 50))
+            read_video(path, CLIP, np.arange(2, 30, 5), HALF)
         except DataError as error:
             assert "clip c: " in str(error) and "\n" not in str(error)
             refused += 1
