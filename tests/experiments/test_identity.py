@@ -29,8 +29,8 @@ OTHER: dict[str, Any] = {
     "data.annotations": "/a.pkl", "data.protocol": "xset", "data.splits": ("x", "y"), "data.classes": 7,
     "training.label_smoothing": 0.5,
     "measurement.module": "joint", "measurement.attention": "full", "baseline.method": "ridge",
-    "data.split": "validation", "data.view": "whole", "training.average": 0.5, "augmentation.zoom": 0.5, "augmentation.span": 0.5,
-    "augmentation.colour": 0.5, "augmentation.joint_dropout": 0.5,
+    "data.split": "validation", "data.view": "whole", "training.average": 0.5, "augmentation.zoom": 0.5,
+    "augmentation.span": 0.5, "augmentation.colour": 0.5, "augmentation.joint_dropout": 0.5,
 }  # fmt: skip
 
 
