@@ -60,11 +60,13 @@ def train(
     checkpoint: Path,
     report: Callable[[EpochResult], None],
     workers: int = 0,
+    test_every: int = 1,
 ) -> tuple[Prediction, ...]:
     """Trains, continuing from the checkpoint folder if it holds a state; returns the last epoch's test predictions.
 
     `report` is called before the epoch's checkpoint is written: after a kill an epoch may be reported twice, with the
-    same numbers. `workers` processes read clips beside the training. Raises TrainingError when the loss is no number,
+    same numbers. `workers` processes read clips beside the training. It is tested after every `test_every`-th epoch and
+    the last; the others have no metrics of a test. Raises TrainingError when the loss is no number,
     CheckpointError when the checkpoint cannot be used, DataError when a clip cannot be read.
     """
     torch.manual_seed(config.seed)
@@ -87,18 +89,20 @@ def train(
         samples.epoch = epoch
         torch.manual_seed(epoch_seed(config.seed, epoch))
         loss, top1 = train_one_epoch(model, optimizer, samples, config.training, epoch, device, workers, average)
-        seconds = time.perf_counter() - started
-        evaluation = evaluate(tested, dataset, config, device, workers)
         metrics = {
             "train_loss": loss,
             "train_top1": top1,
-            "test_loss": evaluation.loss,
-            "test_top1": evaluation.top1,
-            "test_mean_class_accuracy": evaluation.mean_class_accuracy,
             "learning_rate": optimizer.param_groups[0]["lr"],
-            "clips_per_second": len(samples) / seconds,
-            "peak_memory_mib": peak_memory(device),
+            "clips_per_second": len(samples) / (time.perf_counter() - started),
         }
+        if epoch % test_every == 0 or epoch == config.training.epochs:
+            evaluation = evaluate(tested, dataset, config, device, workers)
+            metrics |= {
+                "test_loss": evaluation.loss,
+                "test_top1": evaluation.top1,
+                "test_mean_class_accuracy": evaluation.mean_class_accuracy,
+            }
+        metrics["peak_memory_mib"] = peak_memory(device)
         report(EpochResult(epoch, metrics))
         save_checkpoint(checkpoint, config, model, optimizer, epoch, average)
     return (evaluation or evaluate(tested, dataset, config, device, workers)).predictions

@@ -22,6 +22,7 @@ KEYS = {
     "resources.cpus=2": "CPUs to use; also resources.cpus_per_cell, resources.gpus_per_cell",
     "cluster.address=auto": "a running Ray cluster instead of this machine",
     "tracking.uri=URI": "an MLflow server instead of DIR/mlflow.db",
+    "tracking.test_every=5": "a training is tested after every fifth epoch and the last, and is done sooner",
     "model.KEY, data.KEY, training.KEY, ...": "everything d3d/config.py names",
 }
 

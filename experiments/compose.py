@@ -70,9 +70,14 @@ class Cluster:
 
 @dataclass(frozen=True, kw_only=True)
 class Tracking:
-    """The MLflow server to use; None is the SQLite file in the storage folder."""
+    """What is logged where. A `uri` that is None is the SQLite file in the storage folder."""
 
     uri: str | None
+    test_every: int  # epochs from one test of a training to the next
+
+    def __post_init__(self) -> None:
+        if self.test_every < 1:
+            raise ConfigError(f"tracking.test_every={self.test_every}: must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +106,7 @@ class Launch:
     seeds: tuple[int, ...]
     storage: Path  # absolute
     tracking_uri: str
+    test_every: int  # epochs from one test of a training to the next
     dry_run: bool
     resources: Resources
     cluster: Cluster
@@ -158,6 +164,7 @@ def compose(arguments: Sequence[str]) -> Launch:
         seeds=_seeds(settings.seeds),
         storage=storage,
         tracking_uri=_tracking_uri(settings.tracking, storage),
+        test_every=settings.tracking.test_every,
         dry_run=settings.dry_run,
         resources=settings.resources,
         cluster=settings.cluster,

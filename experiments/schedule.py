@@ -89,7 +89,8 @@ def fit(
 
 def make_job(launch: Launch, share: Share, cells: dict[str, Cell], tags: dict[str, dict[str, str]]) -> Job:
     """What the workers of a launch are told."""
-    return Job(cells, tags, launch.tracking_uri, launch.storage, launch.resources.cpus_per_cell, share.gpus > 0)
+    cpus = launch.resources.cpus_per_cell
+    return Job(cells, tags, launch.tracking_uri, launch.storage, cpus, share.gpus > 0, launch.test_every)
 
 
 def common_tags(launch: Launch) -> dict[str, str]:

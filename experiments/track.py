@@ -252,7 +252,7 @@ class CellRun:
         self.client = client
         self.id = id
         self.new = new
-        self.logged = set() if new else {metric.step for metric in client.get_metric_history(id, "test_top1")}
+        self.logged = set() if new else {metric.step for metric in client.get_metric_history(id, "train_loss")}
 
     def log_epoch(self, result: "EpochResult") -> None:
         """Logs the epoch's metrics in one batch, unless they are there already."""

@@ -87,7 +87,7 @@ class InTurn(Searcher):
 
     def judge(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Tells its study of a trial's epoch; whether the trial is to be pruned."""
-        return "epoch" in result and self.running[trial_id].report(result["epoch"], result["top1"])
+        return {"epoch", "top1"} <= result.keys() and self.running[trial_id].report(result["epoch"], result["top1"])
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Its study knows: see `judge`."""

@@ -41,6 +41,7 @@ class Job:
     storage: Path
     cpus: int  # threads of one cell
     gpu: bool
+    test_every: int  # epochs from one test of a training to the next
 
     @property
     def device(self) -> torch.device:
@@ -83,10 +84,11 @@ def _train(cell: Cell, run: CellRun, job: Job) -> None:
 
     def report(result: EpochResult) -> None:
         run.log_epoch(result)
-        tune.report({"epoch": result.epoch, "top1": result.metrics["test_top1"]})
+        tested = {"top1": result.metrics["test_top1"]} if "test_top1" in result.metrics else {}
+        tune.report({"epoch": result.epoch, **tested})
 
     dataset = _dataset(cell.config.data, job.storage / "data")
-    run.finish(train(cell.config, dataset, job.device, job.folder(cell), report, job.readers))
+    run.finish(train(cell.config, dataset, job.device, job.folder(cell), report, job.readers, job.test_every))
 
 
 def _test(cell: Cell, run: CellRun, job: Job) -> None:

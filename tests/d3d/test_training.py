@@ -117,6 +117,18 @@ def test_another_seed_is_another_training(tiny_config: Config, tiny_dataset: Dat
     assert one != other
 
 
+def test_a_test_of_every_third_epoch_and_the_last_changes_no_result(
+    tiny_config: Config, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    every, seldom = list[EpochResult](), list[EpochResult]()
+    predictions = train(tiny_config, tiny_dataset, CPU, tmp_path / "every", every.append)
+    assert train(tiny_config, tiny_dataset, CPU, tmp_path / "seldom", seldom.append, test_every=3) == predictions
+    assert ["test_top1" in result.metrics for result in seldom] == [False, False, True, True]
+    for often, rare in zip(every, seldom, strict=True):
+        for key in rare.metrics.keys() - {"clips_per_second", "peak_memory_mib"}:
+            assert rare.metrics[key] == often.metrics[key]
+
+
 def test_each_epoch_reports_every_metric(tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path) -> None:
     seen: list[EpochResult] = []
     predictions = train(tiny_config, tiny_dataset, CPU, checkpoint, seen.append)

@@ -37,17 +37,18 @@ def job(plan: Callable[..., Plan], record: Record, tmp_path: Path) -> Job:
 def job_of(plan: Plan) -> Job:
     cells = {cell.id: cell for cell in plan.cells}
     launch = plan.launch
-    return Job(cells, {id: {"code_digest": "c0de"} for id in cells}, launch.tracking_uri, launch.storage, 1, gpu=False)
+    tags = {id: {"code_digest": "c0de"} for id in cells}
+    return Job(cells, tags, launch.tracking_uri, launch.storage, 1, gpu=False, test_every=1)
 
 
 def trains(monkeypatch: pytest.MonkeyPatch, epochs: int, fault: Exception | None = None) -> list[bool]:
     """Replaces the training; the answer says of each one whether it found a checkpoint."""
     found: list[bool] = []
 
-    def train(config: Any, dataset: Any, device: Any, checkpoint: Path, report: Any, workers: int) -> list[Prediction]:
+    def train(config: Any, dataset: Any, device: Any, checkpoint: Path, report: Any, *others: int) -> list[Prediction]:
         found.append(checkpoint.exists())
         for number in range(1, epochs + 1):
-            report(EpochResult(number, {"test_top1": number / 10}))
+            report(EpochResult(number, {"train_loss": 0.5, "test_top1": number / 10}))
             checkpoint.mkdir(parents=True, exist_ok=True)
             (checkpoint / FILE).touch()
         if fault:
@@ -66,7 +67,7 @@ def test_epochs_go_to_the_record_and_to_tune(
     run_cell({"cell": cell}, job)
     assert told == [{"epoch": 1, "top1": 0.1}, {"epoch": 2, "top1": 0.2}]
     run = finished_in(record)[cell]
-    assert run.data.metrics == {"test_top1": 0.2, "top1": 1.0, "mean_class_accuracy": 1.0}
+    assert run.data.metrics == {"train_loss": 0.5, "test_top1": 0.2, "top1": 1.0, "mean_class_accuracy": 1.0}
     assert run.data.tags["device"] == "cpu"
 
 
