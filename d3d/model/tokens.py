@@ -1,6 +1,7 @@
 """From feature maps and joints to tokens: pose tokens (Eq. 1–2) and where every token lies."""
 
 import math
+from typing import NamedTuple, Self
 
 import torch
 from einops import rearrange
@@ -64,6 +65,26 @@ def relative_coordinates(joints: Tensor, visible: Tensor) -> Tensor:
     return centred / (3 * variance.sqrt()).clamp(min=torch.finfo(joints.dtype).tiny)
 
 
+class Observation(NamedTuple):
+    """What the tokens of B clips are made of: feature maps, and the joints upon the input they were computed from."""
+
+    local: Tensor  # F_a, B×C×T×h_a×w_a
+    deep: Tensor  # F_b, B×D×T×h×w
+    joints: Tensor  # B×T×R×2, (x, y) in pixels of the input
+    visible: Tensor  # B×T×R bool
+    side: tuple[int, int]  # (H, W) of the input, pixels
+    own: Tensor | None = None  # which of the model's joints the R are; None: all of them
+
+    def of_joints(self, own: Tensor) -> Self:
+        """The same clips with these joints alone."""
+        return self._replace(joints=self.joints[:, :, own], visible=self.visible[:, :, own], own=own)
+
+    def of_clips(self, clips: Tensor) -> Self:
+        """These clips alone."""
+        local, deep, joints, visible = self.local[clips], self.deep[clips], self.joints[clips], self.visible[clips]
+        return self._replace(local=local, deep=deep, joints=joints, visible=visible)
+
+
 class TokenEmbedding(nn.Module):
     """Z, P and M before the first block: features plus where and when they are (section 3.1 and 3.2).
 
@@ -85,19 +106,9 @@ class TokenEmbedding(nn.Module):
         modal = {"cross": 3, "single": 1, "none": 0}[config.tokens]
         self.modal = nn.Parameter(torch.randn(modal, dimension) * 0.02)
 
-    def forward(
-        self,
-        local: Tensor,
-        deep: Tensor,
-        joints: Tensor,
-        visible: Tensor,
-        side: tuple[int, int],
-        own: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """F_a B×C×T×h_a×w_a, F_b B×D×T×h×w, joints B×T×R×2 and visible B×T×R of a `side` = (H, W) input →
-        Z B×T×h×w×D, P B×T×R×D, M B×T×m×D with m = 3, 1 or 0 (order CLS, RGB, POSE).
-
-        `own` says which of the model's joints the R are; None: all of them."""
+    def forward(self, seen: Observation) -> tuple[Tensor, Tensor, Tensor]:
+        """Z B×T×h×w×D, P B×T×R×D, M B×T×m×D with m = 3, 1 or 0 (order CLS, RGB, POSE)."""
+        local, deep, joints, visible, side, own = seen
         frames = deep.shape[2]
         axes = torch.meshgrid(*[regular_coordinates(count, deep) for count in deep.shape[2:]], indexing="ij")
         rgb = rearrange(deep, "b d t h w -> b t h w d") + self.rgb_position(torch.stack(axes, dim=-1))

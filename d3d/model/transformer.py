@@ -11,7 +11,7 @@ from d3d.model.backbone import Backbone
 from d3d.model.deformable import DeformableAttention
 from d3d.model.persons import group_by_presence
 from d3d.model.stride import StrideAttention
-from d3d.model.tokens import TokenEmbedding
+from d3d.model.tokens import Observation, TokenEmbedding
 
 
 class Block(nn.Module):
@@ -111,31 +111,19 @@ class D3DTransformer(nn.Module):
         if joints.shape[2] != self.config.joints:
             raise ConfigError(f"{joints.shape[2]} joints: this model was built for model.joints={self.config.joints}")
         local, deep = self.backbone(frames)
-        side = (frames.shape[3], frames.shape[4])
+        seen = Observation(local, deep, joints, visible, (frames.shape[3], frames.shape[4]))
         if self.config.persons == 1:
-            return self.answer(local, deep, joints, visible, side)
+            return self.answer(seen)
         groups = group_by_presence(visible, self.config.persons)
         if len(groups) == 1:
-            own = groups[0].joints
-            return self.answer(local, deep, joints[:, :, own], visible[:, :, own], side, own)
-        answers = [
-            self.answer(local[clips], deep[clips], joints[clips][:, :, own], visible[clips][:, :, own], side, own)
-            for clips, own in groups
-        ]
+            return self.answer(seen.of_joints(groups[0].joints))
+        answers = [self.answer(seen.of_clips(clips).of_joints(own)) for clips, own in groups]
         order = torch.cat([clips for clips, _ in groups])
         return torch.cat(answers)[order.argsort()]
 
-    def answer(
-        self,
-        local: Tensor,
-        deep: Tensor,
-        joints: Tensor,
-        visible: Tensor,
-        side: tuple[int, int],
-        own: Tensor | None = None,
-    ) -> Tensor:
-        """Feature maps and joints of clips in which the same persons are present, theirs being `own` → logits."""
-        rgb, pose, modal = self.embedding(local, deep, joints, visible, side, own)
+    def answer(self, seen: Observation) -> Tensor:
+        """Clips in which the same persons are present, their joints alone → logits B×K."""
+        rgb, pose, modal = self.embedding(seen)
         for block in self.blocks:
             rgb, pose, modal = block(rgb, pose, modal)
         if self.config.tokens == "none":  # modality means first: 9 408 RGB tokens would drown 156 pose tokens
