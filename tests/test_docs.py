@@ -1,0 +1,39 @@
+"""Whatever command a page of docs/ tells to type, a launch, a check or a show composes from it."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from experiments.compose import compose, compose_inspection
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[str]:
+    lines = [line.partition(" #")[0].strip() for block in blocks(page, "bash") for line in block.splitlines()]
+    inline = re.findall(r"`(python [^`]+)`", page.read_text("utf-8"))
+    return sorted(
+        {each for each in (*lines, *inline) if each.startswith("python orchestrate.py ") and "--" not in each}
+    )
+
+
+TYPED = [(page, command) for page in sorted(DOCS.rglob("*.md")) for command in commands(page)]
+
+
+@pytest.mark.parametrize(("page", "command"), TYPED, ids=[f"{page.stem}: {command}" for page, command in TYPED])
+def test_a_command_composes(page: Path, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(page, "yaml"):
+        if "artefact" in block or "grids:" in block:
+            (tmp_path / "mine.yaml").write_text(block, "utf-8")
+    arguments = shlex.split(command)[2:]
+    if arguments[0] in ("check", "show"):
+        compose_inspection(arguments[0], arguments[1:])
+    else:
+        assert compose(arguments).ablations
