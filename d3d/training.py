@@ -7,6 +7,7 @@ checkpoint ends with the bits of an undisturbed one on CPU.
 import math
 import resource
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,12 +61,14 @@ def train(
     checkpoint: Path,
     report: Callable[[EpochResult], None],
     workers: int = 0,
+    notice: Callable[[str], None] = warnings.warn,
 ) -> tuple[Prediction, ...]:
     """Trains, continuing from the checkpoint folder if it holds a state; returns the last epoch's test predictions.
 
     `report` is called before the epoch's checkpoint is written: after a kill an epoch may be reported twice, with the
-    same numbers. `workers` processes read clips beside the training. Raises TrainingError when the loss is no number,
-    CheckpointError when the checkpoint cannot be used, DataError when a clip cannot be read.
+    same numbers. `notice` is told of a damaged checkpoint, without which it goes on from the one before. `workers`
+    processes read clips beside the training. Raises TrainingError when the loss is no number, which leaves the last
+    good checkpoint, CheckpointError when that is of another configuration, DataError when a clip cannot be read.
     """
     torch.manual_seed(config.seed)
     model = D3DTransformer(config.model).to(device)
@@ -79,7 +82,7 @@ def train(
         seed=config.seed,
         augmentation=config.augmentation,
     )
-    finished = load_checkpoint(checkpoint, config, model, optimizer, average)
+    finished = load_checkpoint(checkpoint, config, model, optimizer, average, notice)
     tested = model if average is None else average
     evaluation = None
     for epoch in range(finished + 1, config.training.epochs + 1):

@@ -19,6 +19,7 @@ SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the old output of Tune is the one that can be silenced
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # MLflow is the record
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends a launch as it ends any program
+    "TUNE_MAX_PENDING_TRIALS_PG": "200",  # of a searcher of our own Tune would start one worker after another
     "MALLOC_ARENA_MAX": "2",  # each cell has a thread of its own; glibc would keep the memory of all of them apart
 }
 """Environment variables of a launch and its workers, where the user has not set them."""

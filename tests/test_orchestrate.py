@@ -15,6 +15,7 @@ from rich.console import Console
 from d3d.complexity import Complexity
 from experiments.declarations import EXPERIMENT, ablations, choices
 from experiments.plan import Plan
+from experiments.progress import Ended
 from experiments.searches import searches
 from experiments.track import Record, prepare
 from orchestrate import main
@@ -259,13 +260,13 @@ def test_a_table_that_misses_cells_is_a_failure_until_they_are_there(
 ) -> None:
     measured: list[int] = []
 
-    def execute(plan: Plan, console: Console) -> tuple[Plan, Record, dict[str, str]]:
+    def execute(plan: Plan, console: Console) -> tuple[Plan, Record, Ended]:
         """Measures as many cells as it is told to, in no time."""
         record = prepare(plan.launch.tracking_uri, plan.launch.storage)
         with record.reports(plan):
             for cell in plan.cells[: measured[-1]]:
                 record.begin(cell, {"code_digest": "c0de"}).finish_measurement(Complexity(1, 1, 1, 1.0, 1.0))
-        return plan, record, {}
+        return plan, record, Ended()
 
     monkeypatch.setattr("experiments.execute.execute", execute)
     for count, status in ((1, 1), (100, 0)):

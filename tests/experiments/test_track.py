@@ -15,6 +15,7 @@ from d3d.prediction import Prediction
 from d3d.training import EpochResult
 from experiments.cell import Cell
 from experiments.declarations import EXPERIMENT
+from experiments.failures import Failure
 from experiments.plan import Plan
 from experiments.track import Record, finished_cells, prepare, timed_cells
 from tests.experiments.conftest import finished_in
@@ -87,15 +88,17 @@ def test_a_cell_that_two_versions_of_the_code_trained_says_so(record: Record, ce
 
 def test_a_failed_cell_says_why_until_it_is_tried_again(record: Record, cell: Cell, tmp_path: Path) -> None:
     record.begin(cell, TAGS)
-    record.end([cell.id], {cell.id: "Traceback (most recent call last):\n  ...\nOSError: no disk\n"})
+    traceback = "Traceback (most recent call last):\n  ...\nOSError: no disk\n"
+    record.end([cell.id], {cell.id: Failure("unforeseen", traceback)})
     [run] = runs(record)
     assert (run.info.status, run.data.tags["reason"]) == ("FAILED", "OSError: no disk")
+    assert run.data.tags["failure"] == "unforeseen"
     error = Path(record.client.download_artifacts(run.info.run_id, "error.txt", str(tmp_path)))
     assert error.read_text().startswith("Traceback")
     record.begin(cell, TAGS).finish(PREDICTIONS)
     [run] = runs(record)
     assert run.info.status == "FINISHED"
-    assert "reason" not in run.data.tags
+    assert not {"reason", "failure"} & run.data.tags.keys()
 
 
 def test_only_runs_of_the_launch_are_ended(record: Record, plan: Callable[..., Plan]) -> None:

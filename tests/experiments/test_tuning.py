@@ -18,6 +18,7 @@ from d3d.errors import ConfigError
 from d3d.prediction import Prediction
 from d3d.training import EpochResult
 from experiments.cell import Cell
+from experiments.failures import Attempts, Failure
 from experiments.open_study import OpenStudy, Trial
 from experiments.plan import Plan, make_plan
 from experiments.progress import Progress
@@ -68,7 +69,7 @@ class Launches:
         there = Studies(self.folder)
         opened = [OpenStudy(study, plan.standings[study.id].left, there) for study in plan.studies]
         progress = Progress([], 0, Console(quiet=True), expected=plan.trials_left)
-        search = InTurn(opened, record, slots, {"code_digest": "c0de"}, progress)
+        search = InTurn(opened, record, slots, {"code_digest": "c0de"}, progress, Attempts())
         self._drive(search, record, failing)
         assert progress.expected == 0
         return self.planned(*arguments)
@@ -104,7 +105,7 @@ class Launches:
         run = record.begin(cell, proposal.tags)
         for epoch in range(self.checkpoints.get(cell.id, 0) + 1, EPOCHS + 1):
             if cell.config.model.norm == failing:
-                run.fail("the loss of epoch 1 is nan")
+                run.fail(Failure("loss", "the loss of epoch 1 is nan"))
                 break
             run.log_epoch(EpochResult(epoch, {"test_top1": accuracy(cell) * epoch / EPOCHS}))
             if search.judge(id, {"epoch": epoch, "top1": accuracy(cell) * epoch / EPOCHS}):
