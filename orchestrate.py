@@ -67,9 +67,17 @@ def look(command: str, arguments: Sequence[str]) -> int:
 
 
 def run(launch: Launch) -> int:
-    """Plan → run, and search, what is not finished → tables → summary."""
+    """Carries out a launch, which a full disk stops."""
     # Imported here because they take seconds, and libraries must find the environment of `quiet`.
-    import tables
+    from experiments.failures import full_disk_explained
+
+    with full_disk_explained():
+        return carry_out(launch)
+
+
+def carry_out(launch: Launch) -> int:
+    """Plan → run, and search, what is not finished → tables → summary."""
+    import tables  # as in `run`
     from experiments.execute import execute
     from experiments.plan import make_plan
     from experiments.summary import describe, summarise

@@ -1,13 +1,17 @@
 """What surrounds a launch: libraries that keep quiet and report nothing home, and a temporary folder that goes away."""
 
+import fcntl
 import os
 import secrets
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging import ERROR, getLogger
+from pathlib import Path
 
+PLACE, PREFIX, LOCK = "/tmp", "d3d-", ".lock"  # of the temporary folder of a launch
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # telemetry
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -29,9 +33,9 @@ SETTINGS = {
 def quiet(*, local: bool) -> Iterator[None]:
     """Within it a launch may import and start what it likes.
 
-    Temporary files of every library and process go to a folder that is removed at the end. It is not in the storage
-    folder because Ray keeps Unix sockets in it, whose paths may have about 107 characters. Only a launch that is not
-    `local` must find the temporary folder of the cluster it attaches to.
+    Temporary files of every library and process go to a folder that is removed at the end, or, after a SIGKILL, as the
+    next launch begins. It is not in the storage folder because Ray keeps Unix sockets in it, whose paths may have about
+    107 characters. Only a launch that is not `local` must find the temporary folder of the cluster it attaches to.
     """
     before = dict(os.environ)
     for key, value in SETTINGS.items():
@@ -39,7 +43,8 @@ def quiet(*, local: bool) -> Iterator[None]:
     if os.environ["PYTHONWARNINGS"] == "ignore":
         warnings.simplefilter("ignore")
     getLogger("alembic").setLevel(ERROR)
-    with tempfile.TemporaryDirectory(prefix="d3d-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+    _remove_abandoned()
+    with _temporary_folder() as folder:
         os.environ.setdefault("MPLCONFIGDIR", folder)  # Matplotlib keeps its fonts in the home folder otherwise
         tempfile.tempdir = folder
         if local:
@@ -52,3 +57,24 @@ def quiet(*, local: bool) -> Iterator[None]:
             tempfile.tempdir = None
             os.environ.clear()
             os.environ.update(before)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    """A folder that this process holds as long as it lives."""
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=PLACE, ignore_cleanup_errors=True) as folder:
+        lock = Path(folder) / LOCK
+        with lock.with_suffix(".new").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            lock.with_suffix(".new").rename(lock)  # nobody finds it before it is held
+            yield folder
+
+
+def _remove_abandoned() -> None:
+    """What launches have left that were killed; a folder that has no lock, or another user's, is left alone."""
+    for folder in Path(PLACE).glob(f"{PREFIX}*"):
+        with suppress(OSError), (folder / LOCK).open() as file:
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where its owner lives
+            shutil.rmtree(folder, ignore_errors=True)

@@ -49,6 +49,7 @@ OF_ERRORS: tuple[tuple[type[D3DError], Kind], ...] = (
 )
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SAID_FULL = ("database or disk is full", *map(os.strerror, FULL))  # by libraries that keep the words alone
+READER_DIED = "DataLoader worker (pid"  # by torch
 SAID_NO_MEMORY = ("out of memory", "can't allocate memory", "_STATUS_ALLOC_FAILED")  # by torch, of whatever device
 
 
@@ -93,8 +94,8 @@ class Attempts:
 
 def failure_of(error: BaseException) -> Failure:
     """What an error means for the cell that raised it, here or in a worker of Ray's."""
-    if no_room(error):
-        return Failure("disk", _last_line(error))
+    if full := _said_full(error):
+        return Failure("disk", full)
     if any(_no_memory(each) for each in _chain(error)):
         return Failure("memory", _last_line(error))
     for each in _chain(error):
@@ -118,17 +119,20 @@ def full_disk_explained() -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, D3DError, MlflowException, SQLAlchemyError) as error:
-        if isinstance(error, StorageError) or not no_room(error):
+        if isinstance(error, StorageError) or not _said_full(error):
             raise
         raise full_disk(failure_of(error)) from error
 
 
-def no_room(error: BaseException) -> bool:
-    """Whether there was no room on a disk."""
-    return any(
-        (isinstance(each, OSError) and each.errno in FULL) or any(words in str(each) for words in SAID_FULL)
-        for each in _chain(error)
-    )
+def _said_full(error: BaseException) -> str | None:
+    """The line that says of a disk that it is full, if one does."""
+    for each in _chain(error):
+        if isinstance(each, OSError) and each.errno in FULL:
+            return _last_line(each)
+        for line in _plain(each).splitlines():
+            if any(words in line for words in SAID_FULL):
+                return line.strip()
+    return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -146,9 +150,11 @@ def _no_memory(error: BaseException) -> bool:
 
 
 def _lost(error: BaseException) -> Failure | None:
-    """Whether Ray lost the process or the machine the cell was on."""
+    """Whether the process, or the machine, was lost that the cell was on."""
     from ray.exceptions import ActorDiedError, RayError, RayTaskError  # not where nothing is run
 
+    if any(isinstance(each, RuntimeError) and READER_DIED in str(each) for each in _chain(error)):
+        return Failure("worker", "a process that read clips for it died: killed, or more memory than the machine has")
     if not isinstance(error, RayError) or isinstance(error, RayTaskError):
         return None
     if isinstance(error, ActorDiedError) and error.actor_init_failed:

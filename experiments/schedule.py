@@ -192,6 +192,8 @@ class Watcher(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         cell, failure = trial.config["cell"], failure_of(_error_of(trial))
+        if cell in self.progress.waiting:  # its worker was lost before it could take the cell up
+            self.progress.started(cell)
         if failure.kind == "disk":
             self.stopped = failure
         elif self.attempts.again(cell, failure):
@@ -206,11 +208,10 @@ class Watcher(tune.Callback):
 
 
 def _error_of(trial: Trial) -> BaseException:
-    """What ended a trial. Tune has it in a file of its own, of which `Trial.get_error` knows only later."""
-    path = trial.pickled_error_file
-    if path is None:
-        return RayError("the trial ended without a word")
-    error: BaseException = cloudpickle.loads(Path(path).read_bytes())
+    """What ended a trial. Tune has it in files of its own, of which `Trial.get_error` knows only later."""
+    if trial.pickled_error_file is None:  # neither the cell's nor the worker's, but of what Ray makes of them
+        return RayError(Path(trial.error_file).read_text())
+    error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
     return error
 
 
@@ -243,7 +244,11 @@ def attached(launch: Launch) -> Iterator[Share]:
 
 
 def _share(launch: Launch) -> Share:
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    if len({node["NodeManagerHostname"] for node in alive}) > 1 and launch.tracking_uri.startswith("sqlite:"):
+        fault = f"tracking.uri={launch.tracking_uri}: several machines cannot write to one SQLite file"
+        raise ScheduleError(f"{fault}; start `mlflow server` on one of them and name it: tracking.uri=http://HOST:PORT")
+    nodes = [node["Resources"] for node in alive]
     cpus, gpus = float(launch.resources.cpus_per_cell), launch.resources.gpus_per_cell
     if launch.cluster.address is None:
         gpus = gpus_per_cell(gpus)

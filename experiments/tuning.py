@@ -67,6 +67,7 @@ class InTurn(Searcher):
         self.lost: dict[str, Trial] = {}  # that the watcher has to say the end of, by the same name as the running
         self.stopped: set[str] = set()  # likewise; they have ended
         self.begun: set[str] = set()  # cells
+        self.idle: set[str] = set()  # of them those that a worker of this launch holds, though their trial was pruned
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune keeps its searcher for a restoration that never comes."""
@@ -96,7 +97,8 @@ class InTurn(Searcher):
                 self.progress.proposed(trial.cell)
                 trial.proposed = True
             step = self.attempts.step(trial.cell.id)
-            return {"cell": trial.cell.id, "step": step, "proposal": Proposal(trial.cell, self.tags | trial.tags)}
+            proposal = Proposal(trial.cell, self.tags | trial.tags, trial.cell.id in self.idle)
+            return {"cell": trial.cell.id, "step": step, "proposal": proposal}
         return None if self.running or self.waiting or self.apart else self.FINISHED
 
     def judge(self, trial_id: str, result: Mapping[str, Any]) -> bool:
@@ -114,6 +116,7 @@ class InTurn(Searcher):
             return
         if trial.stopped:
             self.stopped.add(trial_id)
+            self.idle.add(trial.cell.id)
             self.record.prune(trial.cell.id)
         run = self.record.latest(trial.cell.id)
         trial.tell(trial.end_of(run) or "failed", run)

@@ -3,6 +3,7 @@
 Workers are reused from cell to cell, so that they import and read the data once; nothing else survives a cell.
 """
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -30,6 +31,7 @@ class Proposal:
 
     cell: Cell
     tags: dict[str, str]
+    idle: bool = False  # its lease is with a worker that stands still, for it was pruned there as another trial
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def run_cell(trial: dict[str, Any], job: Job) -> None:
     torch.set_num_threads(job.cpus)
     gpu = job.gpu and cell.kind != "baseline"
     tags = {**own, "device": torch.cuda.get_device_name() if gpu else "cpu"}
-    with leased(job.folder(cell)):
+    with nullcontext() if proposal and proposal.idle else leased(job.folder(cell)):
         lasting = finished_epochs(job.folder(cell), cell.config) if cell.kind == "training" else 0
         # A finished training is begun anew where its weights are gone; its run stays as it is.
         run = _record(job.tracking_uri).begin(cell, tags, anew=cell.kind == "training" and not lasting)

@@ -17,7 +17,7 @@ from d3d.errors import ScheduleError, StorageError
 from experiments.failures import RETRIES, Attempts, Failure
 from experiments.plan import Plan
 from experiments.progress import Progress
-from experiments.schedule import Share, Watcher, attached, run
+from experiments.schedule import Queue, Share, Watcher, attached, run
 from tests.experiments.conftest import launch_of
 
 SHARE = Share(cpus=1.0, gpus=0.0, node_cpus=1.0, slots=1)
@@ -174,12 +174,35 @@ def test_a_lost_node_is_forgiven_as_often_as_nodes_are_lost(plan: Callable[..., 
     assert len(tuner.asked) == 33
 
 
+def test_a_worker_that_is_lost_before_it_takes_the_cell_up_is_forgiven_too(
+    plan: Callable[..., Plan], tmp_path: Path
+) -> None:
+    [cell] = plan("ablation=full").cells
+    progress, attempts = Progress([cell], 0, Console(file=io.StringIO())), Attempts()
+    queue = Queue([cell.id], attempts)
+    watcher = Watcher(progress, attempts, queue.put_back)
+    assert queue.suggest("0") == {"cell": cell.id, "step": 0}
+    assert queue.suggest("1") is None, "it may have to be tried again"
+    queue.on_trial_complete("0", error=True)
+    watcher.on_trial_error(0, [], cast(Trial, FakeTrial("0", cell.id, tmp_path, LOST)))
+    assert list(progress.waiting) == [cell.id]
+    assert queue.suggest("1") == {"cell": cell.id, "step": 0}
+
+
 def test_the_unforeseen_is_tried_again_a_few_times(plan: Callable[..., Plan], tuner: type[FakeTuner]) -> None:
     [cell] = plan("ablation=full").cells
     tuner.fates[cell.id] = [ValueError("no")] * 9
     progress = carry_out(plan("ablation=full"))
     assert progress.failed == {cell.id: Failure("unforeseen", "no")}
     assert len(tuner.asked) == 1 + RETRIES["unforeseen"]
+
+
+def test_what_is_noticed_of_a_cell_is_kept_for_the_end(plan: Callable[..., Plan], tuner: type[FakeTuner]) -> None:
+    [cell] = plan("ablation=full").cells
+    tuner.fates[cell.id] = [({"notice": "a checkpoint was damaged"}, {})]
+    progress = carry_out(plan("ablation=full"))
+    assert progress.notices == [f"full: full model, seed 0 ({cell.id}): a checkpoint was damaged"]
+    assert progress.finished == 1
 
 
 def test_a_full_disk_stops_the_launch(plan: Callable[..., Plan], tuner: type[FakeTuner]) -> None:
@@ -193,7 +216,10 @@ def test_a_full_disk_stops_the_launch(plan: Callable[..., Plan], tuner: type[Fak
 @pytest.fixture
 def nodes(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The nodes of a cluster that is always there."""
-    nodes = [{"Alive": True, "Resources": {"CPU": cpus, "GPU": gpus}} for cpus, gpus in ((4.0, 1.0), (16.0, 0.0))]
+    nodes = [
+        {"Alive": True, "NodeManagerHostname": "here", "Resources": {"CPU": cpus, "GPU": gpus}}
+        for cpus, gpus in ((4.0, 1.0), (16.0, 0.0))
+    ]
     for name, value in {"init": None, "shutdown": None, "nodes": nodes}.items():
         monkeypatch.setattr(f"ray.{name}", lambda *_, value=value, **__: value)
     monkeypatch.setattr("signal.signal", lambda *_: None)
@@ -223,3 +249,15 @@ def test_a_cell_that_fits_on_no_node_is_refused(nodes: list[dict[str, Any]], tmp
     refusal = pytest.raises(ScheduleError, match="no node has both; nodes have 4 CPUs and 1 GPUs; 16 CPUs")
     with refusal, attached(launch):
         pass
+
+
+def test_several_machines_cannot_write_to_one_file(nodes: list[dict[str, Any]], tmp_path: Path) -> None:
+    nodes[0]["NodeManagerHostname"] = "there"
+    refusal = pytest.raises(
+        ScheduleError, match="several machines cannot write to one SQLite file; start `mlflow server`"
+    )
+    with refusal, attached(launch_of(tmp_path, "ablation=full", "cluster.address=auto")):
+        pass
+    server = launch_of(tmp_path, "ablation=full", "cluster.address=auto", "tracking.uri=http://127.0.0.1:5000")
+    with attached(server) as share:
+        assert share.slots == 1

@@ -18,7 +18,7 @@ from experiments import worker
 from experiments.lease import leased
 from experiments.plan import Plan
 from experiments.track import Record
-from experiments.worker import Job, run_cell
+from experiments.worker import Job, Proposal, run_cell
 from tests.experiments.conftest import finished_in, save_weights
 
 
@@ -221,3 +221,13 @@ def test_a_cell_that_another_worker_has_finished_meanwhile_is_not_run_again(
     assert not waits.is_alive()
     assert (found, told) == ([], [{"top1": 1.0}])
     assert len(record.client.search_runs(record.experiments)) == 1
+
+
+def test_a_lease_that_stands_still_in_this_launch_is_not_waited_for(
+    job: Job, record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trains(monkeypatch, epochs=1)
+    [cell] = job.cells.values()
+    with leased(job.folder(cell)):  # by a trial that was pruned
+        run_cell({"cell": cell.id, "proposal": Proposal(cell, {"code_digest": "c0de"}, idle=True)}, job)
+    assert told == [{"epoch": 1, "top1": 0.1}]
