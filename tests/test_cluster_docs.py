@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import ValidationError
 from mlflow.cli import cli as mlflow_cli
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import cli as ray_cli
@@ -75,7 +74,7 @@ def test_ray_up_reads_its_yaml() -> None:
             name, *words = shlex.split(after)
             ray_cli.commands[name].make_context(name, words)
             assert name == "stop" or TOKEN in before
-    with pytest.raises(ValidationError):
+    with pytest.raises(Exception, match="'workers' was unexpected"):
         validate_config(prepare_config(declared | {"workers": 3}))
 
 
