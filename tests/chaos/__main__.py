@@ -4,6 +4,7 @@ python -m tests.chaos --kills 20 --seed 0 --into docs/reliability.md
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from time import monotonic
@@ -22,11 +23,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the moments and the victims")
     parser.add_argument("--ablation", default="modules")
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each row")
-    parser.add_argument("--epochs", type=int, default=4, help="of each training")
+    parser.add_argument("--epochs", type=int, default=8, help="of each training")
     parser.add_argument("--into", type=Path, metavar="FILE", help="a Markdown file that has a place for the summary")
     asked = parser.parse_args()
     grid = [f"ablation={asked.ablation}", f"seeds={asked.seeds}", f"training.epochs={asked.epochs}"]
     grid += ["preset=smoke", "data.clips=30"]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that nothing is left running
     with quiet(local=False), Stage(server=True) as stage:
         stage.move("undisturbed")
         undisturbed = play(stage, grid)
@@ -34,10 +36,10 @@ def main() -> int:
         stage.move("disturbed")
         begun = monotonic()
         blows = draw_blows(asked.seed, asked.kills, undisturbed.epochs)
-        storm = rage(stage, grid, blows, asked.seed, lambda line: print(line, flush=True))
+        storm = rage(stage, grid, blows, asked.seed, undisturbed.epoch, lambda line: print(line, flush=True))
         minutes = (monotonic() - begun) / 60
         disturbed = gather(stage.storage, stage.tracking_uri)
-    command = f"python -m tests.chaos --kills {asked.kills} --seed {asked.seed}"
+    command = f"python -m tests.chaos --kills {asked.kills} --seed {asked.seed} --epochs {asked.epochs}"
     text = summary(command, grid, storm, minutes, disturbed, undisturbed)
     print(text)
     if asked.into:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
-FENCE = 1800.0  # seconds after which what is waited for will not come any more
+FENCE = 900.0  # seconds after which what is waited for will not come any more
 INTERVAL = 0.1  # seconds between two looks
 
 

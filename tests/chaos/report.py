@@ -9,7 +9,7 @@ from tests.chaos.storm import KINDS, Dealt, Storm
 NAMES = {
     "driver": "the driver, started again at once",
     "worker": "a Ray worker at work",
-    "node": "the raylet of the second node, away for 10 s",
+    "node": "the raylet of the second node, away for 5 s",
     "server": "the MLflow server, away for 20 s",
 }
 

@@ -1,11 +1,13 @@
 """Blows at random moments: SIGKILL to the driver, a Ray worker, the second node's raylet, or the tracking server.
 
-A blow falls when so many epochs have been checkpointed in all, and a random time later: drawn from a seed, and spread
-over the work however fast the machine is. After each death of the driver the same command is started again.
+A blow falls when so many epochs have been checkpointed in all, and a random part of an epoch later: drawn from a seed,
+and spread over the work however fast the machine is. It hits the first kind drawn that can be hit then, for what was hit
+before may still be away. After each death of the driver the same command is started again.
 """
 
 import json
 import random
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,18 +23,24 @@ from tests.chaos.stage import Stage
 
 Kind = Literal["driver", "worker", "node", "server"]
 KINDS: tuple[Kind, ...] = ("driver", "worker", "node", "server")
-SERVER_AWAY, NODE_AWAY = 20.0, 10.0  # seconds
-LATEST = 3.0  # seconds after its epoch at which a blow falls, at most
+SERVER_AWAY, NODE_AWAY = 20.0, 5.0  # seconds
 PATIENCE = 10  # ends of the driver that nobody asked for
 
 
 @dataclass(frozen=True)
-class Blow:
-    """What is to be hit, and when."""
+class Moment:
+    """When a blow falls."""
 
-    kind: Kind
     epochs: int  # checkpointed in all
-    seconds: float  # after that
+    part: float  # of an epoch after that
+
+
+@dataclass(frozen=True)
+class Blows:
+    """As many kinds as moments, each in the order drawn."""
+
+    kinds: tuple[Kind, ...]
+    moments: tuple[Moment, ...]
 
 
 @dataclass(frozen=True)
@@ -53,13 +61,13 @@ class Storm:
     launches: int = 0
 
 
-def draw_blows(seed: int, count: int, epochs: int, kinds: Sequence[Kind] = KINDS) -> list[Blow]:
-    """As many of each kind as can be, in random order, all of them before nine tenths of the epochs are done."""
+def draw_blows(seed: int, count: int, epochs: int, kinds: Sequence[Kind] = KINDS) -> Blows:
+    """As many of each kind as can be, in random order, all of them before four fifths of the epochs are done."""
     chance = random.Random(seed)
     drawn = [kinds[number % len(kinds)] for number in range(count)]
     chance.shuffle(drawn)
-    moments = sorted(chance.choices(range(int(0.9 * epochs)), k=count))
-    return [Blow(kind, at, chance.uniform(0, LATEST)) for kind, at in zip(drawn, moments, strict=True)]
+    after = sorted(chance.choices(range(int(0.8 * epochs)), k=count))
+    return Blows(tuple(drawn), tuple(Moment(each, chance.random()) for each in after))
 
 
 def play(stage: Stage, arguments: Sequence[str]) -> Evidence:
@@ -73,12 +81,14 @@ def play(stage: Stage, arguments: Sequence[str]) -> Evidence:
 def rage(
     stage: Stage,
     arguments: Sequence[str],
-    blows: Sequence[Blow],
+    blows: Blows,
     seed: int,
+    epoch: float,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Storm:
-    """Starts the command, deals the blows, and starts it again until it has ended well."""
-    chance, storm, waiting, storage = random.Random(seed), Storm(), list(blows), stage.storage
+    """Starts the command, deals the blows, and starts it again until it ends well. An epoch takes so many seconds."""
+    chance, storm, storage = random.Random(seed), Storm(), stage.storage
+    kinds, moments = list(blows.kinds), deque(blows.moments)
     driver = stage.launch(*arguments)
     storm.launches = 1
     before: dict[str, int] = {}
@@ -92,12 +102,16 @@ def rage(
         storm.backwards += [cell for cell in before if epochs.get(cell, 0) < before[cell]]
         moved = monotonic() if epochs != before else moved
         before = epochs
-        if waiting and due is None and sum(epochs.values()) >= waiting[0].epochs:
-            due = monotonic() + waiting[0].seconds
-        if due is not None and monotonic() >= due and (victims := targets(stage, driver, waiting[0].kind, storage)):
-            storm.dealt.append(deal(stage, waiting[0].kind, chance.choice(victims), driver, storage, back))
-            waiting, due, moved = waiting[1:], None, monotonic()
-            tell(f"{sum(epochs.values())} epochs, blow {len(storm.dealt)}: {storm.dealt[-1]}")
+        if due is None and moments and sum(epochs.values()) >= moments[0].epochs:
+            due = monotonic() + moments.popleft().part * epoch
+        if due is not None and monotonic() >= due:
+            can = ((kind, victims) for kind in kinds if (victims := targets(stage, driver, kind, storage)))
+            if found := next(can, None):
+                kind, victims = found
+                storm.dealt.append(deal(stage, kind, chance.choice(victims), driver, storage, back))
+                kinds.remove(kind)
+                due, moved = None, monotonic()
+                tell(f"{sum(epochs.values())} epochs, blow {len(storm.dealt)}: {storm.dealt[-1]}")
         for name in [name for name, moment in back.items() if monotonic() >= moment]:
             {"server": stage.start_server, "node": stage.start_node}[name]()
             del back[name]

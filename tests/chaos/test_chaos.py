@@ -1,11 +1,13 @@
 """The short form of the chaos, on a cluster of two nodes; `python -m tests.chaos` is the long one."""
 
+from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.evidence import differences, gather
+from tests.chaos.evidence import Evidence, differences, gather
 from tests.chaos.processes import Program, wait_for
 from tests.chaos.report import insert, summary
 from tests.chaos.stage import Stage
@@ -19,8 +21,28 @@ EPOCHS = 12
 def test_the_same_seed_gives_the_same_blows_and_each_kind_has_its_share() -> None:
     blows = draw_blows(seed=3, count=20, epochs=128)
     assert blows == draw_blows(seed=3, count=20, epochs=128) != draw_blows(seed=4, count=20, epochs=128)
-    assert {kind: sum(blow.kind == kind for blow in blows) for kind in KINDS} == dict.fromkeys(KINDS, 5)
-    assert all(earlier.epochs <= later.epochs < 116 for earlier, later in pairwise(blows))
+    assert Counter(blows.kinds) == dict.fromkeys(KINDS, 5)
+    assert len(blows.moments) == 20
+    assert all(earlier.epochs <= later.epochs < 103 for earlier, later in pairwise(blows.moments))
+
+
+def test_what_must_not_be_is_found() -> None:
+    good = Evidence(
+        {"a": ["KILLED", "FINISHED"]}, ["FINISHED"], {"a": {"test_top1": [1, 2], "top1": [0]}}, {"x": "1"}, 1
+    )
+    assert good.faults() == [] and good.epochs == 2
+    for bad, words in (
+        (replace(good, statuses={"a": ["FINISHED", "FINISHED"]}), "a: ['FINISHED', 'FINISHED']"),
+        (replace(good, statuses={"a": ["FAILED"]}), "a: ['FAILED']"),
+        (replace(good, statuses={"a": ["RUNNING", "FINISHED"]}), "a: still RUNNING"),
+        (replace(good, reports=["RUNNING"]), "report 0: RUNNING"),
+        (replace(good, steps={"a": {"test_top1": [1, 2, 2]}}), "a: test_top1 at [1, 2, 2], not at [1, 2]"),
+        (replace(good, steps={"a": {"test_top1": [1, 3]}}), "a: test_top1 at [1, 3], not at [1, 2, 3]"),
+        (replace(good, steps={"a": {"test_top1": [1, 2], "train_loss": [1]}}), "a: train_loss at [1], not at [1, 2]"),
+        (replace(good, steps={"a": {"top1": [0, 0]}}), "a: top1 at [0, 0], not at [0]"),
+    ):
+        assert bad.faults() == [words]
+    assert differences(good, replace(good, artefacts={"x": "2", "y": "3"})) == ["x", "y"]
 
 
 @needs_proc
@@ -30,7 +52,7 @@ def test_what_is_killed_is_finished_by_the_same_command_with_the_same_bytes() ->
         undisturbed = play(stage, GRID)
         stage.move("disturbed")
         blows = draw_blows(seed=1, count=3, epochs=undisturbed.epochs, kinds=("driver", "worker", "node"))
-        storm = rage(stage, GRID, blows, seed=1)
+        storm = rage(stage, GRID, blows, 1, undisturbed.epoch)
         disturbed = gather(stage.storage, stage.tracking_uri)
         started = stage.processes()
     assert {dealt.kind for dealt in storm.dealt} == {"driver", "worker", "node"}
