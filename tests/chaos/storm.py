@@ -1,7 +1,7 @@
 """Blows at random moments: SIGKILL to the driver, a Ray worker, the second node's raylet, or the tracking server.
 
 A blow falls when so many epochs have been checkpointed in all, and a random part of an epoch later: drawn from a seed,
-and spread over the work however fast the machine is. It hits the first kind drawn that can be hit then, for what was hit
+and spread over the work however fast the machine is. It hits the first kind drawn that can be hit then: what was hit
 before may still be away. After each death of the driver the same command is started again.
 """
 

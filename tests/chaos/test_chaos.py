@@ -45,6 +45,7 @@ def test_what_must_not_be_is_found() -> None:
     assert differences(good, replace(good, artefacts={"x": "2", "y": "3"})) == ["x", "y"]
 
 
+@pytest.mark.cluster
 @needs_proc
 def test_what_is_killed_is_finished_by_the_same_command_with_the_same_bytes() -> None:
     with Stage(server=False) as stage:
@@ -68,6 +69,7 @@ def test_what_is_killed_is_finished_by_the_same_command_with_the_same_bytes() ->
     assert not stage.folder.exists()
 
 
+@pytest.mark.cluster
 @needs_proc
 def test_the_cells_of_a_node_that_dies_go_on_elsewhere_from_their_checkpoints() -> None:
     with Stage(server=False) as stage:
