@@ -89,6 +89,10 @@ def load_checkpoint(
     for path in (folder / FILE, folder / PREVIOUS):
         try:
             epochs, tensors = _read(path, config)
+            _check_tensors(path, tensors, model, "model.")
+            if average is not None:
+                _check_tensors(path, tensors, average, "average.")
+            _check_moments(path, _part(tensors, "optimizer."), optimizer)
         except FileNotFoundError:
             continue
         except DamageError as error:
@@ -109,16 +113,17 @@ def load_trained(folder: Path, config: Config, model: nn.Module) -> None:
 
     Raises CheckpointError where there is none, where it has epochs to go, and where it cannot be used.
     """
-    path = folder / FILE
+    path, tested = folder / FILE, "average.module." if config.training.average else "model."
     try:
         epochs, tensors = _read(path, config)
+        _check_tensors(path, tensors, model, tested)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: not there; train this cell again, its weights are gone") from error
     except DamageError as error:
         raise CheckpointError(f"{error}; run the same command again, which trains it again") from error
     if epochs < config.training.epochs:
         raise CheckpointError(f"{path}: {epochs} of {config.training.epochs} epochs; finish this training first")
-    model.load_state_dict(_part(tensors, "average.module." if config.training.average else "model."))
+    model.load_state_dict(_part(tensors, tested))
 
 
 def finished_epochs(folder: Path, config: Config) -> int:
@@ -127,8 +132,9 @@ def finished_epochs(folder: Path, config: Config) -> int:
         with suppress(FileNotFoundError, CheckpointError):
             stat = path.stat()
             progress = _checked(path, stat.st_ino, stat.st_mtime_ns)
-            if progress.get("fingerprint") == fingerprint(config):
-                return int(progress["epochs"])
+            epochs = progress.get("epochs")
+            if progress.get("fingerprint") == fingerprint(config) and isinstance(epochs, int):
+                return epochs
     return 0
 
 
@@ -143,7 +149,33 @@ def _read(path: Path, config: Config) -> tuple[int, dict[str, Tensor]]:
     progress, tensors = _whole(path)
     if progress.get("fingerprint") != fingerprint(config):
         raise CheckpointError(f"{path}: of another configuration; remove it to train this cell from the start")
-    return int(progress["epochs"]), tensors
+    epochs = progress.get("epochs")
+    if not isinstance(epochs, int) or not 1 <= epochs <= config.training.epochs:
+        raise DamageError(f"{path}: damaged (it does not say after how many epochs it was written)")
+    return epochs, tensors
+
+
+def _check_tensors(path: Path, tensors: dict[str, Tensor], module: nn.Module, prefix: str) -> None:
+    """Before anything is filled: a module filled in part would train to other numbers. Raises DamageError."""
+    found, wanted = (
+        {name: (tensor.shape, tensor.dtype) for name, tensor in each.items()}
+        for each in (_part(tensors, prefix), module.state_dict())
+    )
+    if found != wanted:
+        raise DamageError(f"{path}: damaged (its weights are not those of this model)")
+
+
+def _check_moments(path: Path, moments: dict[str, Tensor], optimizer: Optimizer) -> None:
+    """Likewise; a weight that was never used has none. Raises DamageError."""
+    found: dict[str, dict[str, torch.Size]] = {}
+    for key, tensor in moments.items():
+        index, _, name = key.partition(".")
+        found.setdefault(index, {})[name] = tensor.shape
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for index, shapes in found.items():
+        own = weights[int(index)].shape if index.isdecimal() and int(index) < len(weights) else None
+        if own is None or shapes != {"step": torch.Size(()), "exp_avg": own, "exp_avg_sq": own}:
+            raise DamageError(f"{path}: damaged (its moments are not those of this optimiser)")
 
 
 @lru_cache(maxsize=4096)
@@ -171,7 +203,7 @@ def _digest(progress: dict[str, Any], tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256(json.dumps(progress, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -29,6 +29,10 @@ SETTINGS = {
 """Environment variables of a launch and its workers, where the user has not set them."""
 
 
+ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Tells Ray, on any system, that no other machine will join: only then do its processes listen on 127.0.0.1 alone."""
+
+
 @contextmanager
 def quiet(*, local: bool) -> Iterator[None]:
     """Within it a launch may import and start what it likes.
@@ -49,8 +53,8 @@ def quiet(*, local: bool) -> Iterator[None]:
         tempfile.tempdir = folder
         if local:
             # Ray would keep a token for good in ~/.ray; this one lives as long as this launch and its processes. Ray
-            # reads all three as it is imported.
-            os.environ |= {"TMPDIR": folder, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+            # reads all of these as it is imported.
+            os.environ |= {"TMPDIR": folder, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)} | ALONE
         try:
             yield
         finally:

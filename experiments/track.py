@@ -4,11 +4,13 @@ The worker of a cell finds the cell's run by its tag or creates it, logs each ep
 epoch is checkpointed, and ends the run. So a killed training leaves neither a gap nor a duplicate.
 """
 
+import csv
+import io
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from textwrap import shorten
 from types import MappingProxyType
@@ -279,8 +281,9 @@ class CellRun:
 
     def finish(self, predictions: Sequence["Prediction"], metrics: Mapping[str, float] = MappingProxyType({})) -> None:
         """Keeps what the trained model says of every test clip, and ends the run."""
-        rows = [f"{each.clip},{each.label},{each.predicted}" for each in predictions]
-        self.client.log_text(self.id, "\n".join(["clip,label,predicted", *rows]) + "\n", "predictions.csv")
+        table = io.StringIO()
+        csv.writer(table, lineterminator="\n").writerows([("clip", "label", "predicted"), *map(astuple, predictions)])
+        self.client.log_text(self.id, table.getvalue(), "predictions.csv")
         right = sum(each.predicted == each.label for each in predictions)
         accuracies = {"top1": right / len(predictions), "mean_class_accuracy": mean_class_accuracy(predictions)}
         self._finish({**accuracies, **metrics})
