@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import cli as ray_cli
 
 from experiments.compose import compose
+from tests.chaos.processes import FENCE, wait_for
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "cluster"
@@ -101,59 +104,76 @@ def test_the_job_on_kubernetes_launches_with_tokens_on_nodes_that_share_the_stor
 
 
 STAND_IN = """#!{python}
-import os, pathlib, socket, sys, time
+import os, pathlib, signal, socket, sys, time
 name, arguments = pathlib.Path(sys.argv[0]).name, sys.argv[1:]
 if name == "srun":
     command = next(number for number, word in enumerate(arguments) if not word.startswith("--"))
     os.execv(arguments[command], arguments[command:])
-if name == "scontrol":
+if arguments[:2] == ["show", "hostnames"]:
     print("localhost\\nother")
     sys.exit()
+if name == "python":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
 with open("called", "a") as file:
     print(name, os.environ.get("RAY_AUTH_MODE"), os.environ.get("RAY_AUTH_TOKEN"), *arguments, file=file)
 words = dict(zip(arguments, arguments[1:])) | dict(word.split("=", 1) for word in arguments if "=" in word)
 if "--port" in words:
     listener = socket.create_server(("localhost", int(words["--port"])))
     time.sleep(600)
+if name == "python" and os.environ.get("BUSY"):
+    time.sleep(600)
 """
 
 
-def test_the_sbatch_script_starts_a_server_and_the_nodes_and_launches(tmp_path: Path) -> None:
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+@contextmanager
+def submitted(folder: Path, **more: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """The script as SLURM would run it, with stand-ins for all that it calls, and the file in which they say how."""
+    (folder / ".venv" / "bin").mkdir(parents=True)
     for name in (".venv/bin/ray", ".venv/bin/mlflow", ".venv/bin/python", "srun", "scontrol"):
-        (tmp_path / name).write_text(STAND_IN.format(python=sys.executable))
-        (tmp_path / name).chmod(0o755)
-    environment = os.environ | {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_SUBMIT_DIR": str(tmp_path), "SLURM_JOB_NODELIST": "two",
+        (folder / name).write_text(STAND_IN.format(python=sys.executable))
+        (folder / name).chmod(0o755)
+    environment = os.environ | more | {
+        "PATH": f"{folder}:{os.environ['PATH']}", "SLURM_SUBMIT_DIR": str(folder), "SLURM_JOB_NODELIST": "two",
         "SLURM_JOB_ID": str(free_job()), "SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_PER_TASK": "16",
-        "STORAGE": f"{tmp_path}/results",
+        "STORAGE": f"{folder}/results",
     }  # fmt: skip
     arguments = shlex.split(next(line for line in COMMANDS if line.startswith("sbatch ")))[2:]
     script = subprocess.Popen(
-        ["bash", FOLDER / "slurm.sbatch", *arguments],
-        env=environment,
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
+        ["bash", FOLDER / "slurm.sbatch", *arguments], env=environment, cwd=folder, start_new_session=True
     )
     try:
-        status = script.wait(timeout=300)
+        yield script, folder / "called"
     finally:
-        os.killpg(script.pid, signal.SIGKILL)
-    assert status == 0
-    called = [line.split() for line in (tmp_path / "called").read_text().splitlines()]
-    assert len({token for _, _, token, *_ in called}) == 1 and len(called[0][2]) == 64
-    assert {mode for _, mode, *_ in called} == {"token"}
-    heard = {name: words for name, _, _, *words in called}
+        with suppress(ProcessLookupError):
+            os.killpg(script.pid, signal.SIGKILL)  # SLURM ends what a job leaves running
+        script.wait()
+
+
+def test_the_sbatch_script_starts_a_server_and_the_nodes_and_launches(tmp_path: Path) -> None:
+    with submitted(tmp_path) as (script, called):
+        assert script.wait(timeout=FENCE) == 0
+    calls = [line.split() for line in called.read_text().splitlines()]
+    assert len({token for _, _, token, *_ in calls}) == 1 and len(calls[0][2]) == 64
+    assert {mode for _, mode, *_ in calls} == {"token"}
+    heard = {name: words for name, _, _, *words in calls}
     composes(heard["python"], tmp_path)
     mlflow_cli.commands[heard["mlflow"][0]].make_context("server", heard["mlflow"][1:])
-    for name, _, _, command, *words in called:
+    for name, _, _, command, *words in calls:
         if name == "ray":
             ray_cli.commands[command].make_context(command, words)
     launch = compose(heard["python"][1:])
-    joined = [word for name, *words in called if name == "ray" for word in words if word.startswith("--address=")]
+    joined = [word for name, *words in calls if name == "ray" for word in words if word.startswith("--address=")]
     assert joined == [f"--address={launch.cluster.address}"]
+
+
+def test_before_the_time_of_the_sbatch_script_is_up_the_launch_is_ended_and_the_job_queues_again(
+    tmp_path: Path,
+) -> None:
+    with submitted(tmp_path, BUSY="1") as (script, called):
+        wait_for(lambda: called.exists() and "\npython " in called.read_text(), "the launch")
+        script.send_signal(signal.SIGUSR1)
+        assert script.wait(timeout=FENCE) == 0
+    assert called.read_text().splitlines()[-1].split()[3] == "requeue"
 
 
 def free_job() -> int:
