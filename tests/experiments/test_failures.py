@@ -10,14 +10,15 @@ from ray.exceptions import ActorDiedError, RayTaskError
 from safetensors import SafetensorError
 
 from d3d.errors import CheckpointError, ConfigError, DamageError, DataError, StorageError, TrainingError
-from experiments.failures import RETRIES, Attempts, Failure, failure_of, full_disk_explained
+from experiments.failures import RETRIES, Attempts, Failure, Kind, failure_of, full_disk_explained
 
 FULL = os.strerror(errno.ENOSPC)
+KINDS: tuple[Kind, ...] = ("memory", "unforeseen", "data")
 
 
 def raised_by_a_worker(error: Exception) -> Exception:
     """As it reaches the driver: what it came of is lost on the way, and a traceback stands around its words."""
-    remote = RayTaskError("train", f"Traceback:\n  line 1\n{type(error).__name__}: {error}", error)
+    remote = RayTaskError("train", f"Traceback:\n  line 1\n{type(error).__name__}: {error}", error)  # type: ignore[no-untyped-call]
     arrived: Exception = cloudpickle.loads(cloudpickle.dumps(remote.as_instanceof_cause()))  # type: ignore[no-untyped-call]
     return arrived
 
@@ -81,7 +82,7 @@ def test_a_full_disk_is_one_clear_line_and_nothing_else_is() -> None:
 
 def test_each_kind_has_its_own_number_of_attempts() -> None:
     attempts = Attempts()
-    memory, unforeseen, data = (Failure(kind, "no") for kind in ("memory", "unforeseen", "data"))  # type: ignore[arg-type]
+    memory, unforeseen, data = (Failure(kind, "no") for kind in KINDS)
     assert not attempts.again("a", data)
     assert [attempts.again("a", memory) for _ in range(3)] == [True, True, False]
     assert [attempts.again("a", unforeseen) for _ in range(3)] == [True, True, False]

@@ -65,7 +65,8 @@ def test_a_dead_owner_loses_it_at_once_whatever_it_left(tmp_path: Path) -> None:
 
 
 def test_one_at_a_time_however_many_want_it(tmp_path: Path) -> None:
-    inside, most, taken = [0], [0], []
+    inside, most = [0], [0]
+    taken: list[int] = []
 
     def take() -> None:
         for _ in range(20):
@@ -73,7 +74,7 @@ def test_one_at_a_time_however_many_want_it(tmp_path: Path) -> None:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
                 inside[0] -= 1
-                taken.append(None)
+                taken.append(inside[0])
 
     threads = [threading.Thread(target=take) for _ in range(8)]
     for thread in threads:

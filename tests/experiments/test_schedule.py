@@ -47,9 +47,9 @@ class FakeTuner:
     folder: ClassVar[Path]
 
     def __init__(self, trainable: Any, tune_config: tune.TuneConfig, run_config: tune.RunConfig) -> None:
-        self.queue = tune_config.search_alg
+        self.queue = cast(Queue, tune_config.search_alg)
         [self.watcher] = run_config.callbacks or []
-        self.kind, self.needs = run_config.name, trainable._resources
+        self.kind, self.needs = str(run_config.name), trainable._resources
 
     def fit(self) -> None:
         for number in itertools.count():
@@ -57,12 +57,13 @@ class FakeTuner:
             attempt = self.queue.suggest(name)
             if attempt == self.queue.FINISHED:
                 return
+            assert isinstance(attempt, dict)
             self.asked.append((self.kind, attempt["cell"], self.needs(attempt).bundles[0]))
             self._carry_out(name, attempt["cell"])
             self.watcher.on_step_end(0, [])
 
     def _carry_out(self, name: str, cell: str) -> None:
-        fate = next(iter(self.fates.get(cell, [])), {})
+        fate: Any = next(iter(self.fates.get(cell, [])), {})
         self.fates[cell] = self.fates.get(cell, [])[1:]
         *results, end = fate if isinstance(fate, tuple) else (fate,)
         error = end if isinstance(end, Exception) else None

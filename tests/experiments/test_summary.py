@@ -107,7 +107,6 @@ def test_what_is_missing_shows_as_missing_and_failures_say_why(
     summarise(full, {}, Ended(failed, [f"{first}: a checkpoint was damaged"]), [], [])
     shown = capsys.readouterr().out
     assert "–" in shown
-    command = "python orchestrate.py preset=smoke ablation=full seeds=3"
     assert shown[shown.index(first) :].splitlines()[:-1] == [
         f"{first}: a checkpoint was damaged",
         "failed, out of memory, even alone on the device: 1 cell",
@@ -115,7 +114,7 @@ def test_what_is_missing_shows_as_missing_and_failures_say_why(
         "failed, an unforeseen error, whenever it was tried: 2 cells",
         f"  full: full model, seed 0 ({first}): ValueError: no",
         f"  full: full model, seed 2 ({third}): ValueError: no",
-        f"to try again what failed, and nothing else: {command} storage={full.launch.storage}",
+        f"to try again what failed, and nothing else: {full.reports[0].command}",
     ]
 
 
