@@ -30,7 +30,12 @@ ODD = (
 VALUES = st.one_of(
     st.sampled_from(ODD), st.sampled_from(("8", "2.5", "pre", "full", "smoke", "synthetic")), st.text(max_size=8)
 )
+RIGHT = (
+    "model.width=8", "model.norm=printed", "seeds=3", "seeds=[4,0]", "dry_run=true", "preset=smoke", "data.clips=60",
+    "storage=elsewhere", "training.epochs=3", "search=optuna", "resources.cpus=1", "data=penn_action", "data.root=d",
+)  # fmt: skip
 ARGUMENTS = st.one_of(
+    st.sampled_from(RIGHT),
     st.builds(lambda sign, key, value: f"{sign}{key}={value}", st.sampled_from(("",) * 8 + ("+", "~", "++")),
               st.sampled_from(WORDS), VALUES),
     st.builds(lambda key, value: f"{key}={value}", st.text(max_size=10), VALUES),
@@ -98,7 +103,8 @@ def written(draw: st.DrawFn, right: dict[str, Any], parts: dict[str, st.SearchSt
         return draw(damaged(yaml.safe_dump(right).encode(), header=500).map(lambda content: content.decode("latin1")))
     tree = dict(right)
     for key in draw(st.lists(st.sampled_from([*right, "other"]), min_size=1, max_size=2, unique=True)):
-        tree[key] = draw(st.one_of(parts.get(key, TREES), TREES))
+        as_it_was = st.just(right.get(key, "and its value"))
+        tree[key] = draw(st.one_of(as_it_was, as_it_was, parts.get(key, TREES), TREES))
     return yaml.safe_dump(tree, allow_unicode=draw(st.booleans()))
 
 
