@@ -10,8 +10,8 @@ class D3DError(Exception):
     What it quotes may come from anyone's file: nothing of that ends the line or tells the terminal anything.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__("".join(map(_printable, message)))
+    def __str__(self) -> str:
+        return "".join(map(_printable, super().__str__()))
 
 
 def _printable(character: str) -> str:

@@ -8,7 +8,7 @@ import math
 import resource
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from torch.utils.data import DataLoader
 from d3d.checkpoint import load_checkpoint, load_trained, save_checkpoint
 from d3d.config import Config, TrainingConfig
 from d3d.data.clip import Dataset
-from d3d.data.samples import Batch, ClipSamples, collate
-from d3d.errors import TrainingError
+from d3d.data.samples import Batch, ClipSamples, Sample, collate
+from d3d.errors import DataError, TrainingError
 from d3d.mixup import draw_mixture
 from d3d.model import D3DTransformer
 from d3d.prediction import Prediction, mean_class_accuracy
@@ -137,7 +137,7 @@ def train_one_epoch(
     loader = DataLoader(samples, training.batch_size, shuffle=True, collate_fn=collate, num_workers=workers)
     total_loss = torch.zeros((), device=device)
     total_right = torch.zeros((), device=device)
-    for step, batch in enumerate(loader):
+    for step, batch in enumerate(batches(loader)):
         rate = learning_rate(training, epoch - 1 + step / len(loader))
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -172,13 +172,25 @@ def evaluate(model: nn.Module, dataset: Dataset, config: Config, device: torch.d
     samples = ClipSamples(dataset.test, dataset, config.data, frames, seed=None, evaluation=config.evaluation)
     loader = DataLoader(samples, config.training.batch_size, collate_fn=collate, num_workers=workers)
     losses, predicted = [], []
-    for batch in loader:
+    for batch in batches(loader):
         logits = predict(model, batch, device)
         losses.append(cross_entropy(logits, batch.labels.to(device), reduction="none"))
         predicted.append(logits.argmax(dim=1))
     pairs = zip(dataset.test, torch.cat(predicted).tolist(), strict=True)
     predictions = tuple(Prediction(clip.id, clip.label, answer) for clip, answer in pairs)
     return Evaluation(torch.cat(losses).mean().item(), predictions)
+
+
+def batches(loader: DataLoader[Sample]) -> Iterator[Batch]:
+    """What it loads. Raises the DataError of a clip as the clip's reader raised it, in whichever process that was."""
+    try:
+        yield from loader
+    except DataError as error:
+        if not loader.num_workers:
+            raise
+        # From another process it comes with the traceback there as its message, whose last line is the one meant.
+        said = error.args[0].strip().splitlines()[-1]
+        raise DataError(said.partition(f"{DataError.__name__}: ")[2]) from error
 
 
 def predict(model: nn.Module, batch: Batch, device: torch.device) -> Tensor:

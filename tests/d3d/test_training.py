@@ -11,9 +11,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from d3d.checkpoint import FILE, PREVIOUS, fingerprint, finished_epochs, save_checkpoint
-from d3d.config import AugmentationConfig, Config, DataConfig, EvaluationConfig, TrainingConfig
+from d3d.config import AugmentationConfig, Config, DataConfig, EvaluationConfig, ModelConfig, TrainingConfig
+from d3d.data import open_dataset
 from d3d.data.clip import Dataset
-from d3d.errors import CheckpointError, TrainingError
+from d3d.errors import CheckpointError, DataError, TrainingError
 from d3d.model import D3DTransformer
 from d3d.prediction import Prediction
 from d3d.training import (
@@ -24,6 +25,7 @@ from d3d.training import (
     learning_rate,
     train,
 )
+from tests.d3d.data.penn_files import write_root
 
 CPU = torch.device("cpu")
 TIMINGS = {"clips_per_second", "peak_memory_mib"}
@@ -344,3 +346,23 @@ def test_a_checkpoint_does_not_mind_where_the_data_lies() -> None:
     here, there = (DataConfig(name="pyskl", root=place, annotations=f"{place}/a.pkl") for place in ("/here", "/there"))
     assert fingerprint(Config(data=here)) == fingerprint(Config(data=there))
     assert fingerprint(Config(data=here)) != fingerprint(Config(data=dataclasses.replace(here, crop=200)))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_damaged_in_its_middle_ends_the_training_and_is_named(tmp_path: Path, workers: int) -> None:
+    """Its start and end are right, so that it is found as it is decoded, in whichever process that is."""
+    root = write_root(tmp_path / "penn")
+    for path in (root / "frames" / "0003").iterdir():
+        content = path.read_bytes()
+        path.write_bytes(content[:2] + b"\0" * (len(content) - 4) + content[-2:])
+    config = Config(
+        model=ModelConfig(width=2, depth=1, heads=1, kernel=2),
+        data=DataConfig(name="penn_action", root=str(root), resize=18, crop=16),
+        training=TrainingConfig(frames=4, epochs=1, batch_size=2),
+    )
+    dataset = open_dataset(config.data, tmp_path)
+    with pytest.raises(DataError) as fault:
+        train(config, dataset, CPU, tmp_path / "cell", Report(), workers)
+    said = str(fault.value)
+    assert said.startswith(f"clip 0003: {root}/frames/0003/") and "cannot be decoded" in said
+    assert said.endswith("restore it, or data.frames=rendered") and said.isprintable()
