@@ -131,7 +131,7 @@ def _said_full(error: BaseException) -> str | None:
             return _last_line(each)
         for line in _plain(each).splitlines():
             if any(words in line for words in SAID_FULL):
-                return line.strip()
+                return _bare(line)
     return None
 
 
@@ -166,8 +166,12 @@ def _lost(error: BaseException) -> Failure | None:
 
 def _last_line(error: BaseException) -> str:
     """The error in a line; of one that another process raised, with its traceback, the last line says what it was."""
-    line = _plain(error).splitlines()[-1].strip()
-    return re.sub(r"^d3d\.errors\.\w+: ", "", line)
+    return _bare(_plain(error).splitlines()[-1])
+
+
+def _bare(line: str) -> str:
+    """Without the name of the class that a traceback puts before the words."""
+    return re.sub(r"^(\w+\.)+\w*(Error|Exception): ", "", line.strip())
 
 
 def _plain(error: BaseException) -> str:

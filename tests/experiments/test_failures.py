@@ -18,7 +18,8 @@ KINDS: tuple[Kind, ...] = ("memory", "unforeseen", "data")
 
 def raised_by_a_worker(error: Exception) -> Exception:
     """As it reaches the driver: what it came of is lost on the way, and a traceback stands around its words."""
-    remote = RayTaskError("train", f"Traceback:\n  line 1\n{type(error).__name__}: {error}", error)  # type: ignore[no-untyped-call]
+    name = f"{type(error).__module__}.{type(error).__name__}"
+    remote = RayTaskError("train", f"Traceback:\n  line 1\n{name}: {error}", error)  # type: ignore[no-untyped-call]
     arrived: Exception = cloudpickle.loads(cloudpickle.dumps(remote.as_instanceof_cause()))  # type: ignore[no-untyped-call]
     return arrived
 
@@ -51,6 +52,11 @@ def test_an_error_is_of_the_same_kind_wherever_it_was_raised(error: Exception, k
     assert "\n" not in failure.reason
     assert "\x1b" not in failure.text
     assert (str(error).splitlines() or ["MemoryError"])[0] in failure.reason
+
+
+def test_a_reason_has_no_name_of_a_class_but_that_of_the_file() -> None:
+    arrived = [raised_by_a_worker(error) for error in (DataError("a.jpg: cut off"), torch.OutOfMemoryError("no room"))]
+    assert [failure_of(error).reason for error in arrived] == ["a.jpg: cut off", "no room"]
 
 
 def test_a_dead_process_and_a_dead_node_are_told_apart() -> None:
