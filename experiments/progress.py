@@ -121,7 +121,7 @@ class Progress:
         """Something befell the cell, and it waits to be tried again."""
         cell = self.running.pop(id).cell
         self.waiting[id] = cell
-        self._print(f"{cell.label}: {failure.reason}; {AGAIN[failure.kind]}")
+        self._print(f"{cell.label}: {AGAIN[failure.kind]}: {failure.reason}")
 
     def ended(self, id: str, failure: Failure | None = None, *, pruned: bool = False) -> None:
         """The cell finished, was pruned, or failed."""

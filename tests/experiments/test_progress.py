@@ -48,7 +48,7 @@ def test_cells_are_counted_where_they_are(progress: Progress) -> None:
     progress.interrupted(third, Failure("worker", "its process died"))
     assert progress.counts() == "3/6 done, 0 running, 2 waiting, 1 failed"
     assert progress.failed == {second: FAILURE}
-    assert lines(progress)[-1] == "full: full model, seed 2: its process died; will be continued"
+    assert lines(progress)[-1] == "full: full model, seed 2: will be continued: its process died"
 
 
 def test_plain_lines_say_what_ended_and_how(progress: Progress) -> None:
