@@ -1,3 +1,4 @@
+import csv
 import multiprocessing
 import sqlite3
 from collections.abc import Callable
@@ -55,6 +56,14 @@ def test_a_finished_cell_leaves_all_that_tables_need(record: Record, cell: Cell,
     written = Path(record.client.download_artifacts(found.info.run_id, "predictions.csv", str(tmp_path)))
     assert written.read_text() == "clip,label,predicted\n0001,3,3\n0002,4,3\n"
     assert finished_in(record).keys() == {cell.id}
+
+
+def test_a_clip_may_have_a_comma_in_its_name(record: Record, cell: Cell, tmp_path: Path) -> None:
+    run = record.begin(cell, TAGS)
+    run.finish([Prediction('a, "b"', 3, 4)])
+    written = Path(record.client.download_artifacts(run.id, "predictions.csv", str(tmp_path)))
+    with written.open(newline="") as file:
+        assert list(csv.reader(file)) == [["clip", "label", "predicted"], ['a, "b"', "3", "4"]]
 
 
 def test_a_continued_cell_has_neither_gap_nor_duplicate(record: Record, cell: Cell) -> None:
