@@ -16,7 +16,7 @@ from typing import Literal
 
 from safetensors import SafetensorError, safe_open
 
-from d3d.checkpoint import FILE
+from d3d.checkpoint import FILE, PREVIOUS
 from tests.chaos.evidence import Evidence, gather
 from tests.chaos.processes import FENCE, INTERVAL, Process, Program
 from tests.chaos.stage import Stage
@@ -168,14 +168,16 @@ def at_work(process: Process, storage: Path) -> set[str]:
 
 
 def checkpointed(storage: Path) -> dict[str, int]:
-    """Cells, and the epochs that their checkpoints hold."""
-    found = {}
-    for path in (storage / "cells").glob(f"*/{FILE}"):
-        try:
-            with safe_open(path, framework="pt") as stored:
-                found[path.parent.name] = int(json.loads(stored.metadata()["progress"])["epochs"])
-        except (FileNotFoundError, SafetensorError):  # between two of them
-            continue
+    """Cells, and the epochs that their checkpoints hold: the newest, or the one before where that is being replaced."""
+    found: dict[str, int] = {}
+    for folder in (storage / "cells").glob("*"):
+        for name in (FILE, PREVIOUS):  # in this order: where the first is away, it has just become the second
+            try:
+                with safe_open(folder / name, framework="pt") as stored:
+                    epochs = int(json.loads(stored.metadata()["progress"])["epochs"])
+            except (FileNotFoundError, SafetensorError):
+                continue
+            found[folder.name] = max(epochs, found.get(folder.name, 0))
     return found
 
 
