@@ -7,13 +7,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help setup run test lint ui optuna
+.PHONY: help setup run test chaos lint ui optuna
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make setup   the virtual environment .venv with the project, from constraints.txt; the others call it when needed"
 	@echo "make run     Figure 7a on the synthetic data: python orchestrate.py ablation=stride_grid"
 	@echo "make test    the tests"
+	@echo "make chaos   kills twenty processes of a grid while it runs, and looks for what was lost; half an hour"
 	@echo "make lint    style and types"
 	@echo "make ui      MLflow's page of the record in $(STORAGE)/, on 127.0.0.1:5000"
 	@echo "make optuna  Optuna's page of the searches in $(STORAGE)/, on 127.0.0.1:8080"
@@ -28,6 +29,9 @@ run: $(VENV)/.set-up
 
 test: $(VENV)/.set-up-test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+chaos: $(VENV)/.set-up-test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos
 
 lint: $(VENV)/.set-up-test
 	@$(BIN)/ruff check

@@ -67,9 +67,17 @@ def look(command: str, arguments: Sequence[str]) -> int:
 
 
 def run(launch: Launch) -> int:
-    """Plan → run, and search, what is not finished → tables → summary."""
+    """Carries out a launch, which a full disk stops."""
     # Imported here because they take seconds, and libraries must find the environment of `quiet`.
-    import tables
+    from experiments.failures import full_disk_explained
+
+    with full_disk_explained():
+        return carry_out(launch)
+
+
+def carry_out(launch: Launch) -> int:
+    """Plan → run, and search, what is not finished → tables → summary."""
+    import tables  # as in `run`
     from experiments.execute import execute
     from experiments.plan import make_plan
     from experiments.summary import describe, summarise
@@ -82,14 +90,14 @@ def run(launch: Launch) -> int:
     if launch.dry_run:
         return 0
     with locked(launch.storage):
-        plan, record, failed = execute(plan, Console(highlight=False))
+        plan, record, ended = execute(plan, Console(highlight=False))
         built = tables.Built((), (), ())
         if plan.artefacts:
             built = tables.build(plan.artefacts, launch.storage, launch.tracking_uri)
             record.log_tables(plan, built.paths)
     said = [*(f"missing: {line}" for line in built.missing), *(f"note: {line}" for line in built.notes)]
-    summarise(plan, finished_cells(plan), failed, [*said, *map(str, built.verdicts)], built.paths)
-    return 1 if failed or built.missing or plan.untuned else 0
+    summarise(plan, finished_cells(plan), ended, [*said, *map(str, built.verdicts)], built.paths)
+    return 1 if ended.failed or built.missing or plan.untuned else 0
 
 
 def check_artefacts(launch: Launch, known: Iterable[str]) -> None:

@@ -8,17 +8,24 @@ import dataclasses
 import hashlib
 import json
 import os
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from d3d.config import Config
-from d3d.errors import CheckpointError
+from d3d.errors import CheckpointError, DamageError
 
 FILE = "checkpoint.safetensors"
+PREVIOUS = "previous.safetensors"  # the one before it
 
 
 def fingerprint(config: Config) -> str:
@@ -38,35 +45,67 @@ def save_checkpoint(
     epochs: int,
     average: nn.Module | None = None,
 ) -> None:
-    """Writes the state after `epochs` finished epochs; the file before it stays until this one is whole on the disk."""
+    """Writes the state after `epochs` finished epochs, with a digest of it; the file before it is kept.
+
+    A kill at any moment, and a disk that fills up, leave one of the two whole.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
-    if average is not None:
-        tensors |= {f"average.{name}": tensor.contiguous() for name, tensor in average.state_dict().items()}
-    tensors |= {f"optimizer.{name}": tensor.contiguous() for name, tensor in _moments(optimizer).items()}
-    temporary = folder / f"{FILE}.{os.getpid()}"
+    parts = {"model": model.state_dict(), "average": average.state_dict() if average is not None else {}}
+    tensors = {
+        f"{part}.{name}": tensor.detach().cpu().contiguous()
+        for part, own in {**parts, "optimizer": _moments(optimizer)}.items()
+        for name, tensor in own.items()
+    }
     progress = {"epochs": epochs, "fingerprint": fingerprint(config)}
-    save_file(tensors, temporary, metadata={"progress": json.dumps(progress)})  # one key: several have no fixed order
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
-    temporary.replace(folder / FILE)
+    progress["digest"] = _digest(progress, tensors)
+    temporary = folder / f"{FILE}.{os.getpid()}"
+    try:
+        save_file(tensors, temporary, metadata={"progress": json.dumps(progress)})  # one key: several have no order
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        with suppress(FileNotFoundError):
+            (folder / FILE).replace(folder / PREVIOUS)
+        temporary.replace(folder / FILE)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(
-    folder: Path, config: Config, model: nn.Module, optimizer: Optimizer, average: nn.Module | None = None
+    folder: Path,
+    config: Config,
+    model: nn.Module,
+    optimizer: Optimizer,
+    average: nn.Module | None = None,
+    notice: Callable[[str], None] = warnings.warn,
 ) -> int:
     """Fills model, optimiser and moving average, returns the number of finished epochs: 0 without a checkpoint.
 
-    Raises CheckpointError for a damaged file and for one of another configuration.
+    A damaged file is removed, `notice` is told of it, and the one before it is taken: as every random choice is a
+    function of (seed, epoch), the epochs after it come to the same bits again. Raises CheckpointError for a file of
+    another configuration.
     """
-    if not (folder / FILE).exists():
-        return 0
-    epochs, tensors = _read(folder / FILE, config)
-    model.load_state_dict(_part(tensors, "model."))
-    if average is not None:
-        average.load_state_dict(_part(tensors, "average."))
-    _restore(optimizer, _part(tensors, "optimizer."))
-    return epochs
+    for unfinished in folder.glob(f"{FILE}.*"):  # of processes that were killed as they wrote
+        unfinished.unlink()
+    for path in (folder / FILE, folder / PREVIOUS):
+        try:
+            epochs, tensors = _read(path, config)
+            _check_tensors(path, tensors, model, "model.")
+            if average is not None:
+                _check_tensors(path, tensors, average, "average.")
+            _check_moments(path, _part(tensors, "optimizer."), optimizer)
+        except FileNotFoundError:
+            continue
+        except DamageError as error:
+            path.unlink()
+            left = "the one before it is used" if (folder / PREVIOUS).exists() else "it is trained from the start"
+            notice(f"{error}; removed, and {left}")
+            continue
+        model.load_state_dict(_part(tensors, "model."))
+        if average is not None:
+            average.load_state_dict(_part(tensors, "average."))
+        _restore(optimizer, _part(tensors, "optimizer."))
+        return epochs
+    return 0
 
 
 def load_trained(folder: Path, config: Config, model: nn.Module) -> None:
@@ -74,26 +113,98 @@ def load_trained(folder: Path, config: Config, model: nn.Module) -> None:
 
     Raises CheckpointError where there is none, where it has epochs to go, and where it cannot be used.
     """
-    path = folder / FILE
-    if not path.exists():
-        raise CheckpointError(f"{path}: not there; train this cell again, its weights are gone")
-    epochs, tensors = _read(path, config)
+    path, tested = folder / FILE, "average.module." if config.training.average else "model."
+    try:
+        epochs, tensors = _read(path, config)
+        _check_tensors(path, tensors, model, tested)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: not there; train this cell again, its weights are gone") from error
+    except DamageError as error:
+        raise CheckpointError(f"{error}; run the same command again, which trains it again") from error
     if epochs < config.training.epochs:
         raise CheckpointError(f"{path}: {epochs} of {config.training.epochs} epochs; finish this training first")
-    model.load_state_dict(_part(tensors, "average.module." if config.training.average else "model."))
+    model.load_state_dict(_part(tensors, tested))
+
+
+def finished_epochs(folder: Path, config: Config) -> int:
+    """How many epochs of this training the newest whole file has; 0 where there is none that can be continued from."""
+    for path in (folder / FILE, folder / PREVIOUS):
+        with suppress(FileNotFoundError, CheckpointError):
+            stat = path.stat()
+            progress = _checked(path, stat.st_ino, stat.st_mtime_ns)
+            epochs = progress.get("epochs")
+            if progress.get("fingerprint") == fingerprint(config) and isinstance(epochs, int):
+                return epochs
+    return 0
+
+
+def discard_checkpoints(folder: Path) -> None:
+    """So that the training begins anew."""
+    for path in (folder / FILE, folder / PREVIOUS):
+        path.unlink(missing_ok=True)
 
 
 def _read(path: Path, config: Config) -> tuple[int, dict[str, Tensor]]:
-    """Finished epochs and every tensor."""
-    try:
-        with safe_open(path, framework="pt") as stored:
-            progress = json.loads((stored.metadata() or {}).get("progress", "{}"))
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118, not a mapping
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: damaged ({error}); remove it to train this cell from the start") from error
+    """Finished epochs and every tensor. Raises FileNotFoundError, DamageError, CheckpointError."""
+    progress, tensors = _whole(path)
     if progress.get("fingerprint") != fingerprint(config):
         raise CheckpointError(f"{path}: of another configuration; remove it to train this cell from the start")
-    return int(progress["epochs"]), tensors
+    epochs = progress.get("epochs")
+    if not isinstance(epochs, int) or not 1 <= epochs <= config.training.epochs:
+        raise DamageError(f"{path}: damaged (it does not say after how many epochs it was written)")
+    return epochs, tensors
+
+
+def _check_tensors(path: Path, tensors: dict[str, Tensor], module: nn.Module, prefix: str) -> None:
+    """Before anything is filled: a module filled in part would train to other numbers. Raises DamageError."""
+    found, wanted = (
+        {name: (tensor.shape, tensor.dtype) for name, tensor in each.items()}
+        for each in (_part(tensors, prefix), module.state_dict())
+    )
+    if found != wanted:
+        raise DamageError(f"{path}: damaged (its weights are not those of this model)")
+
+
+def _check_moments(path: Path, moments: dict[str, Tensor], optimizer: Optimizer) -> None:
+    """Likewise; a weight that was never used has none. Raises DamageError."""
+    found: dict[str, dict[str, torch.Size]] = {}
+    for key, tensor in moments.items():
+        index, _, name = key.partition(".")
+        found.setdefault(index, {})[name] = tensor.shape
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for index, shapes in found.items():
+        own = weights[int(index)].shape if index.isdecimal() and int(index) < len(weights) else None
+        if own is None or shapes != {"step": torch.Size(()), "exp_avg": own, "exp_avg_sq": own}:
+            raise DamageError(f"{path}: damaged (its moments are not those of this optimiser)")
+
+
+@lru_cache(maxsize=4096)
+def _checked(path: Path, inode: int, modified: int) -> dict[str, Any]:
+    """What a file says of itself, read once as long as it stays the same."""
+    return _whole(path)[0]
+
+
+def _whole(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What the file says of itself, and every tensor, once all of it is seen to be what was written."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            progress = json.loads((stored.metadata() or {}).get("progress", ""))
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118, not a mapping
+        said = progress.pop("digest", None)
+        whole = said is None or said == _digest(progress, tensors)  # None: written before there was a digest
+    except (SafetensorError, ValueError, TypeError, AttributeError) as error:
+        raise DamageError(f"{path}: damaged ({' '.join(str(error).split())})") from error
+    if not whole:
+        raise DamageError(f"{path}: damaged (it holds other bytes than were written)")
+    return progress, tensors
+
+
+def _digest(progress: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(progress, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

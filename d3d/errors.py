@@ -5,7 +5,17 @@ The message names the offending value and the way out, in one line; the command 
 
 
 class D3DError(Exception):
-    """A fault the user can mend. The message is one line: what is wrong, and what to do."""
+    """A fault the user can mend. The message is one line: what is wrong, and what to do.
+
+    What it quotes may come from anyone's file: nothing of that ends the line or tells the terminal anything.
+    """
+
+    def __str__(self) -> str:
+        return "".join(map(_printable, super().__str__()))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 class ConfigError(D3DError):
@@ -22,6 +32,14 @@ class TrainingError(D3DError):
 
 class CheckpointError(D3DError):
     """A checkpoint that does not belong to this training or is damaged."""
+
+
+class DamageError(CheckpointError):
+    """A checkpoint that is not what was written."""
+
+
+class StorageError(D3DError):
+    """A disk that takes no more."""
 
 
 class ScheduleError(D3DError):

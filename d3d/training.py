@@ -7,7 +7,8 @@ checkpoint ends with the bits of an undisturbed one on CPU.
 import math
 import resource
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from torch.utils.data import DataLoader
 from d3d.checkpoint import load_checkpoint, load_trained, save_checkpoint
 from d3d.config import Config, TrainingConfig
 from d3d.data.clip import Dataset
-from d3d.data.samples import Batch, ClipSamples, collate
-from d3d.errors import TrainingError
+from d3d.data.samples import Batch, ClipSamples, Sample, collate
+from d3d.errors import DataError, TrainingError
 from d3d.mixup import draw_mixture
 from d3d.model import D3DTransformer
 from d3d.prediction import Prediction, mean_class_accuracy
@@ -61,13 +62,15 @@ def train(
     report: Callable[[EpochResult], None],
     workers: int = 0,
     test_every: int = 1,
+    notice: Callable[[str], None] = warnings.warn,
 ) -> tuple[Prediction, ...]:
     """Trains, continuing from the checkpoint folder if it holds a state; returns the last epoch's test predictions.
 
     `report` is called before the epoch's checkpoint is written: after a kill an epoch may be reported twice, with the
     same numbers. `workers` processes read clips beside the training. It is tested after every `test_every`-th epoch and
-    the last; the others have no metrics of a test. Raises TrainingError when the loss is no number,
-    CheckpointError when the checkpoint cannot be used, DataError when a clip cannot be read.
+    the last; the others have no metrics of a test. `notice` is told of a damaged checkpoint, without which it goes on
+    from the one before. Raises TrainingError when the loss is no number, which leaves the last good checkpoint,
+    CheckpointError when that is of another configuration, DataError when a clip cannot be read.
     """
     torch.manual_seed(config.seed)
     model = D3DTransformer(config.model).to(device)
@@ -81,7 +84,7 @@ def train(
         seed=config.seed,
         augmentation=config.augmentation,
     )
-    finished = load_checkpoint(checkpoint, config, model, optimizer, average)
+    finished = load_checkpoint(checkpoint, config, model, optimizer, average, notice)
     tested = model if average is None else average
     evaluation = None
     for epoch in range(finished + 1, config.training.epochs + 1):
@@ -138,7 +141,7 @@ def train_one_epoch(
     loader = DataLoader(samples, training.batch_size, shuffle=True, collate_fn=collate, num_workers=workers)
     total_loss = torch.zeros((), device=device)
     total_right = torch.zeros((), device=device)
-    for step, batch in enumerate(loader):
+    for step, batch in enumerate(batches(loader)):
         rate = learning_rate(training, epoch - 1 + step / len(loader))
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -173,13 +176,25 @@ def evaluate(model: nn.Module, dataset: Dataset, config: Config, device: torch.d
     samples = ClipSamples(dataset.test, dataset, config.data, frames, seed=None, evaluation=config.evaluation)
     loader = DataLoader(samples, config.training.batch_size, collate_fn=collate, num_workers=workers)
     losses, predicted = [], []
-    for batch in loader:
+    for batch in batches(loader):
         logits = predict(model, batch, device)
         losses.append(cross_entropy(logits, batch.labels.to(device), reduction="none"))
         predicted.append(logits.argmax(dim=1))
     pairs = zip(dataset.test, torch.cat(predicted).tolist(), strict=True)
     predictions = tuple(Prediction(clip.id, clip.label, answer) for clip, answer in pairs)
     return Evaluation(torch.cat(losses).mean().item(), predictions)
+
+
+def batches(loader: DataLoader[Sample]) -> Iterator[Batch]:
+    """What it loads. Raises the DataError of a clip as the clip's reader raised it, in whichever process that was."""
+    try:
+        yield from loader
+    except DataError as error:
+        if not loader.num_workers:
+            raise
+        # From another process it comes with the traceback there as its message, whose last line is the one meant.
+        said = error.args[0].strip().splitlines()[-1]
+        raise DataError(said.partition(f"{DataError.__name__}: ")[2]) from error
 
 
 def predict(model: nn.Module, batch: Batch, device: torch.device) -> Tensor:

@@ -152,7 +152,7 @@ def compose(arguments: Sequence[str]) -> Launch:
     preset, settings, config = _typed_parts(tree)
     for ablation in chosen:
         _check_rows(config, ablation)
-    storage = Path(settings.storage).expanduser().absolute()
+    storage = _path("storage", settings.storage).absolute()
     return Launch(
         arguments=tuple(arguments),
         name=name,
@@ -186,7 +186,7 @@ def compose_inspection(command: str, arguments: Sequence[str]) -> Inspection:
     tree, _ = _compose([str(override.input_line) for override in overrides if override.key_or_group not in own])
     _require_known(tree, known)
     _, settings, config = _typed_parts(tree)
-    storage = Path(settings.storage).expanduser().absolute()
+    storage = _path("storage", settings.storage).absolute()
     clip = clips[-1].strip("'\"") if clips else ""
     return Inspection(config=config, storage=storage, resources=settings.resources, clip=clip)
 
@@ -223,7 +223,7 @@ def _typed_parts(tree: dict[str, Any]) -> tuple[Choice, Settings, Config]:
 def _parse(argument: str) -> Override:
     try:
         return OverridesParser.create().parse_override(argument)
-    except HydraException as error:
+    except (HydraException, RecursionError, ValueError) as error:  # nested too deeply; a number of too many digits
         key, equals, value = argument.partition("=")
         way_out = f"""quote it: '{key}="{value}"'""" if equals else "--help shows how to launch"
         raise ConfigError(f"{argument}: is not key=value as Hydra reads it; {way_out}") from error
@@ -252,7 +252,7 @@ def _chosen(overrides: Sequence[Override]) -> tuple[str, tuple[Ablation, ...]]:
         raise ConfigError(f"ablation= is missing; there are: {offered}; or {ALL} of them")
     name = str(overrides[-1].value())
     if name.endswith((".yaml", ".yml")):
-        path = Path(name).expanduser()
+        path = _path("ablation", name)
         if path.stem in names:
             raise ConfigError(f"ablation={name}: the project has an ablation {path.stem}; give the file another name")
         return path.stem, (read_ablation(path),)
@@ -277,7 +277,7 @@ def _search(overrides: Sequence[Override]) -> Search | None:
     if not name.endswith((".yaml", ".yml")) and name not in own:
         near = did_you_mean(name, own)
         raise ConfigError(f"search={name}: unknown search{near}; there are: {', '.join(own)}; or name a YAML file")
-    path = FOLDER / "search" / f"{name}.yaml" if name in own else Path(name).expanduser()
+    path = FOLDER / "search" / f"{name}.yaml" if name in own else _path("search", name)
     return read_search(path, {o.key_or_group.partition(".")[2]: o.value() for o in overrides if o not in named})
 
 
@@ -336,10 +336,18 @@ def _check_rows(config: Config, ablation: Ablation) -> None:
 def _with_absolute_paths(config: Config) -> Config:
     """Trainings run in folders of Ray's."""
     root, annotations = (
-        None if path is None else str(Path(path).expanduser().absolute())
-        for path in (config.data.root, config.data.annotations)
+        None if path is None else str(_path(key, path).absolute())
+        for key, path in (("data.root", config.data.root), ("data.annotations", config.data.annotations))
     )
     return replace(config, data=replace(config.data, root=root, annotations=annotations))
+
+
+def _path(key: str, text: str) -> Path:
+    """Where a user means. Raises ConfigError."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # ~ of nobody
+        raise ConfigError(f"{key}={text}: {error}; write the path without ~") from error
 
 
 def _tracking_uri(tracking: Tracking, storage: Path) -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
+from math import inf, prod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +22,8 @@ from experiments.claims import parse_claim
 
 FOLDER = Path(__file__).parent
 EXPERIMENT = "3d-deformable-transformer"  # the record's name in MLflow
+LARGEST = 100_000  # values in a file
+ROWS = 10_000  # of a grid
 FROM_DATA = {"model.classes", "model.joints", "model.persons"}  # never the user's to say
 
 Value = bool | int | float | str | None
@@ -99,6 +102,9 @@ def parse_ablation(name: str, declared: object, source: str) -> Ablation:
     except ValidationError as error:
         known = [*_Declared.__dataclass_fields__, *_DeclaredRow.__dataclass_fields__]
         raise ConfigError(f"{source}: {fault_of(error, known)}") from error
+    for grid in written.grids:
+        if (count := prod(map(len, grid.values()))) > ROWS:
+            raise ConfigError(f"{source}: grids: {', '.join(grid)}: {count} rows; {ROWS} are the most")
     rows = (*_union(written.grids), *(Row(row.label, row.settings) for row in written.rows))
     _check_rows(rows, source)
     _check_claims(written.claims, [row.label for row in rows], source)
@@ -118,8 +124,9 @@ def parse_ablation(name: str, declared: object, source: str) -> Ablation:
 
 def read_ablation(path: Path) -> Ablation:
     """The ablation of a file, named as the file is. Raises ConfigError."""
-    if not re.fullmatch(r"[\w.-]+", path.stem):
-        raise ConfigError(f"{path}: an ablation is named as its file; use letters, digits, '_', '-' and '.' alone")
+    if not re.fullmatch(r"\w[\w.-]*", path.stem):
+        rule = "use letters, digits, '_', '-' and '.' alone, and neither '.' nor '-' first"
+        raise ConfigError(f"{path}: an ablation is named as its file; {rule}")
     return parse_ablation(path.stem, read_yaml(path), str(path))
 
 
@@ -143,11 +150,31 @@ def options(group: str) -> list[str]:
 def read_yaml(path: Path) -> Any:
     """What a YAML file holds. Raises ConfigError where it cannot be read or is no YAML."""
     try:
-        return yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text("utf-8")
+    except (OSError, ValueError) as error:  # ValueError: a name or content that is no text
         raise ConfigError(f"{path}: cannot be read ({error}); name a YAML file") from error
-    except yaml.YAMLError as error:
+    try:
+        content = yaml.safe_load(text)
+        count = _count(content, {})
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date or a number that there is not
         raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
+    if count > LARGEST:
+        raise ConfigError(f"{path}: with its aliases written out it has {count:g} values; write at most {LARGEST}")
+    return content
+
+
+def _count(content: object, known: dict[int, float]) -> float:
+    """Of the values in nested containers, where each alias counts as what it stands for; no end of them in itself."""
+    if isinstance(content, Mapping):
+        parts: Iterable[object] = content.values()
+    elif isinstance(content, list | tuple):
+        parts = content
+    else:
+        return 1
+    if id(content) not in known:
+        known[id(content)] = inf  # while its parts are counted
+        known[id(content)] = 1 + sum(_count(part, known) for part in parts)
+    return known[id(content)]
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

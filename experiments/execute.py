@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from experiments.plan import Plan
-from experiments.progress import Progress
+from experiments.progress import Ended, Progress
 from experiments.track import Record, finished_cells, prepare
 from experiments.tuned import with_tuned
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from experiments.schedule import Share
 
 
-def execute(plan: Plan, console: Console) -> tuple[Plan, Record, dict[str, str]]:
+def execute(plan: Plan, console: Console) -> tuple[Plan, Record, Ended]:
     """Runs the plan's unfinished cells, then what its studies have left, then the cells with the settings they found.
 
-    Returns the plan with these, the record, and the reason of each cell that failed, by id. Raises ScheduleError,
-    before anything is recorded, where there is no Ray that can run them.
+    Returns the plan with these, the record, and what is to be said of the cells. Raises ScheduleError, before anything
+    is recorded, where there is no Ray that can run them, StorageError where a disk is full.
     """
     launch = plan.launch
     plan = with_tuned(plan)  # since it was made, another launch may have gone on with its studies
@@ -31,19 +31,18 @@ def execute(plan: Plan, console: Console) -> tuple[Plan, Record, dict[str, str]]
     with schedule.attached(launch) if busy else nullcontext() as share:
         record = prepare(launch.tracking_uri, launch.storage)
         with record.reports(plan):
-            failed = _run(plan, record, share, console)
+            ended = _run(plan, record, share, console)
             if share and plan.trials_left:
-                plan = _search(plan, record, share, console)
-                failed |= _run(plan, record, share, console, failed)
+                plan, searched = _search(plan, record, share, console)
+                ended |= searched
+                ended |= _run(plan, record, share, console, ended.failed)
             if plan.studies:
                 _draw(plan, record)
-    return plan, record, failed
+    return plan, record, ended
 
 
-def _run(
-    plan: Plan, record: Record, share: "Share | None", console: Console, failed: Collection[str] = ()
-) -> dict[str, str]:
-    """Runs the cells that are not finished, apart from those that failed already. Returns those that fail now."""
+def _run(plan: Plan, record: Record, share: "Share | None", console: Console, failed: Collection[str] = ()) -> Ended:
+    """Runs the cells that are not finished, apart from those that failed already."""
     finished = finished_cells(plan)
     record.serve(plan, finished)
     todo = [cell for cell in plan.unfinished(finished) if cell.id not in failed]
@@ -55,7 +54,7 @@ def _run(
             schedule.run(plan, todo, share, progress)
     finally:
         record.end([cell.id for cell in todo], progress.failed)
-    return progress.failed
+    return progress.outcome
 
 
 def _draw(plan: Plan, record: Record) -> None:
@@ -68,8 +67,11 @@ def _draw(plan: Plan, record: Record) -> None:
             record.log_search(report, draw_searches(own, plan.launch.storage, Path(folder)))
 
 
-def _search(plan: Plan, record: Record, share: "Share", console: Console) -> Plan:
-    """Carries out the trials that are left. Returns the plan with what came of them; plan.json gets it in any case."""
+def _search(plan: Plan, record: Record, share: "Share", console: Console) -> tuple[Plan, Ended]:
+    """Carries out the trials that are left. Returns the plan with what came of them; plan.json gets it in any case.
+
+    Trials that failed are counted with their study, which does not try them again.
+    """
     from experiments.tuning import tune_rows
 
     ended = sum(standing.trials for standing in plan.standings.values())
@@ -79,4 +81,4 @@ def _search(plan: Plan, record: Record, share: "Share", console: Console) -> Pla
     finally:
         plan = with_tuned(plan)
         record.log_plans(plan)
-    return plan
+    return plan, Ended(notices=progress.notices)

@@ -35,6 +35,7 @@ class Trial:
     cell: Cell
     epoch: int  # the last that the study knows of
     stopped: bool  # that one pruned it
+    proposed: bool = False  # it was handed out in this launch
 
     @property
     def tags(self) -> dict[str, str]:

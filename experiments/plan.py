@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from d3d.checkpoint import FILE
+from d3d.checkpoint import finished_epochs
 from d3d.config import Config, DataConfig
 from d3d.data import Dataset, check_frames, open_dataset
 from d3d.errors import ConfigError
@@ -172,12 +172,16 @@ class Plan:
     def unfinished(self, finished: Collection[str]) -> tuple[Cell, ...]:
         """What is to be run where these cells are finished, in order.
 
-        A finished training is run again where its weights are gone and a test needs them.
+        A finished training is run again where its weights are gone, or damaged, and a test needs them.
         """
         waiting = {cell.id: cell for cell in self.cells if cell.id not in finished}
-        wanted = {cell.trained.id for cell in waiting.values() if cell.trained}
+        wanted = {cell.trained.id: cell.trained for cell in waiting.values() if cell.trained}
         folder = self.launch.storage / "cells"
-        gone = {id for id in wanted if not (folder / id / FILE).exists()}
+        gone = {
+            id
+            for id, cell in wanted.items()
+            if id not in waiting and finished_epochs(folder / id, cell.config) < cell.epochs
+        }
         return tuple(cell for cell in self.cells if cell.id in waiting or cell.id in gone)
 
 

@@ -1,8 +1,8 @@
 """What a launch shows while it runs: a live table on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import fmean
 
 from rich.console import Console, Group, RenderableType
@@ -11,9 +11,21 @@ from rich.table import Table
 
 from experiments.cell import Cell
 from experiments.estimate import duration
+from experiments.failures import AGAIN, Failure
 
 INTERVAL = 10.0  # seconds between plain lines while no cell ends
 BEGINNING = {"training": "starting", "test": "testing", "baseline": "fitting", "measurement": "measuring"}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What is to be said at the end of a launch."""
+
+    failed: Mapping[str, Failure] = field(default_factory=dict)  # by cell
+    notices: Sequence[str] = ()
+
+    def __or__(self, later: "Ended") -> "Ended":
+        return Ended({**self.failed, **later.failed}, (*self.notices, *later.notices))
 
 
 @dataclass
@@ -50,7 +62,8 @@ class Progress:
         self.waiting = {cell.id: cell for cell in cells}
         self.running: dict[str, Running] = {}
         self.finished = finished
-        self.failed: dict[str, str] = {}  # cell → reason
+        self.failed: dict[str, Failure] = {}  # by cell
+        self.notices: list[str] = []  # what is to be said at the end
         self.pruned = 0  # of the finished ones
         self.expected = expected
         self.epochs = 0  # of the cell that was proposed last
@@ -69,6 +82,11 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self.live.stop()
+
+    @property
+    def outcome(self) -> Ended:
+        """What is to be said of it at the end."""
+        return Ended(self.failed, self.notices)
 
     def proposed(self, cell: Cell) -> None:
         """A search asks for a cell."""
@@ -95,23 +113,27 @@ class Progress:
         if now - self.printed >= INTERVAL:
             self._print(self.line())
 
-    def interrupted(self, id: str) -> None:
-        """The cell's worker was lost, or met an unforeseen error; the cell waits for another."""
+    def noticed(self, id: str, notice: str) -> None:
+        """Something about the cell that is to be said at the end."""
+        self.notices.append(f"{self.running[id].cell.label} ({id}): {notice}")
+
+    def interrupted(self, id: str, failure: Failure) -> None:
+        """Something befell the cell, and it waits to be tried again."""
         cell = self.running.pop(id).cell
         self.waiting[id] = cell
-        self._print(f"{cell.label}: interrupted, will be continued")
+        self._print(f"{cell.label}: {AGAIN[failure.kind]}: {failure.reason}")
 
-    def ended(self, id: str, fault: str | None = None, *, pruned: bool = False) -> None:
-        """The cell finished, was pruned, or failed: of a traceback the last line says why."""
+    def ended(self, id: str, failure: Failure | None = None, *, pruned: bool = False) -> None:
+        """The cell finished, was pruned, or failed."""
         running = self.running.pop(id)
-        if fault is None:
+        if failure is None:
             self.finished += 1
             self.pruned += pruned
             outcome = f"{running.cell.label}: done" if running.top1 is None else str(running)
             outcome += ", pruned" if pruned else ""
         else:
-            self.failed[id] = fault
-            outcome = f"{running.cell.label}: failed, {fault.strip().splitlines()[-1]}"
+            self.failed[id] = failure
+            outcome = f"{running.cell.label}: failed, {failure.reason}"
         self._print(f"{outcome} ({self.counts()})")
 
     def counts(self) -> str:

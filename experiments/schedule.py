@@ -1,30 +1,34 @@
-"""Ray Tune runs the cells: one trial each, on a Ray of this launch's own or on a cluster that was named.
+"""Ray Tune runs the cells on a Ray of this launch's own or on a cluster that was named; each attempt at one is a trial.
 
 Trainings come first, then the tests of their weights, then baselines, then measurements, which have a node to
-themselves. Tune's own checkpoints are not used and nothing is restored from its folder, which is removed at the end: a
-cell is continued from the checkpoint under its id.
+themselves. Tune's own checkpoints and retries are not used and nothing is restored from its folder, which is removed at
+the end: a cell is continued from the checkpoint under its id, and failures.py says whether it is tried again.
 """
 
 import logging
 import shutil
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import ray
-from ray import tune
+from ray import cloudpickle, tune
 from ray.exceptions import RayError
 from ray.tune.experiment import Trial
+from ray.tune.search import Searcher
 
 from d3d.digest import code_digest
 from d3d.errors import ScheduleError
 from experiments.cell import KINDS, Cell, Kind
 from experiments.compose import Launch
 from experiments.environment import SETTINGS
+from experiments.failures import Attempts, Failure, failure_of, full_disk
 from experiments.machine import gpus_per_cell
 from experiments.plan import Plan
 from experiments.progress import Progress
@@ -32,7 +36,6 @@ from experiments.worker import Job, run_cell
 
 SHARED_MEMORY = 80 * 2**20  # bytes, the least Ray takes: cells share nothing through it
 INTERRUPTED = threading.Event()  # by Ctrl-C, whose exception is lost where it meets a callback from C
-RETRIES = 2  # of a cell whose worker was lost or met an unforeseen error
 
 
 @dataclass(frozen=True)
@@ -44,45 +47,83 @@ class Share:
     node_cpus: float  # all there are of the largest node it fits on
     slots: int  # how many trainings run at once
 
-    def needs(self, kind: Kind) -> dict[str, float]:
-        """A measurement runs alone on its node: what runs beside it would be measured too. A baseline needs no GPU."""
+    def needs(self, kind: Kind, step: int = 0) -> dict[str, float]:
+        """What a cell is given: its share, at the first step up twice of it, at the second all of a device.
+
+        A measurement runs alone on its node: what runs beside it would be measured too. A baseline needs no GPU.
+        Without one it is the node's CPUs, and so its memory, that a cell has a share of.
+        """
+        gpus = 0.0 if kind == "baseline" else self.gpus
         cpus = self.node_cpus if kind == "measurement" else self.cpus
-        return {"cpu": cpus, "gpu": 0.0 if kind == "baseline" else self.gpus}
+        if gpus:
+            return {"CPU": cpus, "GPU": (gpus, min(1.0, 2 * gpus), 1.0)[step]}
+        return {"CPU": (cpus, min(self.node_cpus, 2 * cpus), self.node_cpus)[step]}
+
+
+class Queue(Searcher):
+    """Hands out cells, and those again that are to be tried again; with more of a device when all others have ended."""
+
+    def __init__(self, cells: Sequence[str], attempts: Attempts) -> None:
+        super().__init__()
+        self.waiting = deque(cells)
+        self.apart: deque[str] = deque()  # that ran out of memory beside others
+        self.running: dict[str, str] = {}  # by the name that Tune gives the attempt
+        self.attempts = attempts
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune keeps its searcher for a restoration that never comes."""
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing, likewise."""
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """The next attempt; none while what runs may have to be tried again."""
+        apart = not self.waiting and all(self.attempts.step(cell) for cell in self.running.values())
+        queue = self.apart if apart else self.waiting
+        if not queue:
+            return None if self.running else self.FINISHED
+        self.running[trial_id] = queue.popleft()
+        return {"cell": self.running[trial_id], "step": self.attempts.step(self.running[trial_id])}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Nothing depends on it."""
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """The attempt is over; the watcher says whether there is to be another."""
+        self.running.pop(trial_id)
+
+    def put_back(self, trial_id: str, cell: str) -> None:
+        """There is to be another."""
+        (self.apart if self.attempts.step(cell) else self.waiting).append(cell)
 
 
 def run(plan: Plan, cells: Sequence[Cell], share: Share, progress: Progress) -> None:
-    """Runs the cells within `attached`; `progress` sees what becomes of each."""
+    """Runs the cells within `attached`; `progress` sees what becomes of each. StorageError: a disk is full."""
     common = common_tags(plan.launch)
     tags = {cell.id: common | plan.tags_of(cell.id) for cell in cells}
     job = make_job(plan.launch, share, {cell.id: cell for cell in cells}, tags)
+    attempts = Attempts()
     with progress:
         for kind in KINDS:
             ready = [cell.id for cell in cells if cell.kind == kind and not _hopeless(cell, progress)]
             if ready:
-                config = tune.TuneConfig(reuse_actors=True)
-                fit(kind, job, share.needs(kind), config, Watcher(progress), {"cell": tune.grid_search(ready)})
+                queue = Queue(ready, attempts)
+                config = tune.TuneConfig(search_alg=queue, num_samples=-1, reuse_actors=True)
+                fit(kind, job, share, kind, config, Watcher(progress, attempts, queue.put_back))
 
 
-def fit(
-    name: str,
-    job: Job,
-    needs: dict[str, float],
-    config: tune.TuneConfig,
-    watcher: "Watcher",
-    space: dict[str, Any] | None = None,
-) -> None:
-    """Runs a Tuner to its end; what it keeps on the disk is removed."""
+def fit(name: str, job: Job, share: Share, kind: Kind, config: tune.TuneConfig, watcher: "Watcher") -> None:
+    """Runs a Tuner over cells of a kind to its end; what it keeps on the disk is removed."""
     folder = job.storage / "tune"
+
+    def needs(attempt: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([share.needs(kind, attempt["step"])])
+
     trainable = tune.with_resources(tune.with_parameters(run_cell, job=job), needs)
-    kept = tune.RunConfig(
-        name=name,
-        storage_path=str(folder),
-        verbose=0,
-        failure_config=tune.FailureConfig(max_failures=RETRIES),
-        callbacks=[watcher],
-    )
+    kept = tune.RunConfig(name=name, storage_path=str(folder), verbose=0, callbacks=[watcher])
     try:
-        tune.Tuner(trainable, param_space=space, tune_config=config, run_config=kept).fit()
+        tune.Tuner(trainable, tune_config=config, run_config=kept).fit()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -103,7 +144,8 @@ def _hopeless(cell: Cell, progress: Progress) -> bool:
     if cell.trained is None or cell.trained.id not in progress.failed:
         return False
     progress.started(cell.id)
-    progress.ended(cell.id, f"the training of its weights failed ({cell.trained.id})")
+    lacking = f"the training of its weights failed ({cell.trained.id})"
+    progress.ended(cell.id, Failure(progress.failed[cell.trained.id].kind, lacking))
     return True
 
 
@@ -113,10 +155,13 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 class Watcher(tune.Callback):
-    """Tells the progress what Tune's trials do."""
+    """Tells the progress what Tune's trials do, and the queue which cells are to be tried again."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, attempts: Attempts, put_back: Callable[[str, str], None]) -> None:
         self.progress = progress
+        self.attempts = attempts
+        self.put_back = put_back  # a trial, by the name that Tune gives it, and its cell
+        self.stopped: Failure | None = None  # what stops the launch
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune keeps its callbacks for a restoration that never comes."""
@@ -125,6 +170,8 @@ class Watcher(tune.Callback):
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         if INTERRUPTED.is_set():
             raise KeyboardInterrupt
+        if self.stopped:
+            raise full_disk(self.stopped)
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.progress.started(trial.config["cell"])
@@ -132,17 +179,41 @@ class Watcher(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
+        cell = trial.config["cell"]
+        if "notice" in result:
+            self.progress.noticed(cell, result["notice"])
         if "top1" in result:
-            self.progress.result(trial.config["cell"], result["top1"], result.get("epoch"))
+            self.progress.result(cell, result["top1"], result.get("epoch"))
+        if "epoch" in result:
+            self.attempts.progressed(cell)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.progress.ended(trial.config["cell"], trial.last_result.get("fault"))
-
-    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.progress.interrupted(trial.config["cell"])
+        fault = trial.last_result.get("fault")
+        self.progress.ended(trial.config["cell"], Failure(**fault) if fault else None)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.progress.ended(trial.config["cell"], str(trial.get_error()))
+        cell, failure = trial.config["cell"], failure_of(_error_of(trial))
+        if cell in self.progress.waiting:  # its worker was lost before it could take the cell up
+            self.progress.started(cell)
+        if failure.kind == "disk":
+            self.stopped = failure
+        elif self.attempts.again(cell, failure):
+            self.progress.interrupted(cell, failure)
+            self.put_back(trial.trial_id, cell)
+        else:
+            self.gave_up(trial, failure)
+
+    def gave_up(self, trial: Trial, failure: Failure) -> None:
+        """The attempt was the last."""
+        self.progress.ended(trial.config["cell"], failure)
+
+
+def _error_of(trial: Trial) -> BaseException:
+    """What ended a trial. Tune has it in files of its own, of which `Trial.get_error` knows only later."""
+    if trial.pickled_error_file is None:  # neither the cell's nor the worker's, but of what Ray makes of them
+        return RayError(Path(trial.error_file).read_text())
+    error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    return error
 
 
 @contextmanager
@@ -174,7 +245,11 @@ def attached(launch: Launch) -> Iterator[Share]:
 
 
 def _share(launch: Launch) -> Share:
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    if len({node["NodeManagerHostname"] for node in alive}) > 1 and launch.tracking_uri.startswith("sqlite:"):
+        fault = f"tracking.uri={launch.tracking_uri}: several machines cannot write to one SQLite file"
+        raise ScheduleError(f"{fault}; start `mlflow server` on one of them and name it: tracking.uri=http://HOST:PORT")
+    nodes = [node["Resources"] for node in alive]
     cpus, gpus = float(launch.resources.cpus_per_cell), launch.resources.gpus_per_cell
     if launch.cluster.address is None:
         gpus = gpus_per_cell(gpus)

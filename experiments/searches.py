@@ -89,8 +89,9 @@ def searches() -> dict[str, Search]:
 
 
 def _check(declared: _Declared, name: str, source: str) -> None:
-    if not re.fullmatch(r"[\w.-]+", name):
-        raise ConfigError(f"search.name={name}: use letters, digits, '_', '-' and '.' alone")
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        rule = "use letters, digits, '_', '-' and '.' alone, and neither '.' nor '-' first"
+        raise ConfigError(f"search.name={name}: {rule}")
     for key, least in (("trials", 1), ("seed", 0)):
         if getattr(declared, key) < least:
             raise ConfigError(f"search.{key}={getattr(declared, key)}: must be at least {least} ({source})")

@@ -138,7 +138,8 @@ def _parse_whole(ends: list[Any], options: Mapping[str, Any], where: str) -> Who
 
 
 def _parse_choices(values: list[Any], options: Mapping[str, Any], where: str) -> Choices:
-    if len({(type(value), value) for value in values if not isinstance(value, list | dict)}) < len(values):
+    plain = [value for value in values if isinstance(value, bool | int | float | str | None)]
+    if len({(type(value), value) for value in plain}) < len(values):
         raise ConfigError(f"{where}: choices must be different, and words, numbers, true, false or null")
     if len(values) < 2:
         raise ConfigError(f"{where}: an empty range; give at least two choices, or leave the key out")

@@ -1,7 +1,7 @@
 """What a launch says before it runs, and what it says at the end."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -12,7 +12,9 @@ from rich.table import Table
 from experiments.cell import KINDS, Cell
 from experiments.declarations import Value
 from experiments.estimate import estimate
+from experiments.failures import NAMES, Failure
 from experiments.plan import Plan, Point, Report
+from experiments.progress import Ended
 from experiments.standing import Standing
 
 VERBS = {"training": "train", "test": "test", "baseline": "fit", "measurement": "measure"}
@@ -84,28 +86,38 @@ def _work(plan: Plan, todo: Sequence[Cell], finished: Mapping[str, Run]) -> str:
     line = ", ".join(f"{counts[kind]} to {VERBS[kind]}" for kind in KINDS if counts[kind])
     again = sum(cell.id in finished for cell in todo)
     if again:
-        line += f" ({again} of them once more: the weights that a test needs are gone)"
+        line += f" ({again} of them once more: the weights that a test needs are gone or damaged)"
     trainings = [cell for cell in todo if cell.kind == "training"]
     return f"{line}: {estimate(plan.launch, finished, trainings)}" if trainings else line
 
 
 def summarise(
-    plan: Plan, finished: Mapping[str, Run], failed: Mapping[str, str], doubts: Sequence[str], paths: Sequence[Path]
+    plan: Plan, finished: Mapping[str, Run], ended: Ended, doubts: Sequence[str], paths: Sequence[Path]
 ) -> None:
-    """Top-1 where one ablation was launched; searches; what failed and why; doubts about the tables; where all is."""
+    """Top-1 where one ablation was launched; searches; what befell cells; doubts about the tables; where all is."""
     if len(plan.reports) == 1:
         _show_top1(plan.reports[0], finished)
     for study in plan.studies:
         print(_outcome(study.label, plan.standings[study.id]))
-    for cell in plan.cells:
-        if cell.id in failed:
-            print(f"failed: {cell.label} ({cell.id}): {failed[cell.id].strip().splitlines()[-1]}")
-    for line in doubts:
+    for line in (*ended.notices, *_failures(plan, ended.failed), *doubts):
         print(line)
     for artefact in dict.fromkeys(path.stem for path in paths):
         own = [path for path in paths if path.stem == artefact]
         print(", ".join([str(own[0]), *(path.suffix for path in own[1:])]))
     print(plan.launch.storage / "mlflow.db")
+
+
+def _failures(plan: Plan, failed: Mapping[str, Failure]) -> Iterator[str]:
+    """What failed, by kind, and what to type to try it again; the commands leave alone what is finished."""
+    for kind, name in NAMES.items():
+        own = [cell for cell in plan.cells if cell.id in failed and failed[cell.id].kind == kind]
+        if own:
+            yield f"failed, {name}: {len(own)} cell{'s' * (len(own) != 1)}"
+        for cell in own:
+            yield f"  {cell.label} ({cell.id}): {failed[cell.id].reason}"
+    for report in plan.reports:
+        if any(cell.id in failed for cell in report.all_cells):
+            yield f"to try again what failed, and nothing else: {report.command}"
 
 
 def _outcome(label: str, standing: Standing) -> str:

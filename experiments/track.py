@@ -4,13 +4,16 @@ The worker of a cell finds the cell's run by its tag or creates it, logs each ep
 epoch is checkpointed, and ends the run. So a killed training leaves neither a gap nor a duplicate.
 """
 
+import csv
+import io
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from textwrap import shorten
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
@@ -29,10 +32,12 @@ if TYPE_CHECKING:
     from d3d.prediction import Prediction
     from d3d.training import EpochResult
     from experiments.cell import Cell
+    from experiments.failures import Failure
     from experiments.plan import Plan, Report
 
 NEWEST_FIRST = ["attributes.start_time DESC"]
 NEWEST = 100  # runs that an estimate looks at
+SERVED = ("ablation.", "tuned")  # tags that say what a cell is for
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # what the MLflow page opens as
 
 
@@ -108,9 +113,16 @@ class Record:
         return {run.data.tags["cell"]: run for run in reversed(runs) if run.info.status == "FINISHED"}
 
     def begin(self, cell: "Cell", tags: Mapping[str, str], *, anew: bool = False) -> "CellRun":
-        """The cell's run, set to RUNNING: the newest there is, or a new one; `anew` leaves a finished one as it is."""
+        """The cell's run, set to RUNNING: the newest there is, or a new one where that is finished and `anew`.
+
+        One that is finished already, by another launch or a worker that outlived its own, stays as it is.
+        """
         runs = self._runs(cell)
-        if runs and not (anew and runs[0].info.status == "FINISHED"):
+        finished = bool(runs) and runs[0].info.status == "FINISHED"
+        if finished and not anew:
+            self._serve(runs[0], {key: value for key, value in tags.items() if key.startswith(SERVED)})
+            return CellRun(self.client, runs[0].info.run_id, new=False, finished=runs[0])
+        if runs and not finished:
             self._resume(runs[0], tags)
             return CellRun(self.client, runs[0].info.run_id, new=False)
         tags = {**tags, "kind": "cell", "cell": cell.id, "seed": str(cell.config.seed), "data_digest": cell.data_digest}
@@ -138,12 +150,12 @@ class Record:
             self.client.set_tag(run.info.run_id, "pruned", "true")
             self.client.set_terminated(run.info.run_id, "KILLED")
 
-    def end(self, cells: Iterable[str], faults: Mapping[str, str]) -> None:
-        """No run is left RUNNING: those of cells with a fault are FAILED, the others were KILLED."""
+    def end(self, cells: Iterable[str], failed: Mapping[str, "Failure"]) -> None:
+        """No run is left RUNNING: those of cells that failed are FAILED, the others were KILLED."""
         for cell in cells:
             for run in self._search(f"tags.cell = '{cell}' and attributes.status = 'RUNNING'"):
-                if cell in faults:
-                    CellRun(self.client, run.info.run_id, new=False).fail(faults[cell])
+                if cell in failed:
+                    CellRun(self.client, run.info.run_id, new=False).fail(failed[cell])
                 else:
                     self.client.set_terminated(run.info.run_id, "KILLED")
 
@@ -156,10 +168,12 @@ class Record:
         """Tags finished cells with each ablation of a launch that asks for them too."""
         for cell in plan.cells:
             if cell.id in finished:
-                run = finished[cell.id]
-                for key, value in plan.tags_of(cell.id).items():
-                    if run.data.tags.get(key) != value:
-                        self.client.set_tag(run.info.run_id, key, value)
+                self._serve(finished[cell.id], plan.tags_of(cell.id))
+
+    def _serve(self, run: Run, tags: Mapping[str, str]) -> None:
+        for key, value in tags.items():
+            if run.data.tags.get(key) != value:
+                self.client.set_tag(run.info.run_id, key, value)
 
     @contextmanager
     def reports(self, plan: "Plan") -> Iterator[None]:
@@ -227,7 +241,7 @@ class Record:
         id, before = run.info.run_id, run.data
         if before.metrics:  # the epochs of this run may come to be of several versions of the code
             tags = {**tags, "code_digest": _joined(before.tags["code_digest"], tags["code_digest"])}
-        for tag in {"reason", "pruned"} & before.tags.keys():  # of how it ended before
+        for tag in {"reason", "failure", "pruned"} & before.tags.keys():  # of how it ended before
             self.client.delete_tag(id, tag)
         self.client.log_batch(id, tags=[RunTag(key, value) for key, value in tags.items()])
         self.client.update_run(id, "RUNNING")
@@ -248,10 +262,12 @@ class Record:
 class CellRun:
     """The run of a cell that is being carried out."""
 
-    def __init__(self, client: MlflowClient, id: str, *, new: bool) -> None:
+    def __init__(self, client: MlflowClient, id: str, *, new: bool, finished: Run | None = None) -> None:
         self.client = client
         self.id = id
         self.new = new
+        metrics = finished.data.metrics if finished else {}
+        self.results = {key: metrics[key] for key in ("top1", "seconds") if key in metrics}  # of one that is finished
         self.logged = set() if new else {metric.step for metric in client.get_metric_history(id, "train_loss")}
 
     def log_epoch(self, result: "EpochResult") -> None:
@@ -263,34 +279,42 @@ class CellRun:
         self.client.log_batch(self.id, metrics=metrics)
         self.logged.add(result.epoch)
 
-    def finish(self, predictions: Sequence["Prediction"]) -> None:
+    def finish(self, predictions: Sequence["Prediction"], metrics: Mapping[str, float] = MappingProxyType({})) -> None:
         """Keeps what the trained model says of every test clip, and ends the run."""
-        rows = [f"{each.clip},{each.label},{each.predicted}" for each in predictions]
-        self.client.log_text(self.id, "\n".join(["clip,label,predicted", *rows]) + "\n", "predictions.csv")
+        table = io.StringIO()
+        csv.writer(table, lineterminator="\n").writerows([("clip", "label", "predicted"), *map(astuple, predictions)])
+        self.client.log_text(self.id, table.getvalue(), "predictions.csv")
         right = sum(each.predicted == each.label for each in predictions)
-        self.client.log_metric(self.id, "top1", right / len(predictions))
-        self.client.log_metric(self.id, "mean_class_accuracy", mean_class_accuracy(predictions))
+        accuracies = {"top1": right / len(predictions), "mean_class_accuracy": mean_class_accuracy(predictions)}
+        self._finish({**accuracies, **metrics})
+
+    def _finish(self, metrics: Mapping[str, float]) -> None:
+        """Logs the results and ends the run. Killed in between, the next worker logs them again, to no effect.
+
+        MLflow keeps the same value at the same time once, so their time is when the run began.
+        """
+        began = self.client.get_run(self.id).info.start_time
+        self.client.log_batch(self.id, metrics=[Metric(key, value, began, 0) for key, value in metrics.items()])
         self.client.set_terminated(self.id, "FINISHED")
 
     def finish_baseline(self, classified: "Classified") -> None:
         """Keeps what was chosen on the training clips, too, and ends the run."""
-        self.client.log_metric(self.id, "validation_top1", classified.validation_top1)
-        for key, value in classified.chosen.items():
-            self.client.log_metric(self.id, key, value)
-        self.finish(classified.predictions)
+        self.finish(classified.predictions, {"validation_top1": classified.validation_top1, **classified.chosen})
 
     def finish_measurement(self, complexity: "Complexity") -> None:
         """Keeps what was measured, and ends the run."""
-        for key, value in asdict(complexity).items():
-            self.client.log_metric(self.id, key, value)
-        self.client.set_terminated(self.id, "FINISHED")
+        self._finish(asdict(complexity))
 
-    def fail(self, reason: str) -> None:
-        """Ends the run as FAILED, the reason in its tag: of a traceback the last line, error.txt has all of it."""
-        lines = reason.strip().splitlines()
-        self.client.set_tag(self.id, "reason", lines[-1])
-        if len(lines) > 1:
-            self.client.log_text(self.id, reason, "error.txt")
+    def note(self, key: str, text: str) -> None:
+        """Keeps something that is to be known of the run as its tag."""
+        self.client.set_tag(self.id, key, text)
+
+    def fail(self, failure: "Failure") -> None:
+        """Ends the run as FAILED, its kind and reason in tags; of a traceback error.txt has all."""
+        self.client.set_tag(self.id, "failure", failure.kind)
+        self.client.set_tag(self.id, "reason", failure.reason)
+        if failure.text.strip() != failure.reason:
+            self.client.log_text(self.id, failure.text, "error.txt")
         self.client.set_terminated(self.id, "FAILED")
 
 

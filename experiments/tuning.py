@@ -14,7 +14,8 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from experiments.open_study import End, OpenStudy, Trial
+from experiments.failures import Attempts, Failure
+from experiments.open_study import OpenStudy, Trial
 from experiments.plan import Plan
 from experiments.progress import Progress
 from experiments.schedule import Share, Watcher, common_tags, fit, make_job
@@ -28,12 +29,13 @@ def tune_rows(plan: Plan, record: Record, share: Share, progress: Progress) -> N
     there = Studies(plan.launch.storage)
     lefts = {id: standing.left for id, standing in plan.standings.items()}
     opened = [OpenStudy(study, lefts[study.id], there) for study in plan.studies if lefts[study.id]]
-    search = InTurn(opened, record, share.slots, common_tags(plan.launch), progress)
+    attempts = Attempts()
+    search = InTurn(opened, record, share.slots, common_tags(plan.launch), progress, attempts)
     config = tune.TuneConfig(search_alg=search, scheduler=Pruning(search), num_samples=-1, reuse_actors=True)
     job = make_job(plan.launch, share, {}, {})
     try:
         with progress:
-            fit("search", job, share.needs("training"), config, TrialWatcher(progress, search))
+            fit("search", job, share, "training", config, TrialWatcher(progress, attempts, search))
     finally:
         for study in opened:
             study.close()
@@ -44,7 +46,13 @@ class InTurn(Searcher):
     """Hands out the trials of several studies in turn. No cell is trained by two trials at a time."""
 
     def __init__(
-        self, studies: Sequence[OpenStudy], record: Record, slots: int, tags: dict[str, str], progress: Progress
+        self,
+        studies: Sequence[OpenStudy],
+        record: Record,
+        slots: int,
+        tags: dict[str, str],
+        progress: Progress,
+        attempts: Attempts,
     ) -> None:
         super().__init__()
         self.studies = deque(studies)
@@ -52,10 +60,14 @@ class InTurn(Searcher):
         self.slots = slots
         self.tags = tags
         self.progress = progress
+        self.attempts = attempts
         self.running: dict[str, Trial] = {}  # by the name that Tune gives them
-        self.waiting: list[Trial] = []  # for their cell, which another trial is training
+        self.waiting: list[Trial] = []  # for their cell, which another trial is training, or to be tried again
+        self.apart: list[Trial] = []  # that ran out of memory beside others
+        self.lost: dict[str, Trial] = {}  # that the watcher has to say the end of, by the same name as the running
         self.stopped: set[str] = set()  # likewise; they have ended
         self.begun: set[str] = set()  # cells
+        self.idle: set[str] = set()  # of them those that a worker of this launch holds, though their trial was pruned
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune keeps its searcher for a restoration that never comes."""
@@ -77,13 +89,17 @@ class InTurn(Searcher):
             run = self.record.latest(trial.cell.id)
             if end := trial.end_of(run):
                 trial.tell(end, run)
-                self.progress.recalled()
+                self._recalled(trial)
                 continue
             self.running[trial_id] = trial
             self.begun.add(trial.cell.id)
-            self.progress.proposed(trial.cell)
-            return {"cell": trial.cell.id, "proposal": Proposal(trial.cell, self.tags | trial.tags)}
-        return None if self.waiting else self.FINISHED
+            if not trial.proposed:
+                self.progress.proposed(trial.cell)
+                trial.proposed = True
+            step = self.attempts.step(trial.cell.id)
+            proposal = Proposal(trial.cell, self.tags | trial.tags, trial.cell.id in self.idle)
+            return {"cell": trial.cell.id, "step": step, "proposal": proposal}
+        return None if self.running or self.waiting or self.apart else self.FINISHED
 
     def judge(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Tells its study of a trial's epoch; whether the trial is to be pruned."""
@@ -93,14 +109,35 @@ class InTurn(Searcher):
         """Its study knows: see `judge`."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tells its study how a trial ended, as the record has it."""
+        """Tells its study how a trial ended, as the record has it; not of one that may be tried again."""
         trial = self.running.pop(trial_id)
+        if error:
+            self.lost[trial_id] = trial
+            return
         if trial.stopped:
             self.stopped.add(trial_id)
+            self.idle.add(trial.cell.id)
             self.record.prune(trial.cell.id)
         run = self.record.latest(trial.cell.id)
-        end: End = "failed" if error else trial.end_of(run) or "failed"
-        trial.tell(end, run)
+        trial.tell(trial.end_of(run) or "failed", run)
+
+    def put_back(self, trial_id: str, cell: str) -> None:
+        """A trial that was lost is to be tried again."""
+        (self.apart if self.attempts.step(cell) else self.waiting).append(self.lost.pop(trial_id))
+
+    def give_up(self, trial_id: str, failure: Failure) -> None:
+        """It is not."""
+        trial = self.lost.pop(trial_id)
+        self.record.end([trial.cell.id], {trial.cell.id: failure})
+        trial.tell("failed", self.record.latest(trial.cell.id))
+
+    def _recalled(self, trial: Trial) -> None:
+        """A trial has ended without this launch's doing; one that was handed out is known to the progress."""
+        if trial.proposed:
+            self.progress.started(trial.cell.id)
+            self.progress.ended(trial.cell.id)
+        else:
+            self.progress.recalled()
 
     def _next(self) -> Trial | None:
         """The next trial whose cell no other trial is training."""
@@ -119,7 +156,8 @@ class InTurn(Searcher):
                     return asked
                 else:
                     self.waiting.append(asked)
-        return None
+        alone = not self.waiting and all(self.attempts.step(cell) for cell in training)
+        return self.apart.pop(0) if self.apart and alone else None
 
 
 class Pruning(FIFOScheduler):
@@ -137,10 +175,15 @@ class Pruning(FIFOScheduler):
 class TrialWatcher(Watcher):
     """Tells the progress which trials were pruned, too."""
 
-    def __init__(self, progress: Progress, search: InTurn) -> None:
-        super().__init__(progress)
+    def __init__(self, progress: Progress, attempts: Attempts, search: InTurn) -> None:
+        super().__init__(progress, attempts, search.put_back)
         self.search = search
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        fault = trial.last_result.get("fault")
         pruned = trial.trial_id in self.search.stopped
-        self.progress.ended(trial.config["cell"], trial.last_result.get("fault"), pruned=pruned)
+        self.progress.ended(trial.config["cell"], Failure(**fault) if fault else None, pruned=pruned)
+
+    def gave_up(self, trial: TuneTrial, failure: Failure) -> None:
+        super().gave_up(trial, failure)
+        self.search.give_up(trial.trial_id, failure)

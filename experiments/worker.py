@@ -1,10 +1,10 @@
-"""What a Ray worker does with a cell: find its run, train or test or classify or measure, end its run.
+"""What a Ray worker does with a cell: take its lease, find its run, train or test or classify or measure, end its run.
 
 Workers are reused from cell to cell, so that they import and read the data once; nothing else survives a cell.
 """
 
-import shutil
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ import torch
 from ray import tune
 
 from d3d.baselines import classify
-from d3d.checkpoint import FILE
+from d3d.checkpoint import discard_checkpoints, finished_epochs
 from d3d.complexity import measure
 from d3d.config import DataConfig
 from d3d.data import Dataset, open_dataset
 from d3d.errors import D3DError
 from d3d.training import EpochResult, evaluate_trained, train
 from experiments.cell import Cell
+from experiments.failures import failure_of
+from experiments.lease import leased
 from experiments.track import CellRun, Record
 
 
@@ -29,6 +31,7 @@ class Proposal:
 
     cell: Cell
     tags: dict[str, str]
+    idle: bool = False  # its lease is with a worker that stands still, for it was pruned there as another trial
 
 
 @dataclass(frozen=True)
@@ -61,34 +64,51 @@ class Job:
 def run_cell(trial: dict[str, Any], job: Job) -> None:
     """Carries out the cell the trial names, or brings. What a user can mend ends its run as FAILED and is not retried.
 
-    A trial that is pruned ends at one of its reports.
+    Where another worker carries it out, which the driver before this one may have left behind, this one waits, and does
+    nothing more where it finds it finished. A trial that is pruned ends at one of its reports.
     """
     name, proposal = trial["cell"], trial.get("proposal")
     cell, own = (proposal.cell, proposal.tags) if proposal else (job.cells[name], job.tags[name])
     torch.set_num_threads(job.cpus)
     gpu = job.gpu and cell.kind != "baseline"
     tags = {**own, "device": torch.cuda.get_device_name() if gpu else "cpu"}
-    # A finished training is begun anew where its weights are gone; its run stays as it is.
-    gone = cell.kind == "training" and not (job.folder(cell) / FILE).exists()
-    run = _record(job.tracking_uri).begin(cell, tags, anew=gone)
-    try:
-        {"training": _train, "test": _test, "baseline": _classify, "measurement": _measure}[cell.kind](cell, run, job)
-    except D3DError as error:
-        run.fail(str(error))
-        tune.report({"fault": str(error)})
+    with nullcontext() if proposal and proposal.idle else leased(job.folder(cell)):
+        lasting = finished_epochs(job.folder(cell), cell.config) if cell.kind == "training" else 0
+        # A finished training is begun anew where its weights are gone; its run stays as it is.
+        run = _record(job.tracking_uri).begin(cell, tags, anew=cell.kind == "training" and not lasting)
+        if run.results and lasting == cell.epochs:
+            tune.report(run.results)
+            return
+        try:
+            {"training": _train, "test": _test, "baseline": _classify, "measurement": _measure}[cell.kind](
+                cell, run, job
+            )
+        except D3DError as error:
+            failure = failure_of(error)
+            if failure.kind == "disk":
+                raise
+            run.fail(failure)
+            tune.report({"fault": asdict(failure)})
 
 
 def _train(cell: Cell, run: CellRun, job: Job) -> None:
     if run.new:  # a checkpoint without a record would leave out the epochs before it
-        shutil.rmtree(job.folder(cell), ignore_errors=True)
+        discard_checkpoints(job.folder(cell))
 
     def report(result: EpochResult) -> None:
         run.log_epoch(result)
         tested = {"top1": result.metrics["test_top1"]} if "test_top1" in result.metrics else {}
         tune.report({"epoch": result.epoch, **tested})
 
+    def notice(text: str) -> None:
+        run.note("damaged", text)
+        tune.report({"notice": text})
+
     dataset = _dataset(cell.config.data, job.storage / "data")
-    run.finish(train(cell.config, dataset, job.device, job.folder(cell), report, job.readers, job.test_every))
+    weights = job.folder(cell)
+    predictions = train(cell.config, dataset, job.device, weights, report, job.readers, job.test_every, notice)
+    if not run.results:  # else only its weights had to be mended
+        run.finish(predictions)
 
 
 def _test(cell: Cell, run: CellRun, job: Job) -> None:

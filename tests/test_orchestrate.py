@@ -1,9 +1,11 @@
 """The command, run as a user runs it: in a process of its own, from a folder that is not the project's."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,10 @@ from PIL import Image
 from rich.console import Console
 
 from d3d.complexity import Complexity
+from experiments.compose import compose
 from experiments.declarations import EXPERIMENT, ablations, choices
-from experiments.plan import Plan
+from experiments.plan import Plan, make_plan
+from experiments.progress import Ended
 from experiments.searches import searches
 from experiments.track import Record, prepare
 from orchestrate import main
@@ -122,6 +126,44 @@ def test_a_launch_is_interrupted_continued_and_not_run_twice(user: User) -> None
     assert again.stdout.partition("top-1")[2] == done.stdout.partition("top-1")[2] != ""
 
     assert sorted(path.name for path in user.folder.iterdir()) == ["mine.yaml", "results"]
+    assert not list(user.home.iterdir())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a few megabytes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("takes the right to mount a disk")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)  # what Ray started may end a moment after its launch
+
+
+def test_a_full_disk_stops_a_launch_which_goes_on_when_there_is_room(user: User, small_disk: Path) -> None:
+    storage = small_disk / "results"
+    arguments = ["ablation=full", "preset=smoke", "data.clips=30", "training.epochs=3", "resources.cpus=1"]
+    launch = [*arguments, f"storage={storage}"]
+    make_plan(compose(launch))  # makes the data
+    prepare(f"sqlite:///{storage / 'mlflow.db'}", storage)
+    filler, page = small_disk / "filler", 2**12
+    with filler.open("wb") as file:
+        room = shutil.disk_usage(small_disk).free
+        file.write(bytes(room - 64 * page))
+
+    stopped = user.run(*launch)
+    assert stopped.returncode == 2, stopped
+    assert stopped.stderr.startswith("error: no room on the disk (")
+    assert stopped.stderr.endswith("; make some and run the same command again\n")
+    assert stopped.stderr.count("\n") == 1
+
+    filler.unlink()
+    done = user.run(*launch)
+    assert (done.returncode, done.stderr) == (0, "")
+    [run] = cells(storage).values()
+    assert run.info.status == "FINISHED"
+    assert steps(storage, run) == [1, 2, 3]
     assert not list(user.home.iterdir())
 
 
@@ -259,13 +301,13 @@ def test_a_table_that_misses_cells_is_a_failure_until_they_are_there(
 ) -> None:
     measured: list[int] = []
 
-    def execute(plan: Plan, console: Console) -> tuple[Plan, Record, dict[str, str]]:
+    def execute(plan: Plan, console: Console) -> tuple[Plan, Record, Ended]:
         """Measures as many cells as it is told to, in no time."""
         record = prepare(plan.launch.tracking_uri, plan.launch.storage)
         with record.reports(plan):
             for cell in plan.cells[: measured[-1]]:
                 record.begin(cell, {"code_digest": "c0de"}).finish_measurement(Complexity(1, 1, 1, 1.0, 1.0))
-        return plan, record, {}
+        return plan, record, Ended()
 
     monkeypatch.setattr("experiments.execute.execute", execute)
     for count, status in ((1, 1), (100, 0)):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -23,6 +24,9 @@ from d3d.data.source import Read, Source
 from d3d.errors import DataError
 
 GYM99 = 99  # classes (Shao et al., "FineGym", CVPR 2020, section 3)
+MOST = 100_000  # classes; a label that means anything is below
+JOINTS = 1_000  # of a person, at most
+NAME = 240  # bytes of the name of a file or folder, at most; endings such as _rgb.avi come after it
 SCORE = 0.0  # a joint is visible where its keypoint_score is above this; not at 0, and not at NaN
 
 
@@ -89,6 +93,7 @@ def _layout(path: Path, content: Any) -> tuple[Mapping[str, list[Any]], list[Map
     split, annotations = (content.get(key) for key in ("split", "annotations")) if isinstance(content, dict) else (0, 0)
     if not (
         isinstance(split, dict)
+        and all(isinstance(name, str) for name in split)
         and all(isinstance(ids, list | tuple) and all(isinstance(id, str) for id in ids) for ids in split.values())
         and isinstance(annotations, list)
         and all(isinstance(each, dict) and isinstance(each.get("frame_dir"), str) for each in annotations)
@@ -127,15 +132,16 @@ def _entries(
 def _joint_count(path: Path, annotations: list[Mapping[str, Any]]) -> int:
     """V of the first clip that has joints."""
     for annotation in annotations:
-        shape = np.shape(annotation.get("keypoint", ()))
-        if len(shape) == 4 and shape[2] > 0:
-            return int(shape[2])
-    raise DataError(f"data.annotations={path}: no clip of data.splits has a keypoint of M×T×V×2 numbers")
+        keypoint = annotation.get("keypoint")
+        if isinstance(keypoint, np.ndarray) and keypoint.ndim == 4 and 0 < keypoint.shape[2] <= JOINTS:
+            return int(keypoint.shape[2])
+    raise DataError(f"data.annotations={path}: no clip of data.splits has an array keypoint of M×T×V×2 numbers")
 
 
 def _label(annotation: Mapping[str, Any] | None) -> int:
+    """-1 where there is none that can be."""
     label = (annotation or {}).get("label")
-    return int(label) if isinstance(label, int | np.integer) else -1
+    return int(label) if isinstance(label, int | np.integer) and 0 <= label < MOST else -1
 
 
 def _read(entry: Entry, *, joints: int, persons: int, root: Path | None) -> Read:
@@ -151,21 +157,37 @@ def _read(entry: Entry, *, joints: int, persons: int, root: Path | None) -> Read
 
 
 def _parse(entry: Entry, annotation: Mapping[str, Any], joints: int, persons: int) -> Clip:
-    if Path(entry.id).is_absolute() or ".." in Path(entry.id).parts or not entry.id:
-        raise ValueError("its frame_dir leads out of data.root")
+    _check_id(entry.id)
     places, seen = _joints(annotation, joints)
     if int(annotation["total_frames"]) != places.shape[1] or not places.shape[1]:
         raise ValueError(f"total_frames is {annotation['total_frames']}, its keypoint has {places.shape[1]}")
     if (label := _label(annotation)) < 0:
-        raise ValueError(f"label is {annotation['label']!r}, not a number from 0")
+        raise ValueError(f"label is {short(annotation['label'])[:80]}, not a number from 0 to {MOST - 1}")
     height, width = (int(size) for size in annotation["img_shape"])
     chosen, visible = moving_most(places, seen, persons)
     return Clip(entry.id, label, entry.train, height, width, chosen, visible, group=group_of(entry.id))
 
 
+def _check_id(id: str) -> None:
+    """A clip is found by its frame_dir: that is to be the name of a file or folder below data.root."""
+    parts = Path(id).parts
+    if not parts or Path(id).is_absolute() or ".." in parts:
+        raise ValueError("its frame_dir leads out of data.root")
+    if not id.isprintable() or max(len(part.encode()) for part in parts) > NAME:
+        raise ValueError(f"its frame_dir has characters that no name should have, or a part of over {NAME} bytes")
+
+
+def _array(annotation: Mapping[str, Any], key: str) -> NDArray[np.float32]:
+    """Lists are not taken: nested a dozen deep, a few bytes of a pickle would be more numbers than memory holds."""
+    if not isinstance(annotation[key], np.ndarray):
+        raise ValueError(f"{key} is no array")
+    with np.errstate(over="ignore"):  # what is infinite is refused by the place it has
+        return np.asarray(annotation[key], np.float32)
+
+
 def _joints(annotation: Mapping[str, Any], joints: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """M×T×V×2 pixels and M×T×V visibility. A file without scores has zeros where a joint was not found."""
-    keypoint = np.asarray(annotation["keypoint"], np.float32)
+    keypoint = _array(annotation, "keypoint")
     if keypoint.ndim != 4 or keypoint.shape[3] != 2:
         raise ValueError(f"keypoint is {keypoint.shape}, not M×T×V×2: pixels of the video are needed")
     if keypoint.shape[2] != joints:
@@ -173,7 +195,7 @@ def _joints(annotation: Mapping[str, Any], joints: int) -> tuple[NDArray[np.floa
     if annotation.get("keypoint_score") is None:
         seen = (keypoint != 0).any(axis=-1)
     else:
-        score = np.asarray(annotation["keypoint_score"], np.float32)
+        score = _array(annotation, "keypoint_score")
         if score.shape != keypoint.shape[:3]:
             raise ValueError(f"keypoint_score is {score.shape}, keypoint {keypoint.shape}")
         if np.isinf(score).any():

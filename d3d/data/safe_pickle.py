@@ -4,7 +4,9 @@ A pickle names the callables that build its objects, and Python calls whatever i
 short table; any other ends the reading before anything is called.
 """
 
+import mmap
 import pickle
+import pickletools
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,6 +73,15 @@ def _no_bytes() -> bytes:
     return b""
 
 
+_ARGUMENTS: Final = {
+    ord(code.code): code.arg.n if code.arg else 0 for code in pickletools.opcodes
+}  # bytes, or how told
+_WIDTHS: Final = {
+    pickletools.TAKEN_FROM_ARGUMENT1: 1,
+    pickletools.TAKEN_FROM_ARGUMENT4: 4,
+    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
+}  # of the length before an argument that tells its own
 _NDARRAY: Final = "ndarray"  # stands for the class, which is named and never called
 _ADMITTED: Final[dict[tuple[str, str], Any]] = {
     ("numpy", "ndarray"): _NDARRAY,
@@ -90,10 +101,38 @@ class _Unpickler(pickle.Unpickler):
         return _ADMITTED[module, name]
 
 
+def _check(content: mmap.mmap) -> None:
+    """The unpickler makes room for as many objects as the highest number that a pickle gives to one, which can be any.
+
+    Steps from code to code; where one is cut short or unknown, the unpickler says so.
+    """
+    place = 0
+    while place < len(content) and (argument := _ARGUMENTS.get(content[place])) is not None:
+        code, place = content[place], place + 1
+        length = argument
+        if argument == pickletools.UP_TO_NEWLINE:
+            length = content.find(b"\n", place) + 1 - place
+            if code in b"ci":  # two lines
+                length = content.find(b"\n", place + length) + 1 - place
+        elif argument < 0:
+            width = _WIDTHS[argument]
+            length = width + int.from_bytes(content[place : place + width], "little")
+        if length < 0:
+            return
+        if code == ord("p") or code == ord("r"):
+            line = content[place : place + length]
+            number = int(line) if code == ord("p") else int.from_bytes(line, "little")
+            if number > len(content):
+                raise pickle.UnpicklingError(f"it numbers an object {number}, and has {len(content)} bytes")
+        place += length
+
+
 def read_pickle(path: Path) -> Any:
     """What a pickle of arrays and plain containers holds. Raises ValueError for any other or damaged one, OSError."""
     with path.open("rb") as file:
         try:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                _check(content)
             return _Unpickler(file).load()
         except (
             pickle.UnpicklingError,

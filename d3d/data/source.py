@@ -22,7 +22,9 @@ from d3d.data.rendering import RENDERING, render_frames
 from d3d.errors import DataError
 
 _CHUNK = 16  # clips sent to a process at once
-_FAR = 1e5  # pixels; no coordinate of a video
+_FAR = 1e5  # pixels; no coordinate and no side of a video
+_SLENDER = 50  # a video's longer side is not so many times its shorter one
+_LONG = 10**6  # frames; no clip has as many
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +94,19 @@ def _check_clip(clip: Clip, source: Source) -> None:
         fault = f"its joints are {clip.joints.shape} and {clip.visible.shape}, not frames × {joints} × 2"
     elif not 0 <= clip.label < len(source.classes):
         fault = f"its label is {clip.label}, there are {len(source.classes)} classes, counted from 0"
-    elif clip.height < 1 or clip.width < 1 or not (np.abs(clip.joints) < _FAR).all():  # not NaN either
+    elif clip.length >= _LONG:
+        fault = f"it has {clip.length} frames, {_LONG} or more"
+    elif not _is_size(clip.height, clip.width) or not (np.abs(clip.joints) < _FAR).all():  # not NaN either
         fault = "its sizes or coordinates are no usable numbers"
     else:
         return
     raise DataError(f"clip {clip.id} of {source.place}: {fault}; mend its annotation or remove it")
+
+
+def _is_size(height: int, width: int) -> bool:
+    """Whether a video may be of this size: resized, it would fill the memory if not."""
+    short, long = sorted((height, width))
+    return short >= 1 and long < _FAR and long < _SLENDER * short
 
 
 def open_source(source: Source, missing: Literal["error", "skip"] = "error", processes: int = 1) -> Dataset:

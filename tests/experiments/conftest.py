@@ -4,8 +4,12 @@ from shutil import copytree
 
 import numpy as np
 import pytest
+import torch
 from mlflow.entities import Run
+from torch import nn
 
+from d3d.checkpoint import save_checkpoint
+from d3d.config import Config
 from d3d.data.clip import JOINTS, MIRRORED, Clip, Dataset
 from experiments.compose import Launch, compose
 from experiments.plan import Plan, make_plan
@@ -47,6 +51,12 @@ def finished_in(record: Record) -> dict[str, Run]:
     """Every cell of the record that is finished."""
     runs = record.client.search_runs(record.experiments, "tags.kind = 'cell'")
     return record.finished({run.data.tags["cell"] for run in runs})
+
+
+def save_weights(folder: Path, config: Config, epochs: int) -> None:
+    """A checkpoint of a training of this configuration, though of a small model."""
+    model = nn.Linear(1, 1)
+    save_checkpoint(folder, config, model, torch.optim.SGD(model.parameters()), epochs)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
 import os
+import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,12 +15,42 @@ def test_temporary_files_go_away_and_the_environment_comes_back(monkeypatch: pyt
     with quiet(local=True):
         folder = Path(os.environ["TMPDIR"])
         Path(tempfile.mkdtemp()).joinpath("file").touch()
-        assert len(list(folder.iterdir())) == 1
+        assert len(list(folder.glob("*/file"))) == 1
         assert len(str(folder)) < 40, "Ray's sockets must fit"
         assert os.environ.items() >= SETTINGS.items() - before.items()
     assert not folder.exists()
     assert dict(os.environ) == before
     assert tempfile.gettempdir() != str(folder)
+
+
+LIVES = """
+from experiments.environment import quiet
+with quiet(local=True):
+    import os
+    print(os.environ["TMPDIR"], flush=True)
+    input()
+"""
+
+
+def test_what_a_killed_launch_left_is_removed_by_the_next_and_nothing_else() -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", LIVES],
+            cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    folders = [Path(process.stdout.readline().strip()) for process in processes if process.stdout]
+    killed, living = processes
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    with tempfile.TemporaryDirectory(prefix="d3d-", dir="/tmp") as foreign:
+        assert [folder.exists() for folder in folders] == [True, True]
+        with quiet(local=True):
+            assert [folder.exists() for folder in folders] == [False, True]
+        assert Path(foreign).exists()
+    living.communicate("end\n")
+    assert not folders[1].exists()
 
 
 def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:

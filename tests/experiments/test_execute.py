@@ -13,7 +13,7 @@ from experiments.cell import Cell
 from experiments.compose import Launch
 from experiments.execute import execute
 from experiments.plan import Plan
-from experiments.progress import Progress
+from experiments.progress import Ended, Progress
 from experiments.schedule import Share
 from experiments.track import Record
 from tests.experiments.conftest import finished_in
@@ -60,9 +60,9 @@ def test_what_is_finished_is_left_out_and_nothing_is_left_running(
     execute(three, SILENT)
     first, second, third = three.cells
     assert asked == [[first, second, third], [second, third], [third]]
-    _, again, failed = execute(three, SILENT)
+    _, again, ended = execute(three, SILENT)
     assert finished_in(again).keys() == {first.id, second.id, third.id}
-    assert failed == {}
+    assert ended == Ended(notices=[])
     assert len(asked) == 3, "Ray is not asked for where nothing is to be done"
 
 

@@ -7,6 +7,7 @@ from d3d.checkpoint import FILE
 from d3d.data.clip import Dataset
 from d3d.errors import DataError
 from experiments.plan import Plan, Report
+from tests.experiments.conftest import save_weights
 
 
 def report(plan: Plan) -> Report:
@@ -163,10 +164,11 @@ def test_a_training_whose_weights_are_gone_is_run_again_where_a_test_needs_them(
     finished = {training.id, first.id}
     assert tests.unfinished(finished) == (training, *others)
     folder = tests.launch.storage / "cells" / training.id
-    folder.mkdir(parents=True)
-    (folder / FILE).touch()
+    save_weights(folder, training.config, training.epochs)
     assert tests.unfinished(finished) == tuple(others)
-    (folder / FILE).unlink()
+    weights = (folder / FILE).read_bytes()
+    (folder / FILE).write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+    assert tests.unfinished(finished) == (training, *others), "they are damaged"
     assert tests.unfinished({cell.id for cell in tests.cells}) == (), "nothing needs them"
 
 

@@ -4,8 +4,11 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
+from experiments.failures import Failure
 from experiments.plan import Plan
 from experiments.progress import INTERVAL, Progress
+
+FAILURE = Failure("unforeseen", "Traceback\n  somewhere\nValueError: no\n")
 
 
 class Clock:
@@ -41,10 +44,11 @@ def test_cells_are_counted_where_they_are(progress: Progress) -> None:
     progress.started(third)
     progress.result(first, 0.25, 1)
     progress.ended(first)
-    progress.ended(second, "Traceback\n  somewhere\nValueError: no\n")
-    progress.interrupted(third)
+    progress.ended(second, FAILURE)
+    progress.interrupted(third, Failure("worker", "its process died"))
     assert progress.counts() == "3/6 done, 0 running, 2 waiting, 1 failed"
-    assert progress.failed[second].startswith("Traceback")
+    assert progress.failed == {second: FAILURE}
+    assert lines(progress)[-1] == "full: full model, seed 2: will be continued: its process died"
 
 
 def test_plain_lines_say_what_ended_and_how(progress: Progress) -> None:
@@ -53,7 +57,7 @@ def test_plain_lines_say_what_ended_and_how(progress: Progress) -> None:
     progress.started(second)
     progress.result(first, 0.5, 5)
     progress.ended(first)
-    progress.ended(second, "Traceback\n  somewhere\nValueError: no\n")
+    progress.ended(second, FAILURE)
     assert lines(progress) == [
         "full: full model, seed 0: epoch 5/5, 50.0 % (3/6 done, 1 running, 2 waiting)",
         "full: full model, seed 1: failed, ValueError: no (3/6 done, 0 running, 2 waiting, 1 failed)",

@@ -7,7 +7,9 @@ import pytest
 from d3d.prediction import Prediction
 from experiments.cell import KINDS
 from experiments.estimate import duration
+from experiments.failures import Failure
 from experiments.plan import Plan
+from experiments.progress import Ended
 from experiments.summary import describe, summarise
 from experiments.track import Record
 from tests.experiments.conftest import finished_in
@@ -56,7 +58,7 @@ def test_all_is_described_ablation_by_ablation(
     assert said[-1].startswith(
         "{} to train, {} to test, {} to fit, {} to measure: about {} s, 1 at a time".format(*kinds, kinds[0])
     )
-    summarise(everything, {}, {}, [], [Path("tables/depth.csv"), Path("tables/norm.csv"), Path("tables/norm.md")])
+    summarise(everything, {}, Ended(), [], [Path("tables/depth.csv"), Path("tables/norm.csv"), Path("tables/norm.md")])
     assert capsys.readouterr().out.splitlines()[:2] == ["tables/depth.csv", "tables/norm.csv, .md"]
 
 
@@ -64,14 +66,14 @@ def test_weights_that_are_gone_are_said_to_be(plan: Callable[..., Plan], record:
     finish(record, plan("ablation=full"), lambda i: i)
     said = describe(plan("ablation=joint_noise"), finished_in(record))
     assert "6 distinct cells, 1 finished" in said
-    assert "1 to train, 5 to test (1 of them once more: the weights that a test needs are gone)" in said
+    assert "1 to train, 5 to test (1 of them once more: the weights that a test needs are gone or damaged)" in said
 
 
 def test_an_ablation_of_measurements_shows_no_accuracy(
     plan: Callable[..., Plan], capsys: pytest.CaptureFixture[str]
 ) -> None:
     measured = plan("ablation=complexity")
-    summarise(measured, {}, {}, [], [])
+    summarise(measured, {}, Ended(), [], [])
     assert capsys.readouterr().out == f"{measured.launch.storage / 'mlflow.db'}\n"
 
 
@@ -81,7 +83,7 @@ def test_the_best_of_each_window_is_marked(
     grid = plan("ablation=stride_grid")
     finish(record, grid, lambda i: 100 + i)  # cells come in the order of window, then stride
     paths = [Path(f"tables/figure7a.{kind}") for kind in ("csv", "md")]
-    summarise(grid, finished_in(record), {}, ["note: mixed code"], paths)
+    summarise(grid, finished_in(record), Ended(), ["note: mixed code"], paths)
     shown = capsys.readouterr().out
     rows = {line.split("│")[1].strip(): line for line in shown.splitlines() if line.startswith("│")}
     assert rows.keys() == {"4", "6", "8", "10"}
@@ -95,11 +97,25 @@ def test_the_best_of_each_window_is_marked(
 def test_what_is_missing_shows_as_missing_and_failures_say_why(
     plan: Callable[..., Plan], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    full = plan("ablation=full")
-    summarise(full, {}, {full.cells[0].id: "Traceback\nValueError: no\n"}, [], [])
+    full = plan("ablation=full", "seeds=3")
+    first, second, third = (cell.id for cell in full.cells)
+    failed = {
+        first: Failure("unforeseen", "Traceback\nValueError: no\n"),
+        second: Failure("memory", "CUDA out of memory"),
+        third: Failure("unforeseen", "ValueError: no"),
+    }
+    summarise(full, {}, Ended(failed, [f"{first}: a checkpoint was damaged"]), [], [])
     shown = capsys.readouterr().out
     assert "–" in shown
-    assert f"failed: full: full model, seed 0 ({full.cells[0].id}): ValueError: no" in shown
+    assert shown[shown.index(first) :].splitlines()[:-1] == [
+        f"{first}: a checkpoint was damaged",
+        "failed, out of memory, even alone on the device: 1 cell",
+        f"  full: full model, seed 1 ({second}): CUDA out of memory",
+        "failed, an unforeseen error, whenever it was tried: 2 cells",
+        f"  full: full model, seed 0 ({first}): ValueError: no",
+        f"  full: full model, seed 2 ({third}): ValueError: no",
+        f"to try again what failed, and nothing else: {full.reports[0].command}",
+    ]
 
 
 def test_a_point_counts_only_with_all_of_its_seeds(
@@ -107,10 +123,10 @@ def test_a_point_counts_only_with_all_of_its_seeds(
 ) -> None:
     finish(record, plan("ablation=full"), lambda i: 50)
     both = plan("ablation=full", "seeds=2")
-    summarise(both, finished_in(record), {}, [], [])
+    summarise(both, finished_in(record), Ended(), [], [])
     assert "–" in capsys.readouterr().out
     finish(record, plan("ablation=full", "seeds=[1]"), lambda i: 100)
-    summarise(both, finished_in(record), {}, [], [])
+    summarise(both, finished_in(record), Ended(), [], [])
     assert "37.50" in capsys.readouterr().out, "the mean of 25 and 50 %"
 
 

@@ -1,3 +1,4 @@
+import csv
 import multiprocessing
 import sqlite3
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from d3d.prediction import Prediction
 from d3d.training import EpochResult
 from experiments.cell import Cell
 from experiments.declarations import EXPERIMENT
+from experiments.failures import Failure
 from experiments.plan import Plan
 from experiments.track import Record, finished_cells, prepare, timed_cells
 from tests.experiments.conftest import finished_in
@@ -56,6 +58,14 @@ def test_a_finished_cell_leaves_all_that_tables_need(record: Record, cell: Cell,
     assert finished_in(record).keys() == {cell.id}
 
 
+def test_a_clip_may_have_a_comma_in_its_name(record: Record, cell: Cell, tmp_path: Path) -> None:
+    run = record.begin(cell, TAGS)
+    run.finish([Prediction('a, "b"', 3, 4)])
+    written = Path(record.client.download_artifacts(run.id, "predictions.csv", str(tmp_path)))
+    with written.open(newline="") as file:
+        assert list(csv.reader(file)) == [["clip", "label", "predicted"], ['a, "b"', "3", "4"]]
+
+
 def test_a_continued_cell_has_neither_gap_nor_duplicate(record: Record, cell: Cell) -> None:
     first = record.begin(cell, TAGS)
     assert first.new
@@ -87,15 +97,17 @@ def test_a_cell_that_two_versions_of_the_code_trained_says_so(record: Record, ce
 
 def test_a_failed_cell_says_why_until_it_is_tried_again(record: Record, cell: Cell, tmp_path: Path) -> None:
     record.begin(cell, TAGS)
-    record.end([cell.id], {cell.id: "Traceback (most recent call last):\n  ...\nOSError: no disk\n"})
+    traceback = "Traceback (most recent call last):\n  ...\nOSError: no disk\n"
+    record.end([cell.id], {cell.id: Failure("unforeseen", traceback)})
     [run] = runs(record)
     assert (run.info.status, run.data.tags["reason"]) == ("FAILED", "OSError: no disk")
+    assert run.data.tags["failure"] == "unforeseen"
     error = Path(record.client.download_artifacts(run.info.run_id, "error.txt", str(tmp_path)))
     assert error.read_text().startswith("Traceback")
     record.begin(cell, TAGS).finish(PREDICTIONS)
     [run] = runs(record)
     assert run.info.status == "FINISHED"
-    assert "reason" not in run.data.tags
+    assert not {"reason", "failure"} & run.data.tags.keys()
 
 
 def test_only_runs_of_the_launch_are_ended(record: Record, plan: Callable[..., Plan]) -> None:

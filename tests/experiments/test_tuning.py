@@ -18,6 +18,7 @@ from d3d.errors import ConfigError
 from d3d.prediction import Prediction
 from d3d.training import EpochResult
 from experiments.cell import Cell
+from experiments.failures import Attempts, Failure
 from experiments.open_study import OpenStudy, Trial
 from experiments.plan import Plan, make_plan
 from experiments.progress import Progress
@@ -53,6 +54,8 @@ class Launches:
     def __init__(self, folder: Path, *arguments: str, **changes: Any) -> None:
         self.folder = folder
         self.checkpoints: dict[str, int] = {}  # cell → epochs
+        self.losses = iter(range(0))  # attempts at trials whose worker is lost
+        self.given_up = iter(range(0))  # that are the last then
         search, two = folder / "search.yaml", folder / "two.yaml"
         search.write_text(yaml.safe_dump({"title": "", "cost": "", "trials": 6, "space": SPACE} | changes))
         two.write_text(TWO)
@@ -68,7 +71,7 @@ class Launches:
         there = Studies(self.folder)
         opened = [OpenStudy(study, plan.standings[study.id].left, there) for study in plan.studies]
         progress = Progress([], 0, Console(quiet=True), expected=plan.trials_left)
-        search = InTurn(opened, record, slots, {"code_digest": "c0de"}, progress)
+        search = InTurn(opened, record, slots, {"code_digest": "c0de"}, progress, Attempts())
         self._drive(search, record, failing)
         assert progress.expected == 0
         return self.planned(*arguments)
@@ -102,9 +105,16 @@ class Launches:
         """What a worker does; an epoch is checkpointed once it is reported."""
         cell = proposal.cell
         run = record.begin(cell, proposal.tags)
+        if next(self.losses, None) is not None:
+            search.on_trial_complete(id, error=True)
+            if next(self.given_up, None) is None:
+                search.put_back(id, cell.id)
+            else:
+                search.give_up(id, Failure("memory", "CUDA out of memory"))
+            return
         for epoch in range(self.checkpoints.get(cell.id, 0) + 1, EPOCHS + 1):
             if cell.config.model.norm == failing:
-                run.fail("the loss of epoch 1 is nan")
+                run.fail(Failure("loss", "the loss of epoch 1 is nan"))
                 break
             run.log_epoch(EpochResult(epoch, {"train_loss": 1.0, "test_top1": accuracy(cell) * epoch / EPOCHS}))
             if search.judge(id, {"epoch": epoch, "top1": accuracy(cell) * epoch / EPOCHS}):
@@ -226,6 +236,26 @@ def test_a_trial_that_fails_counts_and_says_why(launches: Callable[..., Launches
     assert {trial.user_attrs["reason"] for trial in failed} == {"the loss of epoch 1 is nan"}
     assert len(failed) == sum(standing.failed for standing in done.standings.values())
     assert sum(run.info.status == "FAILED" for run in launch.runs()) == len(failed)
+    assert done.trials_left == 0
+
+
+def test_a_trial_whose_worker_is_lost_is_tried_again_and_counts_once(launches: Callable[..., Launches]) -> None:
+    whole, unlucky = launches(), launches()
+    whole.carry_out()
+    unlucky.losses = iter(range(5))
+    unlucky.carry_out()
+    assert plain(unlucky.trials()) == plain(whole.trials())
+    assert {run.info.status for run in unlucky.runs()} <= {"FINISHED", "KILLED"}
+
+
+def test_a_trial_that_is_given_up_says_why(launches: Callable[..., Launches]) -> None:
+    launch = launches(trials=2)
+    launch.losses, launch.given_up = iter(range(1)), iter(range(1))
+    done = launch.carry_out()
+    [failed] = [each for own in launch.trials().values() for each in own if each.state == TrialState.FAIL]
+    assert failed.user_attrs["reason"] == "CUDA out of memory"
+    [run] = [run for run in launch.runs() if run.info.status == "FAILED"]
+    assert run.data.tags["failure"] == "memory"
     assert done.trials_left == 0
 
 

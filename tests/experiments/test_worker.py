@@ -1,4 +1,5 @@
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,11 @@ from d3d.errors import DataError
 from d3d.prediction import Prediction
 from d3d.training import EpochResult, Evaluation
 from experiments import worker
+from experiments.lease import leased
 from experiments.plan import Plan
 from experiments.track import Record
-from experiments.worker import Job, run_cell
-from tests.experiments.conftest import finished_in
+from experiments.worker import Job, Proposal, run_cell
+from tests.experiments.conftest import finished_in, save_weights
 
 
 @pytest.fixture
@@ -45,12 +47,11 @@ def trains(monkeypatch: pytest.MonkeyPatch, epochs: int, fault: Exception | None
     """Replaces the training; the answer says of each one whether it found a checkpoint."""
     found: list[bool] = []
 
-    def train(config: Any, dataset: Any, device: Any, checkpoint: Path, report: Any, *others: int) -> list[Prediction]:
-        found.append(checkpoint.exists())
+    def train(config: Any, dataset: Any, device: Any, checkpoint: Path, report: Any, *others: Any) -> list[Prediction]:
+        found.append((checkpoint / FILE).exists())
         for number in range(1, epochs + 1):
             report(EpochResult(number, {"train_loss": 0.5, "test_top1": number / 10}))
-            checkpoint.mkdir(parents=True, exist_ok=True)
-            (checkpoint / FILE).touch()
+            save_weights(checkpoint, config, number)
         if fault:
             raise fault
         return [Prediction("0001", 1, 1)]
@@ -77,16 +78,17 @@ def test_what_a_user_can_mend_fails_the_cell_and_is_not_raised(
     trains(monkeypatch, epochs=1, fault=DataError("clip 0001: damaged; restore it"))
     [cell] = job.cells
     run_cell({"cell": cell}, job)
-    assert told[-1] == {"fault": "clip 0001: damaged; restore it"}
+    assert told[-1] == {"fault": {"kind": "data", "text": "clip 0001: damaged; restore it"}}
     [run] = record.client.search_runs(record.experiments)
     assert (run.info.status, run.data.tags["reason"]) == ("FAILED", "clip 0001: damaged; restore it")
+    assert run.data.tags["failure"] == "data"
 
 
 def test_the_unforeseen_is_left_to_tune_which_tries_again(
     job: Job, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trains(monkeypatch, epochs=1, fault=MemoryError())
-    with pytest.raises(MemoryError):
+    trains(monkeypatch, epochs=1, fault=ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
         run_cell({"cell": next(iter(job.cells))}, job)
 
 
@@ -94,7 +96,7 @@ def test_a_checkpoint_is_continued_only_where_the_record_has_its_epochs(
     job: Job, record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [cell] = job.cells.values()
-    job.folder(cell).mkdir(parents=True)
+    save_weights(job.folder(cell), cell.config, 1)
     found = trains(monkeypatch, epochs=1, fault=DataError("a clip"))
     run_cell({"cell": cell.id}, job)
     run_cell({"cell": cell.id}, job)
@@ -111,8 +113,11 @@ def test_a_finished_training_without_weights_is_trained_again_in_a_run_of_its_ow
     [cell] = job.cells.values()
     run_cell({"cell": cell.id}, job)
     first = finished_in(record)[cell.id].info.run_id
+    ended = finished_in(record)[cell.id].info.end_time
     run_cell({"cell": cell.id}, job)
     assert finished_in(record)[cell.id].info.run_id == first, "the weights are there"
+    assert finished_in(record)[cell.id].info.end_time == ended
+    assert told[-1] == {"top1": 1.0}
     shutil.rmtree(job.folder(cell))
     run_cell({"cell": cell.id}, job)
     assert finished_in(record)[cell.id].info.run_id != first
@@ -143,9 +148,9 @@ def test_a_test_without_weights_fails_and_says_the_way_out(
     job = job_of(plan("ablation=full", "evaluation.joint_noise=0.1"))
     training, test = job.cells.values()
     run_cell({"cell": test.id}, job)
-    assert training.id in told[-1]["fault"]
+    assert training.id in told[-1]["fault"]["text"]
     [run] = record.client.search_runs(record.experiments)
-    assert (run.info.status, run.data.tags["reason"]) == ("FAILED", told[-1]["fault"])
+    assert (run.info.status, run.data.tags["reason"]) == ("FAILED", told[-1]["fault"]["text"])
 
 
 def test_a_baseline_is_recorded_with_what_was_chosen(
@@ -172,3 +177,56 @@ def test_a_measurement_is_recorded(plan: Callable[..., Plan], record: Record, to
     metrics = finished_in(record)[cell].data.metrics
     assert metrics["score_pairs"] == 32_400
     assert told == [{"seconds": metrics["seconds"]}]
+
+
+def test_damaged_weights_of_a_finished_training_are_mended_from_the_epoch_before(
+    job: Job, record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [cell] = job.cells.values()
+    two = replace(cell, config=replace(cell.config, training=replace(cell.config.training, epochs=2)))
+    job = replace(job, cells={cell.id: two})
+    trains(monkeypatch, epochs=2)
+    run_cell({"cell": cell.id}, job)
+    before = finished_in(record)[cell.id]
+    (job.folder(cell) / FILE).write_bytes(b"damaged")
+
+    def train(*arguments: Any) -> list[Prediction]:
+        notice = arguments[-1]
+        notice("checkpoint.safetensors: damaged; the one before it is used")
+        return [Prediction("0001", 1, 1)]
+
+    monkeypatch.setattr(worker, "train", train)
+    run_cell({"cell": cell.id}, job)
+    after = finished_in(record)[cell.id]
+    assert told[-1] == {"notice": "checkpoint.safetensors: damaged; the one before it is used"}
+    assert after.data.tags["damaged"] == told[-1]["notice"]
+    assert (after.info.run_id, after.info.end_time) == (before.info.run_id, before.info.end_time)
+    assert [metric.step for metric in record.client.get_metric_history(after.info.run_id, "top1")] == [0]
+
+
+def test_a_cell_that_another_worker_has_finished_meanwhile_is_not_run_again(
+    job: Job, record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = trains(monkeypatch, epochs=1)
+    [cell] = job.cells.values()
+    waits = threading.Thread(target=run_cell, args=({"cell": cell.id}, job))
+    with leased(job.folder(cell)):
+        waits.start()
+        waits.join(0.2)
+        assert (found, told, waits.is_alive()) == ([], [], True), "it waits for the lease"
+        save_weights(job.folder(cell), cell.config, cell.epochs)
+        record.begin(cell, {"code_digest": "c0de"}).finish([Prediction("0001", 1, 1)])
+    waits.join(60)
+    assert not waits.is_alive()
+    assert (found, told) == ([], [{"top1": 1.0}])
+    assert len(record.client.search_runs(record.experiments)) == 1
+
+
+def test_a_lease_that_stands_still_in_this_launch_is_not_waited_for(
+    job: Job, record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trains(monkeypatch, epochs=1)
+    [cell] = job.cells.values()
+    with leased(job.folder(cell)):  # by a trial that was pruned
+        run_cell({"cell": cell.id, "proposal": Proposal(cell, {"code_digest": "c0de"}, idle=True)}, job)
+    assert told == [{"epoch": 1, "top1": 0.1}]

@@ -94,7 +94,7 @@ def test_any_number_of_persons_and_joints(tmp_path: Path) -> None:
         ({"label": 1}, "its label is 1, there are 1 classes"),
         ({"img_shape": (0, 160)}, "its sizes"),
         ({"img_shape": None}, "NoneType"),
-        ({"keypoint": "none"}, "could not convert"),
+        ({"keypoint": "none"}, "keypoint is no array"),
         ({"frame_dir": "../c"}, "leads out of data.root"),
     ],
 )

@@ -55,6 +55,16 @@ def test_nothing_that_a_pickle_names_is_called(tmp_path: Path, protocol: int) ->
         assert not mark.exists()
 
 
+@pytest.mark.parametrize("numbering", [b"r\xff\xff\xff\xff", b"p4294967295\n"])
+@pytest.mark.parametrize("before", [b"", pickle.dumps(["a" * 300, b"b" * 300, (1, 2.5)], 4)[:-1], b"cnumpy\ndtype\n"])
+def test_a_pickle_takes_no_room_for_objects_it_has_not(tmp_path: Path, before: bytes, numbering: bytes) -> None:
+    """Python would make room for 2^32 of them."""
+    path = tmp_path / "file.pkl"
+    path.write_bytes(before + b"N" + numbering + b".")
+    with pytest.raises(ValueError, match="it numbers an object 4294967295, and has"):
+        read_pickle(path)
+
+
 def test_no_damage_escapes(tmp_path: Path) -> None:
     path = tmp_path / "file.pkl"
     whole = pickle.dumps({"a": np.arange(40.0), "b": ["x", (1, 2)], "c": np.float16(3)}, 4)

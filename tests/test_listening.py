@@ -1,0 +1,141 @@
+"""Who can connect to what a user starts here: this machine alone, seen in the sockets that the processes listen on."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
+
+import pytest
+from optuna.storages import RDBStorage
+
+from experiments.track import prepare
+from tests.test_orchestrate import LAUNCH, MINE, User
+
+ROOT = Path(__file__).parents[1]
+VENV = Path(sys.prefix)
+FENCE = 300  # seconds, which no server takes to start
+pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at sockets in /proc")
+
+
+def tree(root: int) -> set[int]:
+    """A process and all that came of it."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended
+            continue
+    found = {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def sockets() -> dict[str, tuple[str, int]]:
+    """The address and port of every socket that listens, by inode."""
+    found = {}
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A":
+                host, port = local.split(":")
+                words = [bytes.fromhex(host[start : start + 8])[::-1] for start in range(0, len(host), 8)]
+                address = ip_address(b"".join(words))
+                if isinstance(address, IPv6Address) and address.ipv4_mapped:
+                    address = address.ipv4_mapped
+                found[inode] = (str(address), int(port, 16))
+    return found
+
+
+def listening(root: int) -> dict[tuple[str, int], str]:
+    """What a process and its descendants listen on, and which of them does."""
+    there = sockets()
+    found: dict[tuple[str, int], str] = {}
+    for pid in tree(root):
+        try:
+            name = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[0]
+            links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        except OSError:  # it has ended
+            continue
+        inodes = [link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:[")]
+        found |= {there[inode]: Path(name).name for inode in inodes if inode in there}
+    return found
+
+
+def environment(pid: int) -> set[str]:
+    """The variables a process was started with."""
+    return set(Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0"))
+
+
+def elsewhere(found: dict[tuple[str, int], str]) -> dict[tuple[str, int], str]:
+    """Those that another machine reaches."""
+    return {place: name for place, name in found.items() if not ip_address(place[0]).is_loopback}
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> User:
+    return User(tmp_path)
+
+
+def test_a_launch_and_its_workers(user: User) -> None:
+    """Ray's processes listen on loopback, know the token, and report nothing; no token is left on the disk."""
+    (user.folder / "mine.yaml").write_text(MINE)
+    process = user.start(*LAUNCH)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "(1/3 done" in line:
+            break
+    found, started = listening(process.pid), [environment(pid) for pid in tree(process.pid) - {process.pid}]
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    assert {"gcs_server", "raylet"} <= set(found.values())
+    assert elsewhere(found) == {}
+    wanted = {"RAY_AUTH_MODE=token", "RAY_USAGE_STATS_ENABLED=0", "MLFLOW_DISABLE_TELEMETRY=true"}
+    assert started and all(wanted <= variables for variables in started)
+    assert not list(user.home.iterdir())
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    """A record and a search, both empty."""
+    prepare(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
+    RDBStorage(f"sqlite:///{tmp_path / 'optuna.db'}").engine.dispose()
+    return tmp_path
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, storage: Path) -> Iterator[tuple[int, int]]:
+    """A page as `make` serves it: the process, which the fixture ends, and the port."""
+    port = free_port()
+    process = subprocess.Popen(
+        ["make", "--old-file", f"{VENV}/.set-up", request.param, f"VENV={VENV}", f"STORAGE={storage}", f"PORT={port}"],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process.pid, port
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+@pytest.mark.skipif(not (VENV / "bin" / "mlflow").exists(), reason="MLflow's command is not in this environment")
+@pytest.mark.parametrize("page", ["ui", "optuna"], indirect=True)
+def test_a_page(page: tuple[int, int]) -> None:
+    pid, port = page
+    latest = time.monotonic() + FENCE
+    while not (found := listening(pid)) and time.monotonic() < latest:
+        os.kill(pid, 0)
+        time.sleep(0.2)
+    assert port in {place[1] for place in found}
+    assert elsewhere(found) == {}
