@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,7 @@ class User:
         return subprocess.Popen(
             [*COMMAND, *arguments],
             cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # what a shell starts with & ignores it
         )  # fmt: skip
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -267,7 +269,7 @@ def test_show_writes_a_contact_sheet_and_says_where(user: User) -> None:
     path = user.folder / "results" / "sheets" / "penn_action-files-0002.png"
     assert done.stdout == f"{path}\n"
     with Image.open(path) as sheet:
-        assert sheet.width == 4 * 432
+        assert sheet.width == 4 * 320
 
 
 def test_run_is_the_command_that_none_is(user: User) -> None:

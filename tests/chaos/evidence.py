@@ -69,7 +69,7 @@ def gather(storage: Path, uri: str | None) -> Evidence:
             artefacts |= _of_run(client, run, cell)
     for run in reports:
         artefacts |= _of_run(client, run, f"report of {run.data.tags['ablation']}", "tables")
-    for path in (storage / "tables").iterdir():
+    for path in (storage / "tables").glob("*"):
         artefacts[f"tables/{path.name}"] = _digest(path)
     for path in (storage / "cells").glob(f"*/{FILE}"):
         artefacts[f"{path.parent.name}/{FILE}"] = _digest_of_tensors(path)
