@@ -173,7 +173,7 @@ def checkpointed(storage: Path) -> dict[str, int]:
     for folder in (storage / "cells").glob("*"):
         for name in (FILE, PREVIOUS):  # in this order: where the first is away, it has just become the second
             try:
-                with safe_open(folder / name, framework="pt") as stored:
+                with safe_open(folder / name, framework="numpy") as stored:  # torch would open it a second time
                     epochs = int(json.loads(stored.metadata()["progress"])["epochs"])
             except (FileNotFoundError, SafetensorError):
                 continue
