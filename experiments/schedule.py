@@ -212,6 +212,7 @@ def _error_of(trial: Trial) -> BaseException:
     """What ended a trial. Tune has it in files of its own, of which `Trial.get_error` knows only later."""
     if trial.pickled_error_file is None:  # neither the cell's nor the worker's, but of what Ray makes of them
         return RayError(Path(trial.error_file).read_text())
+    # Tune wrote it for this very attempt, out of what the launch's own worker raised; nobody else's file is read.
     error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
     return error
 
