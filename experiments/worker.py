@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from ray import tune
 
-from d3d.baselines import classify
 from d3d.checkpoint import discard_checkpoints, finished_epochs
 from d3d.complexity import measure
 from d3d.config import DataConfig
@@ -121,6 +120,8 @@ def _test(cell: Cell, run: CellRun, job: Job) -> None:
 
 
 def _classify(cell: Cell, run: CellRun, job: Job) -> None:
+    from d3d.baselines import classify  # scikit-learn takes seconds, and other cells need none
+
     dataset = _dataset(cell.config.data, job.storage / "data")
     classified = classify(cell.config.baseline, cell.config.training.frames, dataset)
     run.finish_baseline(classified)

@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.errors import RecordError
 from d3d.prediction import Prediction
@@ -136,8 +137,9 @@ class Record:
         try:
             self._client = MlflowClient(self.uri)
             experiment = self._client.get_experiment_by_name(EXPERIMENT)
-        except MlflowException as error:
-            raise RecordError(f"{self.uri}: {str(error).splitlines()[0]}; mend it, or name another record") from error
+        except (MlflowException, SQLAlchemyError) as error:  # SQLite's own where the disk is full: it cannot even read
+            way_out = "make room on its disk, mend it, or name another record"
+            raise RecordError(f"{self.uri}: {str(error).splitlines()[0]}; {way_out}") from error
         if experiment is None:
             raise RecordError(f"{self.uri}: no experiment {EXPERIMENT} in it; launch an ablation first")
         self._experiment: str = experiment.experiment_id

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from d3d.data.clip import Dataset
 from d3d.errors import DataError
@@ -37,6 +36,8 @@ def grouped_folds(dataset: Dataset, asking: str) -> list[Fold]:
 
     Raises DataError, which names the setting that is `asking`, where an action has a single group.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # takes a second, and most launches need none
+
     labels = [clip.label for clip in dataset.train]
     groups = [clip.group for clip in dataset.train]
     takes = Counter(label for label, _ in set(zip(labels, groups, strict=True)))

@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,7 @@ import yaml
 
 from d3d.errors import ConfigError
 from experiments.compose import compose
+from experiments.declarations import flatten
 from experiments.searches import read_search, searches
 
 WRITTEN: dict[str, Any] = {
@@ -24,7 +26,8 @@ def file(folder: Path, **changes: Any) -> Path:
 
 def test_the_projects_own_searches_are_what_the_documentation_says() -> None:
     own = searches()
-    assert own.keys() == {"optuna", "pareto"}
+    assert own.keys() == {"nearby", "optuna", "pareto"}
+    assert (own["nearby"].objectives, own["nearby"].pruner) == (("top1",), "halving")
     assert (own["optuna"].objectives, own["optuna"].pruner, own["optuna"].modes) == (("top1",), "halving", ["max"])
     assert (own["pareto"].objectives, own["pareto"].pruner) == (("top1", "gmacs"), "none")
     assert own["pareto"].modes == ["max", "min"]
@@ -32,6 +35,20 @@ def test_the_projects_own_searches_are_what_the_documentation_says() -> None:
         "training.learning_rate", "training.weight_decay", "training.label_smoothing",
         "model.drop_path", "model.sigma", "model.offset_range", "model.depth",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", ["quick", "small"])
+def test_the_settings_of_the_presets_lie_within_the_search_nearby(preset: str) -> None:
+    launch = compose(["ablation=full", f"preset={preset}", "search=nearby"])
+    assert launch.search is not None
+    recipe = flatten(asdict(launch.config))
+    for key, range_ in launch.search.space.items():
+        low, high = range_.values[0], range_.values[-1]
+        value = recipe[key]
+        assert isinstance(value, float)
+        assert isinstance(low, float)
+        assert isinstance(high, float)
+        assert low <= value <= high, key
 
 
 def test_a_search_is_named_as_its_file_and_the_command_line_has_the_last_word(tmp_path: Path) -> None:
@@ -68,7 +85,7 @@ def test_what_cannot_be_is_named_with_the_way_out(changes: dict[str, Any], words
 @pytest.mark.parametrize(
     ("argument", "words"),
     [
-        ("search=optun", "unknown search (did you mean optuna?); there are: optuna, pareto"),
+        ("search=optun", "unknown search (did you mean optuna?); there are: nearby, optuna, pareto"),
         ("search=nowhere.yaml", "nowhere.yaml: cannot be read"),
         ("search.trials=3", "there is no search; name one, such as search=optuna"),
         ("search.trails=3", "unknown key (did you mean search.trials?)"),

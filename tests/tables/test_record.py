@@ -25,6 +25,15 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path, content: by
     assert path.read_bytes() == content
 
 
+def test_a_database_that_cannot_be_read_is_said_in_a_line(tmp_path: Path) -> None:
+    content = b"SQLite format 3\0" + bytes(range(256)) * 40
+    (tmp_path / "mlflow.db").write_bytes(content)
+    with pytest.raises(RecordError, match=r"mlflow\.db: .*database.*name another record") as error:
+        Record(tmp_path)
+    assert "\n" not in str(error.value)
+    assert (tmp_path / "mlflow.db").read_bytes() == content
+
+
 def test_a_database_without_the_experiment(empty_database: Path) -> None:
     with pytest.raises(RecordError, match=EXPERIMENT):
         Record(empty_database.parent)
