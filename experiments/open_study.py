@@ -4,6 +4,7 @@ Whatever happens to a trial is written to the record first and to the study afte
 the two, the next one finds the trial waiting in the study and its end in the record.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
@@ -49,13 +50,18 @@ class Trial:
         """
         if epoch <= self.epoch:
             return False
-        self.study.search.on_trial_result(self.key, {"top1": top1, "training_iteration": epoch})
-        if epoch < self.cell.epochs and self.study.judges(self.number) and self.number > 0:
+        if self._judged(epoch, top1) and self.number > 0:
             self.study.note(self.number, "stopped", True)  # a pruner may not say it again
             self.stopped = True
         self.study.note(self.number, "epochs", epoch)
         self.epoch = epoch
         return self.stopped
+
+    def recall(self, curve: Iterable[tuple[int, float]]) -> None:
+        """Tells the study of the epochs and top-1 of a cell that was trained before: others are held to them."""
+        for epoch, top1 in curve:
+            if epoch > self.epoch:
+                self._judged(epoch, top1)
 
     def end_of(self, run: Run | None) -> End | None:
         """How the newest run of its cell says that it ended; None where it has to be carried out.
@@ -84,6 +90,11 @@ class Trial:
         if end == "failed" and run and "reason" in run.data.tags:
             self.study.note(self.number, "reason", run.data.tags["reason"])
         self.study.search.on_trial_complete(self.key, result, error=end == "failed")
+
+    def _judged(self, epoch: int, top1: float) -> bool:
+        """Tells the study; whether its pruner would stop the trial, of whose last epoch it is not asked."""
+        self.study.search.on_trial_result(self.key, {"top1": top1, "training_iteration": epoch})
+        return epoch < self.cell.epochs and self.study.judges(self.number)
 
 
 class OpenStudy:

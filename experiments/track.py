@@ -143,6 +143,11 @@ class Record:
         runs = self._search(f"tags.kind = 'cell' and tags.cell = '{cell}'")
         return runs[0] if runs else None
 
+    def curve(self, run: Run) -> list[tuple[int, float]]:
+        """The epochs of a training that were tested, in their order, each with its top-1."""
+        history = self.client.get_metric_history(run.info.run_id, "test_top1")
+        return sorted({metric.step: metric.value for metric in history}.items())
+
     def prune(self, cell: str) -> None:
         """Ends the run of a search's trial that did not promise well."""
         run = self.latest(cell)

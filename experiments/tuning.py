@@ -88,6 +88,8 @@ class InTurn(Searcher):
                 self.record.prune(trial.cell.id)
             run = self.record.latest(trial.cell.id)
             if end := trial.end_of(run):
+                if run and end == "complete":
+                    trial.recall(self.record.curve(run))
                 trial.tell(end, run)
                 self._recalled(trial)
                 continue

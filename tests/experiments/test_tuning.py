@@ -278,6 +278,18 @@ def test_trials_of_two_studies_that_come_to_one_cell_train_it_once(launches: Cal
     assert len({trial.user_attrs["cell"] for trial in trials}) == len(launch.runs()) == 4 + 2
 
 
+def test_a_study_whose_cells_were_trained_before_ends_as_the_one_that_trained_them(
+    launches: Callable[..., Launches],
+) -> None:
+    first = launches(trials=8)
+    first.carry_out()
+    done = plain(first.trials())
+    assert {state for own in done.values() for _, state, *_ in own} == {"COMPLETE", "PRUNED"}
+    launches("search.name=again", folder=first.folder, trials=8).carry_out()
+    again = {name: own for name, own in plain(first.trials()).items() if name not in done}
+    assert [*again.values()] == [*done.values()]
+
+
 def test_several_objectives_have_a_front_and_the_most_accurate_of_it_is_taken(
     launches: Callable[..., Launches], tmp_path: Path
 ) -> None:
