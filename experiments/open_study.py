@@ -23,7 +23,6 @@ from experiments.studies import Studies
 from experiments.study import Study
 
 End = Literal["complete", "pruned", "failed"]
-FIRST_LOOK = 1 / 3  # of the epochs; before it a high rate's curve says nothing of its end (docs/search.md)
 
 
 @dataclass
@@ -157,8 +156,8 @@ class OpenStudy:
 
 
 def pruner(name: Pruner, epochs: int) -> BasePruner:
-    """Halving looks at a third and at two thirds of the epochs; both let the first third be."""
-    first = ceil(epochs * FIRST_LOOK)
+    """Halving looks at a third and at two thirds of the epochs; both let the first third be, which is noise."""
+    first = ceil(epochs / 3)
     if name == "halving":
         return SuccessiveHalvingPruner(min_resource=first, reduction_factor=2)
     return MedianPruner(n_warmup_steps=first) if name == "median" else NopPruner()

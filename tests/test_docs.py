@@ -29,6 +29,7 @@ TYPED = [(page, command) for page in sorted(DOCS.rglob("*.md")) for command in c
 @pytest.mark.parametrize(("page", "command"), TYPED, ids=[f"{page.stem}: {command}" for page, command in TYPED])
 def test_a_command_composes(page: Path, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").symlink_to(DOCS)
     for block in blocks(page, "yaml"):
         if "artefact" in block or "grids:" in block:
             (tmp_path / "mine.yaml").write_text(block, "utf-8")
