@@ -28,7 +28,7 @@ class ModelConfig:
     feedforward_ratio: int = 4  # hidden channels of a feed-forward network, in token widths
     norm: Literal["pre", "printed"] = "pre"  # LayerNorm before each attention, or none there, as the equations print it
     dropout: float = 0.0  # of attention and feed-forward outputs
-    drop_path: float = 0.0  # probability that a residual branch of the last block is skipped; linear from 0 over depth
+    drop_path: float = 0.0  # probability that the last block skips a residual branch, linear from 0 over several
     sigma: float = 1.2  # Gaussian of a joint in feature pixels of a map 112 wide, scaled with the map (Eq. 2)
     pose_position: Literal["coordinate", "relative", "index"] = "coordinate"  # what a pose token knows of its place
     tokens: Literal["cross", "single", "none"] = "cross"  # modal tokens, Table 5

@@ -22,7 +22,7 @@ OF_DATASET = {
 
 T = TypeVar("T", ModelConfig, DataConfig, MeasurementConfig)
 
-SCHEMA = 1  # raise it when the same configuration comes to mean another computation
+SCHEMA = 2  # raise it when the same configuration comes to mean another computation
 MEASURED = ("width", "heads", "feedforward_ratio", "norm", "dropout")  # what of the model one attention module has
 
 

@@ -98,8 +98,8 @@ class D3DTransformer(nn.Module):
         dimension = 4 * config.width
         self.backbone = Backbone(config.width)
         self.embedding = TokenEmbedding(config)
-        last = max(1, config.depth - 1)
-        self.blocks = nn.ModuleList(Block(config, config.drop_path * i / last) for i in range(config.depth))
+        drop_paths = torch.linspace(config.drop_path, 0, config.depth).flip(0)  # a single block is the last
+        self.blocks = nn.ModuleList(Block(config, probability) for probability in drop_paths.tolist())
         self.norm = attention_norm(config)  # what pre-norm blocks leave unnormalised
         self.head = nn.Linear(max(1, self.embedding.modal.shape[0]) * dimension, config.classes)
 

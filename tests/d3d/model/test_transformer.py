@@ -151,6 +151,15 @@ def test_drop_path_and_dropout_act_in_training_alone() -> None:
     assert not torch.allclose(model(*batch), model(*batch))
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_drop_path_skips_branches_of_the_last_block_and_none_of_the_first_of_several(depth: int) -> None:
+    model, batch = build(depth=depth, drop_path=0.5), inputs()
+    model.blocks[-1].train()
+    assert not torch.allclose(model(*batch), model(*batch))
+    model.eval().blocks[0].train()
+    assert torch.allclose(model(*batch), model(*batch)) == (depth > 1)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
