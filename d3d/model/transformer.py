@@ -1,5 +1,6 @@
 """The 3D deformable transformer (Figure 2): backbone, tokens, L blocks, head."""
 
+import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -98,8 +99,8 @@ class D3DTransformer(nn.Module):
         dimension = 4 * config.width
         self.backbone = Backbone(config.width)
         self.embedding = TokenEmbedding(config)
-        drop_paths = torch.linspace(config.drop_path, 0, config.depth).flip(0)  # a single block is the last
-        self.blocks = nn.ModuleList(Block(config, probability) for probability in drop_paths.tolist())
+        drop_paths = np.linspace(config.drop_path, 0, config.depth)[::-1]  # a single block is the last
+        self.blocks = nn.ModuleList(Block(config, float(probability)) for probability in drop_paths)
         self.norm = attention_norm(config)  # what pre-norm blocks leave unnormalised
         self.head = nn.Linear(max(1, self.embedding.modal.shape[0]) * dimension, config.classes)
 
