@@ -159,7 +159,7 @@ def test_a_baseline_is_recorded_with_what_was_chosen(
     def fitted(baseline: BaselineConfig, frames: int, dataset: Dataset) -> Classified:
         return Classified((Prediction("0001", 1, 1), Prediction("0002", 1, 0)), 0.75, {"alpha": 10.0})
 
-    monkeypatch.setattr(worker, "classify", fitted)
+    monkeypatch.setattr("d3d.baselines.classify", fitted)
     job = replace(job_of(plan("ablation=baselines")), gpu=True)
     cell = next(iter(job.cells))
     run_cell({"cell": cell}, job)
