@@ -9,7 +9,7 @@ import resource
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -25,6 +25,7 @@ from d3d.data.samples import Batch, ClipSamples, Sample, collate
 from d3d.errors import DataError, TrainingError
 from d3d.mixup import draw_mixture
 from d3d.model import D3DTransformer
+from d3d.model.deformable import observed_movement
 from d3d.prediction import Prediction, mean_class_accuracy
 
 
@@ -38,10 +39,11 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The mean cross entropy and the prediction of every clip."""
+    """The mean cross entropy and the prediction of every clip, and how far the deformable attention's points moved."""
 
     loss: float
     predictions: tuple[Prediction, ...]
+    movement: dict[str, float] = field(default_factory=dict)  # axis t, y or x → mean |Δp| in tokens; none: no search
 
     @property
     def top1(self) -> float:
@@ -104,6 +106,7 @@ def train(
                 "test_loss": evaluation.loss,
                 "test_top1": evaluation.top1,
                 "test_mean_class_accuracy": evaluation.mean_class_accuracy,
+                **{f"moved_{axis}": tokens for axis, tokens in evaluation.movement.items()},
             }
         metrics["peak_memory_mib"] = peak_memory(device)
         report(EpochResult(epoch, metrics))
@@ -176,13 +179,14 @@ def evaluate(model: nn.Module, dataset: Dataset, config: Config, device: torch.d
     samples = ClipSamples(dataset.test, dataset, config.data, frames, seed=None, evaluation=config.evaluation)
     loader = DataLoader(samples, config.training.batch_size, collate_fn=collate, num_workers=workers)
     losses, predicted = [], []
-    for batch in batches(loader):
-        logits = predict(model, batch, device)
-        losses.append(cross_entropy(logits, batch.labels.to(device), reduction="none"))
-        predicted.append(logits.argmax(dim=1))
+    with observed_movement(model) as movement:
+        for batch in batches(loader):
+            logits = predict(model, batch, device)
+            losses.append(cross_entropy(logits, batch.labels.to(device), reduction="none"))
+            predicted.append(logits.argmax(dim=1))
     pairs = zip(dataset.test, torch.cat(predicted).tolist(), strict=True)
     predictions = tuple(Prediction(clip.id, clip.label, answer) for clip, answer in pairs)
-    return Evaluation(torch.cat(losses).mean().item(), predictions)
+    return Evaluation(torch.cat(losses).mean().item(), predictions, movement.mean)
 
 
 def batches(loader: DataLoader[Sample]) -> Iterator[Batch]:

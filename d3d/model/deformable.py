@@ -4,6 +4,10 @@ Every token asks; the keys and values are tokens read at learned places. Algorit
 at real-valued indices, against Eq. 3; here T̃·h̃·w̃ tokens are gathered by trilinear interpolation.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -16,14 +20,15 @@ from d3d.model.attention import DropPath, FeedForward, MultiHeadProjections, att
 def reference_points(
     source: tuple[int, int, int], target: tuple[int, int, int], device: torch.device | None = None
 ) -> Tensor:
-    """p of Figure 3: regular points over the whole volume, ends included (the centre where an axis has one point).
+    """p of Figure 3: points at the centres of m equal cells of n tokens, (i + ½) · n/m − ½ on each axis, as DAT has it.
+
+    No point stands on the border of the volume. Sampling is clamped there, so that a point on it has no gradient
+    outwards, and with two points an axis every one of them would be a corner that never moves.
 
     source (T, h, w) tokens, target (t, y, x) points → t×y×x×3 float, as (t, y, x) token indices.
     """
     axes = [
-        torch.linspace(0, tokens - 1, points, device=device)
-        if points > 1
-        else torch.tensor([(tokens - 1) / 2], device=device)
+        (torch.arange(points, device=device, dtype=torch.float32) + 0.5) * (tokens / points) - 0.5
         for tokens, points in zip(source, target, strict=True)
     ]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
@@ -76,6 +81,44 @@ class TokenSearch(nn.Module):
         shift = torch.tanh(self.offsets(nn.functional.gelu(self.norm(found)))) * self.offset_range
         target = (found.shape[1], found.shape[2], found.shape[3])
         return reference_points(source, target, rgb.device).to(shift.dtype) + shift
+
+
+class Movement:
+    """How far the points of all token searches have moved from their reference points, in tokens, in the mean."""
+
+    def __init__(self) -> None:
+        self._sum: Tensor | None = None  # of |Δp|, t, y and x
+        self._points = 0
+
+    def add(self, search: nn.Module, arguments: tuple[Any, ...], points: Tensor) -> None:
+        """A forward hook of a TokenSearch: points B×t×y×x×3 found in rgb B×T×h×w×D, clamped as they are read."""
+        _, *source, _ = arguments[0].shape
+        last = torch.tensor(source, device=points.device, dtype=points.dtype) - 1
+        read = torch.minimum(points.clamp(min=0), last)
+        target = (points.shape[1], points.shape[2], points.shape[3])
+        start = reference_points((source[0], source[1], source[2]), target, points.device).to(points.dtype)
+        moved = (read - start).abs().sum(dim=(0, 1, 2, 3), dtype=torch.float32)
+        self._sum = moved if self._sum is None else self._sum + moved
+        self._points += points[..., 0].numel()
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """Axis ("t", "y", "x") → mean |Δp| in tokens; empty where no search has run."""
+        if self._sum is None:
+            return {}
+        return dict(zip("tyx", (self._sum / self._points).tolist(), strict=True))
+
+
+@contextmanager
+def observed_movement(model: nn.Module) -> Iterator[Movement]:
+    """Within it, every forward pass of the model's token searches counts."""
+    movement = Movement()
+    hooks = [each.register_forward_hook(movement.add) for each in model.modules() if isinstance(each, TokenSearch)]
+    try:
+        yield movement
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 class DeformableAttention(nn.Module):

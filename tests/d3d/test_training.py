@@ -149,6 +149,9 @@ def test_each_epoch_reports_every_metric(tiny_config: Config, tiny_dataset: Data
             "learning_rate",
             "clips_per_second",
             "peak_memory_mib",
+            "moved_t",
+            "moved_y",
+            "moved_x",
         }
         assert result.metrics["clips_per_second"] > 0 and result.metrics["peak_memory_mib"] > 0
     right = sum(p.label == p.predicted for p in predictions)

@@ -3,10 +3,12 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from d3d.config import ModelConfig
-from d3d.model.deformable import DeformableAttention, TokenSearch, reference_points, sample_tokens
+from d3d.model.deformable import DeformableAttention, TokenSearch, observed_movement, reference_points, sample_tokens
 
 
 def trilinear(tokens: Tensor, point: tuple[float, ...]) -> Tensor:
@@ -47,14 +49,20 @@ def test_sampling_has_exact_gradients() -> None:
     assert torch.autograd.gradcheck(sample_tokens, (tokens, points))
 
 
-def test_reference_points_are_regular_and_reach_both_ends() -> None:
-    points = reference_points((12, 28, 28), (6, 22, 1))
+def test_reference_points_are_the_centres_of_equal_cells() -> None:
+    points = reference_points((12, 28, 3), (6, 22, 1))
     assert points.shape == (6, 22, 1, 3)
-    assert points[0, 0, 0].tolist() == [0, 0, 13.5]
-    assert points[-1, -1, 0].tolist() == [11, 27, 13.5]
-    for axis in range(2):
-        steps = points.diff(dim=axis)[..., axis]
-        torch.testing.assert_close(steps, steps.flatten()[0].expand_as(steps))
+    for axis, (tokens, count) in enumerate([(12, 6), (28, 22), (3, 1)]):
+        found = points.movedim(axis, 0)[..., axis]
+        cells = torch.tensor([-0.5 + tokens / count * (cell + 0.5) for cell in range(count)])
+        torch.testing.assert_close(found, cells[:, None, None].expand_as(found))
+
+
+@given(tokens=st.integers(2, 40), count=st.integers(1, 40))
+def test_no_reference_point_is_on_the_border_where_it_could_not_move_outwards(tokens: int, count: int) -> None:
+    points = reference_points((tokens, 1, 1), (min(count, tokens - 1), 1, 1))[:, 0, 0, 0]
+    assert points.min() > 0 and points.max() < tokens - 1
+    torch.testing.assert_close(points + points.flip(0), torch.full_like(points, tokens - 1))
 
 
 @pytest.mark.parametrize("source", [(12, 28, 28), (4, 9, 6), (1, 1, 1)])
@@ -87,7 +95,7 @@ def test_offset_range_zero_is_attention_to_a_plain_resampling() -> None:
     torch.nn.init.normal_(module.search.offsets.weight)
     rgb, modal = torch.randn(1, 4, 5, 5, 8, dtype=torch.float64), torch.randn(1, 8, 8, dtype=torch.float64)
     resampled = torch.nn.functional.interpolate(
-        rgb.permute(0, 4, 1, 2, 3), size=(2, 3, 3), mode="trilinear", align_corners=True
+        rgb.permute(0, 4, 1, 2, 3), size=(2, 3, 3), mode="trilinear", align_corners=False
     )
     queries = torch.cat([rgb.flatten(1, 3), modal], dim=1)
     keys = torch.cat([resampled.flatten(2).transpose(1, 2), modal], dim=1)
@@ -115,3 +123,29 @@ def test_gradients_reach_the_offsets_and_are_exact() -> None:
     module(rgb, modal)[0].sum().backward()
     assert module.search.offsets.weight.grad is not None
     assert module.search.offsets.weight.grad.abs().sum() > 0
+
+
+def test_movement_is_how_far_points_are_read_from_where_they_started() -> None:
+    torch.manual_seed(0)
+    module = DeformableAttention(ModelConfig(width=2, heads=1, kernel=3, offset_range=4.0), drop_path=0.0)
+    rgb, modal = torch.randn(2, 6, 4, 5, 8), torch.randn(2, 3, 8)
+    with observed_movement(module) as movement:
+        module(rgb, modal)
+    assert movement.mean == {"t": 0, "y": 0, "x": 0}, "the search starts at the reference points"
+
+    torch.nn.init.normal_(module.search.offsets.weight[1:], std=5)
+    with observed_movement(module) as movement:
+        module(rgb[:1], modal[:1])
+        module(rgb[1:], modal[1:])
+    module(rgb * 2, modal)  # no longer observed
+    start = reference_points((6, 4, 5), (4, 2, 3))
+    read = module.search(rgb).clamp(min=torch.zeros(3), max=torch.tensor([5.0, 3.0, 4.0]))
+    expected = (read - start).abs().mean(dim=(0, 1, 2, 3))
+    torch.testing.assert_close(torch.tensor([movement.mean[axis] for axis in "tyx"]), expected)
+    assert movement.mean["t"] == 0 and movement.mean["y"] > 0.5 and movement.mean["x"] > 0.5
+
+
+def test_a_model_without_a_search_has_no_movement() -> None:
+    with observed_movement(torch.nn.Linear(2, 2)) as movement:
+        pass
+    assert movement.mean == {}
