@@ -1,7 +1,8 @@
 """What makes two computations the same one: a cell is named by a hash of everything that can change its result.
 
 Paths, workers and devices are not in it, nor is the code. The whole resolved configuration is hashed, never its
-difference from the defaults: a changed default would relabel old results silently.
+difference from the defaults: a changed default would relabel old results silently. Only a key that was added after the
+current SCHEMA is left out where it has the value that means "as before", so that a new switch orphans no result.
 """
 
 import hashlib
@@ -9,7 +10,15 @@ import json
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
-from d3d.config import Config, DataConfig, MeasurementConfig, ModelConfig, TrainingConfig
+from d3d.config import (
+    AugmentationConfig,
+    Config,
+    DataConfig,
+    EvaluationConfig,
+    MeasurementConfig,
+    ModelConfig,
+    TrainingConfig,
+)
 
 OF_DATASET = {
     "clips": {"synthetic"},
@@ -19,10 +28,13 @@ OF_DATASET = {
     "classes": {"pyskl"},
     "persons": {"ntu60", "ntu120", "finegym", "pyskl"},
 }  # the keys of data that not every dataset looks at; what they decide of the clips is in the dataset's digest
+UNSEEN = {"root", "missing", *OF_DATASET}  # the keys of data that the dataset's digest speaks for
 
-T = TypeVar("T", ModelConfig, DataConfig, MeasurementConfig)
+T = TypeVar("T", ModelConfig, DataConfig, MeasurementConfig, AugmentationConfig, EvaluationConfig)
 
-SCHEMA = 2  # raise it when the same configuration comes to mean another computation
+SCHEMA = 3  # raise it when the same configuration comes to mean another computation, and empty ADDED then
+ADDED: dict[str, Any] = {}
+"""Configuration keys that were added since SCHEMA was raised → the value with which they change nothing."""
 MEASURED = ("width", "heads", "feedforward_ratio", "norm", "dropout")  # what of the model one attention module has
 
 
@@ -32,13 +44,15 @@ def canonical(config: Config) -> Config:
     `model.joints` must be the dataset's, except in a measurement. Strides are filled in. Windows are cut to their axis,
     and strides to the largest that gives windows of its own: query windows start at 0, s, 2s, … clamped to N − window,
     and key windows one stride later, clamped likewise, so every stride of at least N − window is one computation. N
-    frames are those of the test, where it has a number of its own. What belongs to an eliminated module, or to another
-    dataset, is set to its default, and so is all that a measurement or a baseline does not look at.
+    frames are those of the test, where it has a number of its own. What belongs to an eliminated module, to the joints
+    of a model whose head they do not reach, or to another dataset, is set to its default, and so is all that a
+    measurement or a baseline does not look at.
     """
     if config.measurement.module is not None:
         return _measurement(config)
     if config.baseline.method is not None:
         return _baseline(config)
+    config = _without_joints(config)
     model, data, evaluation = config.model, config.data, config.evaluation
     frames = evaluation.frames or config.training.frames
     if frames == config.training.frames:
@@ -70,23 +84,33 @@ def cell_id(config: Config, digest: str, trained: str | None = None) -> str:
     tree = asdict(config)
     if config.measurement.module is not None:
         model = {key: tree["model"][key] for key in MEASURED}
-        return short_hash({"schema": SCHEMA, "model": model, "measurement": tree["measurement"]})
+        return short_hash(_named({"model": model, "measurement": tree["measurement"]}))
     if config.baseline.method is not None:
         seen = {"frames": config.training.frames, "digest": digest}
-        return short_hash({"schema": SCHEMA, "baseline": tree["baseline"], **seen})
+        return short_hash(_named({"baseline": tree["baseline"]}) | seen)
     named = training_identity(config, digest)
     if trained is not None:
-        named |= {"evaluation": tree["evaluation"], "trained": trained}
+        named |= _named({"evaluation": tree["evaluation"]}) | {"trained": trained}
     return short_hash(named)
 
 
 def training_identity(config: Config, digest: str) -> dict[str, Any]:
     """All that can change the result of a training, of a canonical configuration on the dataset of that digest."""
     tree = asdict(config)
-    data = {key: tree["data"][key] for key in ("name", "frames", "split", "view", "resize", "crop")} | {
-        "digest": digest
+    clips = {key: value for key, value in tree["data"].items() if key not in UNSEEN} | {"digest": digest}
+    parts = {key: tree[key] for key in ("model", "training", "augmentation")}
+    return _named({"data": clips, **parts}) | {"seed": config.seed}
+
+
+def _named(tree: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The keys of these groups that enter a hash: all but later ones that are as before."""
+    groups = {
+        group: {
+            key: value for key, value in keys.items() if (name := f"{group}.{key}") not in ADDED or value != ADDED[name]
+        }
+        for group, keys in tree.items()
     }
-    return {"schema": SCHEMA, "data": data, **{key: tree[key] for key in ("model", "training", "augmentation", "seed")}}
+    return {"schema": SCHEMA, **groups}
 
 
 def short_hash(value: Any) -> str:
@@ -117,6 +141,24 @@ def _baseline(config: Config) -> Config:
         training=TrainingConfig(frames=config.training.frames),
         baseline=config.baseline,
     )
+
+
+def _without_joints(config: Config) -> Config:
+    """Without joint and temporal attention no path leads from the joints to a head that reads modal tokens.
+
+    What is drawn of the joints changes then no bit, as it is drawn last; how a pose token is placed does, for it
+    decides how many weights are drawn. With several persons the joints still say who is present, and so which clips
+    are computed together.
+    """
+    model = config.model
+    if model.joint_attention or model.temporal_attention or model.tokens == "none":
+        return config
+    config = replace(config, model=_defaults(model, "sigma"))
+    if model.persons > 1:
+        return config
+    disturbed = "joint_noise", "joint_dropout"
+    augmentation = _defaults(config.augmentation, *disturbed)
+    return replace(config, augmentation=augmentation, evaluation=_defaults(config.evaluation, *disturbed))
 
 
 def _of_dataset(data: DataConfig) -> DataConfig:

@@ -1,11 +1,15 @@
 import itertools
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pydantic import TypeAdapter
 
+from d3d.checkpoint import load_trained
 from d3d.config import (
+    AugmentationConfig,
     BaselineConfig,
     Config,
     DataConfig,
@@ -14,9 +18,14 @@ from d3d.config import (
     ModelConfig,
     TrainingConfig,
 )
+from d3d.data import open_dataset
+from d3d.data.clip import Dataset
+from d3d.model import D3DTransformer
 from d3d.model.windows import sliding_windows
-from experiments.declarations import flatten
-from experiments.identity import OF_DATASET, canonical, cell_id, short_hash
+from d3d.training import train
+from experiments.declarations import flatten, options
+from experiments.identity import ADDED, OF_DATASET, canonical, cell_id, short_hash
+from tests.experiments.golden import golden, ids
 
 UNSEEN = {"data.root", "data.missing", *(f"data.{key}" for key in OF_DATASET)}  # the dataset's digest speaks for them
 TRAINED = "7ra1ned"
@@ -32,6 +41,12 @@ OTHER: dict[str, Any] = {
     "data.split": "validation", "data.view": "whole", "training.average": 0.5, "augmentation.zoom": 0.5,
     "augmentation.span": 0.5, "augmentation.colour": 0.5, "augmentation.joint_dropout": 0.5,
 }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> tuple[DataConfig, Dataset]:
+    data = DataConfig(clips=30, resize=18, crop=16)
+    return data, open_dataset(data, tmp_path_factory.mktemp("synthetic"))
 
 
 def changed(key: str) -> Config:
@@ -184,9 +199,77 @@ def test_an_id_does_not_depend_on_the_order_of_keys() -> None:
     assert short_hash({"a": 1, "b": [2.0, None]}) == short_hash({"b": [2.0, None], "a": 1})
 
 
-def test_ids_stay_what_they_were() -> None:
-    """Results on disk carry them: whoever changes one raises SCHEMA knowingly."""
-    assert short_hash({"model": {"width": 64}, "seed": 0}) == "ae02142c2dc46bfa"
+def test_ids_of_real_configurations_stay_what_they_were() -> None:
+    """Results on disk carry them. A new key belongs in ADDED; whoever changes what is computed raises SCHEMA."""
+    now, kept = ids(), golden()
+    assert len(kept) == 2 * len(options("preset")) * len(options("ablation"))
+    for group, rows in kept.items():
+        assert {label: now[group].get(label) for label in rows} == rows, group
+        assert rows.keys() == now[group].keys(), f"{group}: python -m tests.experiments.golden adds the new rows"
+
+
+@pytest.mark.parametrize("key", ["model.sigma", "training.mixup", "augmentation.span", "evaluation.joint_noise"])
+def test_a_key_that_was_added_later_names_a_cell_only_where_it_changes_something(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def id_of(config: Config) -> str:
+        return cell_id(canonical(config), "d", TRAINED)
+
+    named, other = id_of(Config()), id_of(changed(key))
+    monkeypatch.setitem(ADDED, key, flatten(asdict(Config()))[key])
+    assert id_of(changed(key)) == other
+    as_before = id_of(Config())
+    assert as_before != named
+
+    group, _, name = key.partition(".")
+    older = asdict(canonical(Config()))  # as a release would have it that does not know the key
+    del older[group][name]
+    monkeypatch.setattr("experiments.identity.asdict", lambda config: older)
+    assert id_of(Config()) == as_before
+
+
+RGB_ONLY = ModelConfig(joint_attention=False, temporal_attention=False, joints=13)
+
+
+@pytest.mark.parametrize(
+    ("group", "change"),
+    [
+        ("model", {"sigma": 3.0}),
+        ("augmentation", {"joint_noise": 0.1, "joint_dropout": 0.5}),
+        ("evaluation", {"joint_noise": 0.1, "joint_dropout": 0.5}),
+    ],
+)
+def test_what_is_done_to_joints_that_no_head_reads_makes_no_other_cell(group: str, change: dict[str, Any]) -> None:
+    def with_change(model: ModelConfig) -> Config:
+        config = Config(model=model)
+        return replace(config, **{group: replace(getattr(config, group), **change)})
+
+    assert canonical(with_change(RGB_ONLY)) == canonical(Config(model=RGB_ONLY))
+    for reading in (
+        replace(RGB_ONLY, joint_attention=True),
+        replace(RGB_ONLY, temporal_attention=True),
+        replace(RGB_ONLY, tokens="none"),
+    ):
+        assert canonical(with_change(reading)) != canonical(Config(model=reading))
+
+
+def test_configurations_of_one_cell_train_to_the_same_bits(
+    tiny_data: tuple[DataConfig, Dataset], tmp_path: Path
+) -> None:
+    data, dataset = tiny_data
+    model = replace(RGB_ONLY, classes=15, width=2, depth=1, heads=1, kernel=2)
+    training = TrainingConfig(frames=4, epochs=1, warmup_epochs=0, batch_size=15, learning_rate=1e-2)
+    plain = Config(model=model, data=data, training=training)
+    disturbed = AugmentationConfig(joint_noise=0.1, joint_dropout=0.5)
+    changed = replace(plain, model=replace(model, sigma=3.0), augmentation=disturbed)
+    assert plain != changed and canonical(plain) == canonical(changed)
+    weights = []
+    for name, config in (("plain", plain), ("changed", changed)):
+        train(config, dataset, torch.device("cpu"), tmp_path / name, lambda result: None)
+        trained = D3DTransformer(config.model)
+        load_trained(tmp_path / name, config, trained)
+        weights.append(trained.state_dict())
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 
 def test_what_another_dataset_looks_at_is_not_looked_at() -> None:
