@@ -52,6 +52,10 @@ class Claim:
         named = [(each.row,) if isinstance(each, Best) else (each.left, each.right) for each in self.parts]
         return tuple(dict.fromkeys(label for labels in named for label in labels))
 
+    def concerns(self, label: str) -> bool:
+        """Whether a row has a part in it: it is named, or belongs to a group whose best row is claimed."""
+        return label in self.labels or any(isinstance(each, Best) and each.has(label) for each in self.parts)
+
 
 def parse_claim(text: str) -> Claim:
     """The claim a line states. Raises ConfigError where it states none."""

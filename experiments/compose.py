@@ -38,11 +38,13 @@ from experiments.declarations import (
     read_yaml,
 )
 from experiments.identity import OF_DATASET
+from experiments.looks import LEAST, MOST, looks
 from experiments.searches import KEYS, Search, read_search
 
 T = TypeVar("T")
 
 ALL = "all"  # the ablation that is every ablation of the project
+SETTLE = "settle"  # as many seeds as it takes until every claim is settled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ class Tracking:
 class Settings:
     """The keys of config.yaml itself: how to launch, not what to train."""
 
-    seeds: int | list[int]
+    seeds: int | list[int] | str
     storage: str
     dry_run: bool
     resources: Resources
@@ -103,7 +105,8 @@ class Launch:
     seconds: float | None  # of one training of this preset on this data on a CPU core, as the preset declares it
     config: Config  # what the ablations' rows start from
     search: Search | None  # None: every row is trained as it is, and that is all
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...]  # of every row; with `settle` those of the first look
+    settle: int | None  # the most seeds of a row, which gets more of them while its claims are open; None: no more
     storage: Path  # absolute
     tracking_uri: str
     test_every: int  # epochs from one test of a training to the next
@@ -142,7 +145,8 @@ def compose(arguments: Sequence[str]) -> Launch:
     overrides = _parse_all(arguments, known)
     name, chosen = _chosen([override for override in overrides if override.key_or_group == "ablation"])
     search = _search([override for override in overrides if _of_search(override)])
-    apart = [override for override in overrides if override.key_or_group == "ablation" or _of_search(override)]
+    most = [override for override in overrides if override.key_or_group == "seeds.most"]
+    apart = [o for o in overrides if o.key_or_group == "ablation" or _of_search(o) or o in most]
     tree, choices = _compose([str(override.input_line) for override in overrides if override not in apart])
     _require_known(tree, known)
     for override in overrides:
@@ -162,6 +166,7 @@ def compose(arguments: Sequence[str]) -> Launch:
         config=config,
         search=search,
         seeds=_seeds(settings.seeds),
+        settle=_settle(settings.seeds, most, chosen),
         storage=storage,
         tracking_uri=_tracking_uri(settings.tracking, storage),
         test_every=settings.tracking.test_every,
@@ -174,7 +179,7 @@ def compose(arguments: Sequence[str]) -> Launch:
 def compose_inspection(command: str, arguments: Sequence[str]) -> Inspection:
     """What the overrides of a command that looks at data ask for, one of COMMANDS. Raises ConfigError."""
     apart = ("ablation", "search")
-    known = [key for key in _known_keys() if key.partition(".")[0] not in apart]
+    known = [key for key in _known_keys() if key.partition(".")[0] not in apart and key != "seeds.most"]
     own = ["clip"] if command == "show" else []
     for argument in arguments:
         if argument.partition("=")[0].partition(".")[0] in apart:
@@ -308,7 +313,7 @@ def _schema() -> dict[str, Any]:
 def _known_keys() -> list[str]:
     settings = {key: value for key, value in read_yaml(FOLDER / "config.yaml").items() if key != "defaults"}
     searched = [f"search.{key}" for key in KEYS if key != "space"]  # which a file alone can write
-    return ["ablation", "preset", "data", "search", *searched, *flatten(settings), *flatten(_schema())]
+    return ["ablation", "preset", "data", "search", *searched, "seeds.most", *flatten(settings), *flatten(_schema())]
 
 
 def _typed(kind: TypeAdapter[T], tree: dict[str, Any]) -> T:
@@ -357,8 +362,31 @@ def _tracking_uri(tracking: Tracking, storage: Path) -> str:
     return tracking.uri if file == tracking.uri else f"sqlite:///{Path(file).absolute()}"
 
 
-def _seeds(seeds: int | list[int]) -> tuple[int, ...]:
-    chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    if not chosen or len(set(chosen)) < len(chosen) or min(chosen) < 0:
-        raise ConfigError(f"seeds={seeds}: must be how many, at least 1, or a list of different ones such as [0,4]")
-    return chosen
+def _settle(seeds: int | list[int] | str, most: Sequence[Override], chosen: Sequence[Ablation]) -> int | None:
+    """The most seeds that `seeds=settle` may take. Raises ConfigError where there is nothing to settle."""
+    if seeds != SETTLE:
+        if most:
+            raise ConfigError(f"{most[-1].input_line}: belongs to seeds={SETTLE}; write that too, or leave it out")
+        return None
+    if not any(ablation.claims for ablation in chosen):
+        names = ", ".join(ablation.name for ablation in chosen)
+        raise ConfigError(
+            f"seeds={SETTLE}: {names} declares no claims to be settled; name a number, such as seeds={LEAST}"
+        )
+    number = most[-1].value() if most else MOST
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise ConfigError(f"{most[-1].input_line}: must be a whole number")
+    looks(number)
+    return number
+
+
+def _seeds(seeds: int | list[int] | str) -> tuple[int, ...]:
+    """Those of every row, of `seeds=settle` at the first look. Raises ConfigError."""
+    if seeds == SETTLE:
+        return tuple(range(LEAST))
+    chosen = range(seeds) if isinstance(seeds, int) else seeds
+    numbers = tuple(seed for seed in chosen if isinstance(seed, int))
+    if not numbers or len(set(numbers)) < len(chosen) or min(numbers) < 0:
+        rule = f"must be how many, at least 1, a list of different ones such as [0,4], or {SETTLE}"
+        raise ConfigError(f"seeds={seeds}: {rule}")
+    return numbers

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from d3d.checkpoint import finished_epochs
@@ -13,12 +14,15 @@ from d3d.data import Dataset, check_frames, open_dataset
 from d3d.errors import ConfigError
 from experiments.cell import KINDS, Cell, make_cell
 from experiments.compose import ALL, Launch, configure
-from experiments.declarations import Ablation, Row, Value, ablations
+from experiments.declarations import Ablation, Value, ablations
 from experiments.identity import short_hash
 from experiments.standing import Standing
 from experiments.study import SPLIT, Study, plan_study
 
 Datasets = Mapping[DataConfig, Dataset]
+Seeds = Mapping[str, Mapping[str, int]]
+"""Part of the rows, `RECIPE` or `TUNED` → row → how many seeds it is to have, where that is more than at first."""
+RECIPE, TUNED = "same recipe", "tuned"  # the rows as they are, and with the settings that their search found
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,20 @@ class Report:
     reference: str | None  # the row that the others are compared with
     studies: Mapping[str, Study] = field(default_factory=dict)  # by row; none without a search, or of no training
     tuned: Tuned | None = None  # None without studies
+    wanted: Seeds = field(default_factory=dict)  # of `seeds=settle`
+
+    def seeds_of(self, part: str, row: str) -> tuple[int, ...]:
+        """Those that a row is to have by now."""
+        more = self.wanted.get(part, {}).get(row, 0)
+        return self.launch.seeds if more <= len(self.launch.seeds) else tuple(range(more))
 
     @property
     def id(self) -> str:
         """Its name in the record: the same for the same command, and whether it is launched alone or with others."""
-        cells = sorted(cell.id for cell in self.cells)
+        cells = sorted(cell.id for cell in self.cells if cell.config.seed in {0, *self.launch.seeds})
         named: list[Any] = [self.ablation.name, self.launch.preset, self.launch.data, cells]
+        if self.launch.settle:
+            named.append({"settle": self.launch.settle})
         if self.studies and self.launch.search:
             named.append({"search": self.launch.search.name, "trials": self.launch.search.trials})
         return short_hash(named)
@@ -93,7 +105,8 @@ class Report:
             "preset": launch.preset,
             "data": launch.data,
             "data_digest": self.data_digest,
-            "seeds": list(launch.seeds),
+            "seeds": sorted({point.seed for point in self.points}),
+            "settle": launch.settle,
             "frames": launch.config.training.frames,
             "points": [vars(point) for point in self.points],
             "tuned": self._tuned_as_json(),
@@ -116,6 +129,7 @@ class Plan:
     launch: Launch
     reports: tuple[Report, ...]
     shared: dict[str, int]  # another ablation → how many of these cells it asks for as well
+    datasets: Datasets = field(default_factory=dict, repr=False)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -187,16 +201,25 @@ class Plan:
 
 def make_plan(launch: Launch) -> Plan:
     """The launch's plan. Makes the synthetic dataset where it is not there yet. Raises ConfigError and DataError."""
-    rows = {each.name: [(row, configure(launch.config, row)) for row in each.rows] for each in launch.ablations}
-    trained = [config for each in rows.values() for _, config in each if config.measurement.module is None]
+    asked = [configure(launch.config, row) for ablation in launch.ablations for row in ablation.rows]
+    trained = [config for config in asked if config.measurement.module is None]
     datasets = {data: open_dataset(data, launch.storage / "data") for data in {config.data for config in trained}}
     for config in trained:
         check_frames(datasets[config.data], config.training.frames)
         if config.evaluation.frames is not None:
             check_frames(datasets[config.data], config.evaluation.frames, "evaluation.frames")
-    reports = tuple(_report(launch, ablation, rows[ablation.name], datasets) for ablation in launch.ablations)
+    reports = tuple(_report(launch, ablation, datasets) for ablation in launch.ablations)
     shared = _shared(launch, reports, datasets)
-    return Plan(launch, _with_studies(launch, reports, datasets) if launch.search else reports, shared)
+    return Plan(launch, _with_studies(launch, reports, datasets) if launch.search else reports, shared, datasets)
+
+
+def with_seeds(plan: Plan, wanted: Mapping[str, Seeds]) -> Plan:
+    """The plan where rows of an ablation (by its name) have as many seeds as are wanted of them by now."""
+    reports = []
+    for report in plan.reports:
+        grown = _report(plan.launch, report.ablation, plan.datasets, wanted.get(report.ablation.name, {}))
+        reports.append(replace(grown, studies=report.studies))
+    return replace(plan, reports=tuple(reports))
 
 
 def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets) -> tuple[Report, ...]:
@@ -221,20 +244,25 @@ def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets)
     return tuple(planned)
 
 
-def _report(launch: Launch, ablation: Ablation, rows: list[tuple[Row, Config]], datasets: Datasets) -> Report:
+def _report(launch: Launch, ablation: Ablation, datasets: Datasets, wanted: Seeds = MappingProxyType({})) -> Report:
+    report = Report(launch, ablation, (), (), None, wanted=wanted)
+    seeds = {row.label: report.seeds_of(RECIPE, row.label) for row in ablation.rows}
     points: dict[tuple[str, int], Point] = {}
     cells: dict[str, Cell] = {}
-    for seed in launch.seeds:
-        for row, config in rows:
-            cell = _cell(f"{ablation.name}: {row.label}", replace(config, seed=seed), datasets)
-            cells.setdefault(cell.id, cell)
-            number = cell.config.seed  # a measurement or a baseline has no seed and is asked for once
-            points.setdefault((row.label, number), Point(row.label, row.settings, number, cell.id))
+    for seed in sorted(set().union(*seeds.values())):
+        for row in ablation.rows:
+            if seed in seeds[row.label]:
+                config = replace(configure(launch.config, row), seed=seed)
+                cell = _cell(f"{ablation.name}: {row.label}", config, datasets)
+                cells.setdefault(cell.id, cell)
+                number = cell.config.seed  # a measurement or a baseline has no seed and is asked for once
+                points.setdefault((row.label, number), Point(row.label, row.settings, number, cell.id))
     for cell in list(cells.values()):
         if cell.trained:
             cells.setdefault(cell.trained.id, cell.trained)
     asked = tuple(points.values())
-    return Report(launch, ablation, asked, tuple(cells.values()), _reference(launch, asked, datasets))
+    reference = _reference(launch, asked, datasets)
+    return replace(report, points=asked, cells=tuple(cells.values()), reference=reference)
 
 
 def _reference(launch: Launch, points: Sequence[Point], datasets: Datasets) -> str | None:

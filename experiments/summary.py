@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.cell import KINDS, Cell
+from experiments.claims import parse_claim
 from experiments.declarations import Value
 from experiments.estimate import estimate
 from experiments.failures import NAMES, Failure
-from experiments.plan import Plan, Point, Report
+from experiments.looks import looks
+from experiments.plan import RECIPE, Plan, Point, Report, Seeds, with_seeds
 from experiments.progress import Ended
 from experiments.standing import Standing
 
@@ -24,6 +26,8 @@ def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
     """The plan in a few lines: what is asked for, what of it is there, and what the rest costs."""
     launch = plan.launch
     seeds = ", ".join(map(str, launch.seeds))
+    if launch.settle:
+        seeds += f", and up to {launch.settle} of a row until its claims are settled"
     setting = f"preset {launch.preset}; data {launch.data}; seeds {seeds}; storage {launch.storage}"
     points = [point for report in plan.reports for point in report.points]
     cells = {cell.id: cell for report in plan.reports for cell in report.cells}
@@ -42,7 +46,26 @@ def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
         lines.append(_work(plan, todo, finished))
     if plan.standings:
         lines.append(_search(plan, finished))
-    return "\n".join(lines)
+    return "\n".join([*lines, *_looks(plan, finished)])
+
+
+def _looks(plan: Plan, finished: Mapping[str, Run]) -> Iterator[str]:
+    """What each further look of `seeds=settle` costs at most: where every claim that is open now stays open."""
+    known = {cell.id for cell in plan.cells}
+    for look in looks(plan.launch.settle)[1:] if plan.launch.settle else ():
+        grown = with_seeds(plan, {report.ablation.name: _claimed(report, look.seeds) for report in plan.reports})
+        more = [cell for cell in grown.cells if cell.id not in known and cell.kind == "training"]
+        known |= {cell.id for cell in more}
+        if more:
+            cost = estimate(plan.launch, finished, more)
+            yield f"while claims are open, {look.seeds} seeds: at most {len(more)} more to train: {cost}"
+
+
+def _claimed(report: Report, seeds: int) -> Seeds:
+    """So many seeds of every row that a claim concerns, and never fewer than it has."""
+    claims = [parse_claim(text) for text in report.ablation.claims]
+    rows = [row.label for row in report.ablation.rows if any(claim.concerns(row.label) for claim in claims)]
+    return {RECIPE: {row: max(seeds, len(report.seeds_of(RECIPE, row))) for row in rows}}
 
 
 def _search(plan: Plan, finished: Mapping[str, Run]) -> str:

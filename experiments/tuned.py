@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from experiments.plan import Plan, Point, Report, Tuned
+from experiments.plan import TUNED, Plan, Point, Report, Tuned
 from experiments.standing import Standing
 
 
@@ -24,10 +24,11 @@ def _tuned(report: Report, found: Mapping[str, Standing]) -> Report:
     points, cells = [], {}
     standings = {row: found[study.id] for row, study in report.studies.items()}
     axes = {row.label: row.settings for row in report.ablation.rows}
-    for seed in report.launch.seeds:
+    asked = {row: report.seeds_of(TUNED, row) for row in report.studies}
+    for seed in sorted(set().union(*asked.values())):
         for row, study in report.studies.items():
             best = standings[row].best
-            if best is not None and not standings[row].left:
+            if seed in asked[row] and best is not None and not standings[row].left:
                 cell = study.tuned(f"{report.ablation.name}: {row}", best.settings, seed)
                 cells[cell.id] = cell
                 points.append(Point(row, axes[row], seed, cell.id))

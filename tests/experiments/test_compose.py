@@ -26,6 +26,13 @@ def test_the_command_line_has_the_last_word() -> None:
     assert launch.seeds == (4, 0)
 
 
+def test_seeds_that_settle_begin_with_three_and_end_with_the_most() -> None:
+    launch = compose(["ablation=modules", "seeds=settle"])
+    assert (launch.seeds, launch.settle) == ((0, 1, 2), 20)
+    assert compose(["ablation=all", "seeds=settle", "seeds.most=10"]).settle == 10
+    assert compose(["ablation=modules", "seeds=3"]).settle is None
+
+
 def test_a_number_of_seeds_counts_from_0() -> None:
     assert compose(["ablation=full", "seeds=3"]).seeds == (0, 1, 2)
 
@@ -96,6 +103,12 @@ def test_an_ablation_that_cannot_be_used_is_named(tmp_path: Path, file: str, wid
         ("ablation=full model.temporal_stride=0", ["model.temporal_stride=0", "between 1 and"]),
         ("ablation=full model.temporal_stride=7", ["model.temporal_stride=7", "model.temporal_window = 6"]),
         ("ablation=full seeds=0", ["seeds=0", "at least 1"]),
+        ("ablation=modules seeds=sttle", ["seeds=sttle", "or settle"]),
+        ("ablation=norm seeds=settle", ["seeds=settle: norm declares no claims", "seeds=3"]),
+        ("ablation=modules seeds=settle seeds.most=2", ["seeds.most=2", "between 3", "20"]),
+        ("ablation=modules seeds=settle seeds.most=21", ["seeds.most=21", "20"]),
+        ("ablation=modules seeds=settle seeds.most=8.5", ["seeds.most=8.5", "whole number"]),
+        ("ablation=modules seeds=3 seeds.most=5", ["seeds.most=5", "seeds=settle"]),
         ("ablation=full seeds=[1,1]", ["seeds=[1, 1]", "different"]),
         ("ablation=full seeds=[-1]", ["seeds=[-1]"]),
         ("ablation=full dry_run=maybe", ["dry_run=maybe", "boolean"]),

@@ -6,7 +6,7 @@ import pytest
 from d3d.checkpoint import FILE
 from d3d.data.clip import Dataset
 from d3d.errors import DataError
-from experiments.plan import Plan, Report
+from experiments.plan import RECIPE, Plan, Report, with_seeds
 from tests.experiments.conftest import save_weights
 
 
@@ -178,3 +178,19 @@ def test_more_frames_than_the_clips_have_are_refused(plan: Callable[..., Plan]) 
         plan("ablation=full", "training.frames=19")
     with pytest.raises(DataError, match=r"evaluation\.frames=19"):
         plan("ablation=full", "evaluation.frames=19")
+
+
+def test_a_row_gets_the_seeds_that_are_wanted_of_it_and_the_launch_stays_the_same_one(
+    plan: Callable[..., Plan],
+) -> None:
+    begun = plan("ablation=modules", "seeds=settle", "seeds.most=8")
+    assert {point.seed for point in report(begun).points} == {0, 1, 2}
+    assert report(begun).as_json()["settle"] == 8
+    grown = with_seeds(begun, {"modules": {RECIPE: {"full": 5, "no_joint": 8, "no_temporal": 2}}})
+    seeds = {row: [p.seed for p in report(grown).points if p.row == row] for row in ("full", "no_joint", "no_temporal")}
+    assert {row: len(each) for row, each in seeds.items()} == {"full": 5, "no_joint": 8, "no_temporal": 3}
+    assert len(grown.cells) == 3 * 3 + 5 + 8
+    assert {cell.id for cell in begun.cells} < {cell.id for cell in grown.cells}
+    assert report(grown).id == report(begun).id
+    assert report(begun).id != report(plan("ablation=modules", "seeds=3")).id
+    assert report(begun).id != report(plan("ablation=modules", "seeds=settle")).id
