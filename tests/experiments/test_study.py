@@ -13,6 +13,7 @@ from experiments.study import Study
 SPACE = {
     "training.learning_rate": {"float": [1e-4, 1e-2], "log": True},
     "model.offset_range": {"float": [0.5, 2.0]},
+    "model.sigma": {"float": [0.5, 2.0]},
     "model.depth": {"int": [1, 2]},
 }
 
@@ -39,6 +40,8 @@ def test_a_row_leaves_open_what_it_does_not_vary_and_what_matters_to_it(
     }
     assert set(modules["modules: full"].space) == set(SPACE)
     assert set(modules["modules: no_deformable"].space) == set(SPACE) - {"model.offset_range"}
+    rgb_only = modules["modules: deformable_only"]
+    assert set(rgb_only.space) == set(SPACE) - {"model.sigma"}, "no head reads a Gaussian there"
     depth = studies(SPACE, "ablation=depth")
     assert {frozenset(study.space) for study in depth.values()} == {frozenset(SPACE) - {"model.depth"}}
 
