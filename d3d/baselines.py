@@ -56,7 +56,7 @@ def classify(baseline: BaselineConfig, frames: int, dataset: Dataset) -> Classif
     search = GridSearchCV(method, choices, scoring=_top1, cv=folds).fit(train, labels)
     answers = search.predict(test).argmax(axis=1).tolist()
     pairs = zip(dataset.test, answers, strict=True)
-    predictions = tuple(Prediction(clip.id, clip.label, answer) for clip, answer in pairs)
+    predictions = tuple(Prediction(clip.id, clip.label, answer, clip.group) for clip, answer in pairs)
     return Classified(predictions, float(search.best_score_), dict(search.best_params_))
 
 

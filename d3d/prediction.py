@@ -13,6 +13,7 @@ class Prediction:
     clip: str
     label: int
     predicted: int
+    take: str = ""  # clips of one take are not independent of each other; not known where empty
 
 
 def mean_class_accuracy(predictions: Iterable[Prediction]) -> float:

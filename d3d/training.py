@@ -185,7 +185,7 @@ def evaluate(model: nn.Module, dataset: Dataset, config: Config, device: torch.d
             losses.append(cross_entropy(logits, batch.labels.to(device), reduction="none"))
             predicted.append(logits.argmax(dim=1))
     pairs = zip(dataset.test, torch.cat(predicted).tolist(), strict=True)
-    predictions = tuple(Prediction(clip.id, clip.label, answer) for clip, answer in pairs)
+    predictions = tuple(Prediction(clip.id, clip.label, answer, clip.group) for clip, answer in pairs)
     return Evaluation(torch.cat(losses).mean().item(), predictions, movement.mean)
 
 

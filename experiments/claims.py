@@ -1,30 +1,37 @@
 """What a paper claims of an ablation's rows, as data.
 
     full > no_deformable             the mean of the first is higher
+    full > no_deformable by 2.3      it is higher by at least so many points
     cross > single > none            each is higher than the next
-    frames 12 ~ frames 16            level: nothing changes from one to the other
+    frames 12 ~ frames 16            level: they differ by at most one point
+    frames 12 ~ frames 16 within 2   they differ by at most so many points
     best(frames) = frames 12         of the rows whose label starts with `frames`, this one is the best
 
-Rows are named by their labels. `>` and `~` stand between blanks and may be mixed in a chain. A group takes whole words:
-`best(window 1) = …` is not about `window 10`. Nothing here knows what was measured: tables/ judges.
+Rows are named by their labels. `>` and `~` stand between blanks and may be mixed in a chain; `by` and `within` end a
+claim of two rows. A group takes whole words: `best(window 1) = …` is not about `window 10`. Nothing here knows what
+was measured: tables/ judges.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 from d3d.errors import ConfigError
 
-GRAMMAR = "write `a > b`, `a ~ b`, a chain of them, or `best(start of labels) = a`"
+GRAMMAR = "write `a > b`, `a > b by 2`, `a ~ b`, `a ~ b within 2`, a chain of rows, or `best(start of labels) = a`"
+LEVEL = 1.0  # points of top-1: what differs by no more is level, unless the claim states another margin
+MARGINS = {">": "by", "~": "within"}  # the word that states a margin, by the relation it goes with
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two rows: the mean of the left one is higher (>), or they are level (~)."""
+    """Two rows: the mean of the left one is higher by more than the margin (>), or they differ by less than it (~)."""
 
     left: str
     relation: Literal[">", "~"]
     right: str
+    margin: float = 0.0  # points
 
 
 @dataclass(frozen=True)
@@ -66,13 +73,38 @@ def parse_claim(text: str) -> Claim:
         if not part.has(part.row):
             raise ConfigError(f"{text}: the label of the best row must itself start with {part.group}")
         return Claim(text, (part,))
-    labels, relations = _chain(text)
+    chain, margin = _margin(text)
+    labels, relations = _chain(chain)
     if not relations or "" in labels or text.startswith("best("):
         raise ConfigError(f"{text}: is no claim; {GRAMMAR}")
     if len(set(labels)) < len(labels):
         raise ConfigError(f"{text}: names a row twice; {GRAMMAR}")
+    if margin is not None:
+        points = _points(text, *margin, relations)
+        return Claim(text, (Comparison(labels[0], relations[0], labels[1], points),))
     pairs = zip(labels, relations, labels[1:], strict=False)
-    return Claim(text, tuple(Comparison(left, relation, right) for left, relation, right in pairs))
+    return Claim(text, tuple(Comparison(*pair, LEVEL if pair[1] == "~" else 0.0) for pair in pairs))
+
+
+def _margin(text: str) -> tuple[str, tuple[str, str] | None]:
+    """The claim without its margin, and the margin's word and number, where it ends with one."""
+    stated = re.fullmatch(r"(.+) (by|within)(?: (\S+))?", text)
+    return (stated[1], (stated[2], stated[3] or "")) if stated and _chain(stated[1])[1] else (text, None)
+
+
+def _points(text: str, word: str, number: str, relations: list[Literal[">", "~"]]) -> float:
+    """The margin in points. Raises ConfigError where it is none, or does not go with the claim."""
+    if len(relations) > 1:
+        raise ConfigError(f"{text}: `{word}` goes with two rows; write a claim for each pair of the chain")
+    if word != MARGINS[relations[0]]:
+        raise ConfigError(f"{text}: `{word}` does not go with {relations[0]}; write `{MARGINS[relations[0]]}`")
+    try:
+        points = float(number)
+    except ValueError:
+        points = math.nan
+    if not 0 < points <= 100:
+        raise ConfigError(f"{text}: `{word} {number}` states no margin; write a number of points above 0, at most 100")
+    return points
 
 
 def _chain(text: str) -> tuple[list[str], list[Literal[">", "~"]]]:

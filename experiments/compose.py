@@ -38,7 +38,7 @@ from experiments.declarations import (
     read_yaml,
 )
 from experiments.identity import OF_DATASET
-from experiments.looks import LEAST, MOST, looks
+from experiments.looks import LEAST, MOST, looks_until
 from experiments.searches import KEYS, Search, read_search
 
 T = TypeVar("T")
@@ -376,7 +376,7 @@ def _settle(seeds: int | list[int] | str, most: Sequence[Override], chosen: Sequ
     number = most[-1].value() if most else MOST
     if not isinstance(number, int) or isinstance(number, bool):
         raise ConfigError(f"{most[-1].input_line}: must be a whole number")
-    looks(number)
+    looks_until(number)
     return number
 
 

@@ -1,8 +1,8 @@
-"""`seeds=settle`: how often a launch looks at its claims, with how many seeds of a row, and how strictly.
+"""When the claims of `seeds=settle` are looked at: after how many seeds, and how much of the error each look may spend.
 
-Looking five times must not be five chances. Each look tests at a level of its own, and the levels add up to 0.05, so
-that by a union bound all looks together are wrong no more often than one test at 0.05. Nothing need be known of how
-the looks depend on each other.
+Looking five times must not be five chances of a false verdict. Look k tests at its own level α_k, and the levels sum to
+0.05: by the union bound the chance that any look settles a claim falsely is at most that, whatever the joint law of
+the looks is. tables/verdicts.py judges; here is only the timetable, so that a plan can say beforehand what it may cost.
 """
 
 from dataclasses import dataclass
@@ -12,23 +12,25 @@ from d3d.errors import ConfigError
 
 @dataclass(frozen=True)
 class Look:
-    """A row has so many seeds when it is looked at, and its claims are tested at this level."""
+    """One look at the claims that are still open."""
 
-    seeds: int
-    alpha: float
+    seeds: int  # the first so many of each row count
+    level: float  # α_k, shared by the open claims after Holm
 
 
 LOOKS = (Look(3, 0.005), Look(5, 0.010), Look(8, 0.010), Look(12, 0.0125), Look(20, 0.0125))
-LEAST, MOST = LOOKS[0].seeds, LOOKS[-1].seeds  # seeds of a row: below the least nothing is tested
+LEAST, MOST = LOOKS[0].seeds, LOOKS[-1].seeds  # seeds that a verdict can be taken at
 
 
-def looks(most: int) -> tuple[Look, ...]:
-    """The looks with at most so many seeds. The last one takes all of them, where `most` lies between two.
+def looks_until(most: int) -> tuple[Look, ...]:
+    """The looks of at most so many seeds; a `most` between two looks makes the last one at `most`.
 
-    Raises ConfigError unless `most` is between LEAST and MOST.
+    The levels stay as they are, so that a launch that is later given more seeds has not spent what they need. Raises
+    ConfigError where `most` is not 3 to 20.
     """
     if not LEAST <= most <= MOST:
-        rule = f"must be between {LEAST}, below which no claim is tested, and {MOST}"
-        raise ConfigError(f"seeds.most={most}: {rule}")
-    before = tuple(look for look in LOOKS if look.seeds < most)
-    return (*before, Look(most, LOOKS[len(before)].alpha))
+        raise ConfigError(f"seeds.most={most}: must be {LEAST} to {MOST}, the looks that a verdict can be taken at")
+    within = tuple(look for look in LOOKS if look.seeds <= most)
+    if within[-1].seeds == most:
+        return within
+    return (*within, Look(most, LOOKS[len(within)].level))

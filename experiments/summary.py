@@ -14,7 +14,7 @@ from experiments.claims import parse_claim
 from experiments.declarations import Value
 from experiments.estimate import estimate
 from experiments.failures import NAMES, Failure
-from experiments.looks import looks
+from experiments.looks import looks_until
 from experiments.plan import RECIPE, Plan, Point, Report, Seeds, with_seeds
 from experiments.progress import Ended
 from experiments.standing import Standing
@@ -52,7 +52,7 @@ def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
 def _looks(plan: Plan, finished: Mapping[str, Run]) -> Iterator[str]:
     """What each further look of `seeds=settle` costs at most: where every claim that is open now stays open."""
     known = {cell.id for cell in plan.cells}
-    for look in looks(plan.launch.settle)[1:] if plan.launch.settle else ():
+    for look in looks_until(plan.launch.settle)[1:] if plan.launch.settle else ():
         grown = with_seeds(plan, {report.ablation.name: _claimed(report, look.seeds) for report in plan.reports})
         more = [cell for cell in grown.cells if cell.id not in known and cell.kind == "training"]
         known |= {cell.id for cell in more}

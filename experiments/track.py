@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from textwrap import shorten
 from types import MappingProxyType
@@ -22,14 +22,13 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.errors import RecordError
-from d3d.prediction import mean_class_accuracy
+from d3d.prediction import Prediction, mean_class_accuracy
 from experiments.database import make_database
 from experiments.declarations import EXPERIMENT, flatten
 
 if TYPE_CHECKING:
     from d3d.baselines import Classified
     from d3d.complexity import Complexity
-    from d3d.prediction import Prediction
     from d3d.training import EpochResult
     from experiments.cell import Cell
     from experiments.failures import Failure
@@ -284,10 +283,11 @@ class CellRun:
         self.client.log_batch(self.id, metrics=metrics)
         self.logged.add(result.epoch)
 
-    def finish(self, predictions: Sequence["Prediction"], metrics: Mapping[str, float] = MappingProxyType({})) -> None:
+    def finish(self, predictions: Sequence[Prediction], metrics: Mapping[str, float] = MappingProxyType({})) -> None:
         """Keeps what the trained model says of every test clip, and ends the run."""
         table = io.StringIO()
-        csv.writer(table, lineterminator="\n").writerows([("clip", "label", "predicted"), *map(astuple, predictions)])
+        header = [field.name for field in fields(Prediction)]
+        csv.writer(table, lineterminator="\n").writerows([header, *map(astuple, predictions)])
         self.client.log_text(self.id, table.getvalue(), "predictions.csv")
         right = sum(each.predicted == each.label for each in predictions)
         accuracies = {"top1": right / len(predictions), "mean_class_accuracy": mean_class_accuracy(predictions)}

@@ -20,7 +20,7 @@ from tables.artefacts import ARTEFACTS, artefact_of
 if TYPE_CHECKING:
     from tables.record import Launch, Record
 
-__all__ = ["ARTEFACTS", "Built", "build"]
+__all__ = ["ARTEFACTS", "Built", "build", "seeds_needed", "seeds_wanted"]
 
 # Libraries look here as they are imported: nothing is reported anywhere, and nothing but our own lines is printed.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -36,11 +36,14 @@ class Tally:
     artefact: str
     part: str  # of the rows: "same recipe" or "tuned" with a search, else nothing
     outcomes: Mapping[str, int]  # what tables/verdicts.py calls each of them → how many claims
+    reason: str = ""  # why no claim was tested, where all lack the same
 
     def __str__(self) -> str:
         total = sum(self.outcomes.values())
         counts = [f"{count} {_verb(outcome, count)}" for outcome, count in self.outcomes.items()]
         place = f"{self.artefact}, {self.part}" if self.part else self.artefact
+        if self.reason:
+            return f"{place}: not tested: {self.reason}"
         return f"{place}: of {total} claim{'s' * (total != 1)} {', '.join(counts)}"
 
 
@@ -93,6 +96,29 @@ def build(
         notes=tuple(dict.fromkeys([*(line for each in built for line in each.notes), *_left_out(record)])),
         verdicts=tuple(tally for each in built for tally in each.verdicts),
     )
+
+
+def seeds_wanted(storage: Path, tracking_uri: str | None, launch: str) -> dict[str, dict[str, int]]:
+    """How many seeds the rows of a launch with `seeds=settle` should have next, by part and row label.
+
+    A part, "same recipe" or "tuned", is a family of claims of its own. Only rows that have fewer finished seeds are in
+    it: those of an open claim want the seeds of its next look, all others those of the first. Empty where every claim
+    is settled or has had its last look. A seed that failed is wanted again: who runs them stops where all that is
+    wanted was tried. Raises RecordError where the launch is not in the record, ConfigError where it named its seeds.
+    """
+    from tables import settle
+
+    return settle.seeds_wanted(storage, tracking_uri, launch)
+
+
+def seeds_needed(storage: Path, tracking_uri: str | None, launch: str) -> tuple[str, ...]:
+    """A line for each open claim of a launch: the difference that may hide, and how many seeds would settle it.
+
+    That is with a power of 80 %, were the difference as measured. Raises RecordError as `build` does.
+    """
+    from tables import settle
+
+    return settle.seeds_needed(storage, tracking_uri, launch)
 
 
 def _verb(outcome: str, count: int) -> str:

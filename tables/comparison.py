@@ -26,17 +26,18 @@ from tables.rows import (
     setting,
     spread_text,
 )
-from tables.statistics import SIGNIFICANCE, binomial_p_value, class_p_value, holm
-from tables.verdicts import Outcome, Verdict, orderings, tally, verdict_blocks, verdict_heading
+from tables.statistics import LEAST_SEEDS, SIGNIFICANCE, Sample, beside_published
+from tables.verdicts import Evidence, Pair, Verdict, conclude, few, orderings, tally, verdict_blocks, verdict_heading
 from tables.writers import csv_bytes, write_files
 
 OURS = "Ours"
 COLUMNS = ("method", "modality", "pretrained", "dataset", "data", "preset", "seeds", *ACCURACY, BY_CLASS, "published")
 HOW = (
-    "Another method is known by its printed number alone: a claim holds or fails where an exact binomial test of the "
-    "clips this model has right (of mean class accuracy, a normal one) against that number, Holm-corrected within this "
-    f"table, gives p < {SIGNIFICANCE}. The "
-    "other method was not run on these frames: the verdict is of this record, not of the two methods."
+    "Another method is known by its printed number alone, which is taken for one training of the same spread as this "
+    "model's: p is of a t test whose variance has its seeds, that training, and the takes of the test clips, "
+    f"Holm-corrected over the claims of this table. A claim holds where p < {SIGNIFICANCE} speaks for it, fails "
+    "where it speaks against it, and is else inconclusive: the interval of the difference, in points, is what may still "
+    "hide. The other method was not run on these frames: the verdict is of this record, not of the two methods."
 )
 
 
@@ -55,12 +56,10 @@ class Run:
         """Of what the column prints."""
         return self.row.accuracy if self.metric == "top1" else self.row.class_accuracy
 
-    def p_value(self, value: float) -> float:
-        """Against a printed number, in percent."""
-        if self.metric == "mean_class_accuracy":
-            return class_p_value(*self.row.classes, value / 100)
-        clips = self.row.accuracy.clips if self.row.accuracy else 0
-        return binomial_p_value(self.row.correct, clips, value / 100)
+    @property
+    def sample(self) -> Sample | None:
+        """The same, training by training and take by take."""
+        return self.row.sample if self.metric == "top1" else self.row.class_sample
 
     @property
     def name(self) -> str:
@@ -168,35 +167,38 @@ def _orderings(printed: Published, run: Run) -> list[Block]:
     return [Text(f"{run.column}, {run.launch.data}:"), *orderings(there, measured)]
 
 
-def _verdicts(printed: Published, runs: Sequence[Run]) -> list[Verdict]:
+def _verdicts(printed: Published, runs: Sequence[Run]) -> tuple[Verdict, ...]:
     """Each claim on each dataset that was run."""
-    judged: list[tuple[Run, str, float, float]] = []
-    open_ones: list[Verdict] = []
-    methods = {each.method: each for each in printed.methods}
-    for name, claims in printed.claims.items():
-        here = [run for run in runs if run.column == name and run.row.accuracy]
+    judged: list[tuple[str, Evidence]] = []
+    for column, claims in printed.claims.items():
+        here = [run for run in runs if run.column == column and run.row.accuracy]
         for text in claims:
-            (part,) = parse_claim(text).parts
-            assert isinstance(part, Comparison)
-            value = _value(printed, methods[part.right], name)
-            if not here or value is None:
-                open_ones.append(Verdict(f"{name}: {text}", "cannot be judged", None, "not run"))
-                continue
-            for run in here:
-                judged.append((run, f"{name}: {text}", value, run.p_value(value)))
-    corrected = holm([p_value for *_, p_value in judged])
-    verdicts = [
-        _verdict(run, text, value, p_value) for (run, text, value, _), p_value in zip(judged, corrected, strict=True)
-    ]
-    return [*verdicts, *open_ones]
+            name = f"{column}: {text}"
+            judged += [(name, _evidence(printed, run, text)) for run in here]
+            if not here:
+                judged.append((name, Evidence("", obstacle="not run")))
+    return conclude([text for text, _ in judged], [[evidence for _, evidence in judged]], [SIGNIFICANCE])
 
 
-def _verdict(run: Run, text: str, value: float, p_value: float) -> Verdict:
-    mean = run.accuracy.mean if run.accuracy else math.nan
-    outcome: Outcome = "cannot be told apart"
-    if p_value < SIGNIFICANCE:
-        outcome = "holds" if mean > value else "fails"
-    return Verdict(text, outcome, p_value, f"{mean:.2f} ({run.launch.data}) against {value:.1f}")
+def _evidence(printed: Published, run: Run, text: str) -> Evidence:
+    """This model against the printed number of another method; the claim may have either of them first."""
+    (part,) = parse_claim(text).parts
+    assert isinstance(part, Comparison) and run.accuracy and run.sample
+    other = part.left if part.right == OURS else part.right
+    value = _value(printed, next(each for each in printed.methods if each.method == other), run.column)
+    if value is None:
+        return Evidence("", obstacle=f"no number of {other} is printed")
+    measured = f"{run.accuracy.mean:.2f} ({run.launch.data}) against {value:.1f}"
+    if run.sample.takes < 2:
+        return Evidence(measured, obstacle="all test clips are of one take")
+    if not run.row.enough:
+        return Evidence(measured, lacking=few(len(run.row.counted), f"`seeds={LEAST_SEEDS}` runs them"))
+    margin = part.margin / 100
+    bounds = (margin, math.inf) if part.left == OURS else (-math.inf, -margin)
+    if part.relation == "~":
+        bounds = (-margin, margin)
+    pair = Pair(f"{OURS} − {other}", beside_published(run.sample, value / 100), bounds)
+    return Evidence(measured, (pair,), len(run.row.counted))
 
 
 def _csv(printed: Published, runs: Sequence[Run]) -> Iterator[dict[str, str]]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.claims import Best, Comparison, parse_claim
+from experiments.claims import LEVEL, Best, Comparison, parse_claim
 from tables import Built
 from tables.artefacts import MODULE, Artefact
 from tables.document import Block, Grid, Notes, Text, latex, markdown
@@ -16,10 +16,10 @@ from tables.writers import csv_bytes, write_files
 
 ATTENTION, WINDOW = "measurement.attention", "measurement.window"
 NUMBERS = ("score_pairs", "printed", "flops", "seconds", "memory_mib")
-LEVEL = 0.01  # of the operations: what differs by less is level
 HOW = (
     "Operations are counted, not sampled: a > b holds where a does more of them, a ~ b where they differ by at most "
-    f"{100 * LEVEL:.0f} %, best(…) where no row of the group does more; there is no p-value."
+    f"{LEVEL:g} % of the larger, best(…) where no row of the group does more; there is no p-value. A margin "
+    "that a claim states is in per cent of the larger, too."
 )
 
 
@@ -120,8 +120,10 @@ def _verdicts(rows: Sequence[Row], launch: Launch) -> list[Verdict]:
         if set(claim.labels) <= labels:
             measured = "; ".join(f"{label} {_scaled(flops[label], 1e-6, '{:,.2f}')} MFLOPs" for label in claim.labels)
             holds = [_holds(part, flops) for part in claim.parts]
-            outcome: Outcome = "cannot be judged" if None in holds else "holds" if all(holds) else "fails"
-            verdicts.append(Verdict(claim.text, outcome, None, measured))
+            outcome: Outcome = "not tested" if None in holds else "holds" if all(holds) else "fails"
+            missing = [label for label in claim.labels if flops[label] is None]
+            remark = f"not finished: {', '.join(missing)}" if missing else ""
+            verdicts.append(Verdict(claim.text, outcome, None, measured, remark=remark))
     return verdicts
 
 
@@ -134,7 +136,8 @@ def _holds(part: Comparison | Best, flops: dict[str, float | None]) -> bool | No
     left, right = flops[part.left], flops[part.right]
     if left is None or right is None:
         return None
-    return left > right if part.relation == ">" else abs(left - right) <= LEVEL * max(left, right)
+    margin = part.margin / 100 * max(left, right)
+    return left - right > margin if part.relation == ">" else abs(left - right) <= margin
 
 
 def _values(row: Row) -> dict[str, str]:

@@ -10,15 +10,32 @@ from tables.artefacts import Artefact
 from tables.published import Published, published
 from tables.record import Launch, Record, doubts
 from tables.rows import Row, rows_of, tuned_rows
-from tables.verdicts import Difference, Pair, Verdict, compare, judge, tally
+from tables.statistics import Estimate, holm
+from tables.verdicts import Verdict, compared, comparisons, judge, obstacle, tally
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """A row less the reference."""
+
+    estimate: Estimate  # a fraction
+    p_value: float | None  # two-sided, corrected for all pairs of rows that the table tests; None of too few seeds
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 %, not corrected; None of too few seeds."""
+        if self.p_value is None:
+            return None
+        low, high = self.estimate.interval()
+        return float(low), float(high)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows as one family of tests, corrected for all that is tested of them."""
+    """Rows, how each differs from the reference, and what they say of the claims."""
 
     rows: tuple[Row, ...]
-    differences: Mapping[Pair, Difference]
+    differences: Mapping[str, Difference]  # by row; none of a row that cannot be compared
     verdicts: tuple[Verdict, ...]
 
 
@@ -55,13 +72,32 @@ class Measured:
 def measure(record: Record, artefact: Artefact, launch: Launch, partial: bool) -> Measured:
     """What there is. Figures whose CSV shows no p-value, and tuned rows, are tested for their claims alone."""
     cells = record.cells(launch)
-    claims = [parse_claim(text) for text in launch.claims]
-    recipe = _judged(rows_of(launch, cells, partial), None if artefact.columns else launch.reference, claims)
-    tuned = _judged(tuned_rows(launch, cells, partial), None, claims) if launch.tuned else None
+    recipe = judged(launch, rows_of(launch, cells, partial), None if artefact.columns else launch.reference)
+    tuned = judged(launch, tuned_rows(launch, cells, partial)) if launch.tuned else None
     printed = published(artefact.name)
     return Measured(artefact, printed, launch, recipe, tuned, anchors_of(record, launch), doubts(launch, cells))
 
 
-def _judged(rows: tuple[Row, ...], reference: str | None, claims: Sequence[Claim]) -> Judged:
-    found = compare(rows, reference, claims)
-    return Judged(rows, found, tuple(judge(claim, rows, found) for claim in claims))
+def judged(launch: Launch, rows: tuple[Row, ...], reference: str | None = None) -> Judged:
+    """The rows of one part of a launch, its claims and its differences each a family."""
+    claims = [parse_claim(text) for text in launch.claims]
+    return Judged(rows, differences(rows, reference, claims), judge(claims, rows, launch.settle))
+
+
+def differences(rows: Sequence[Row], reference: str | None, claims: Sequence[Claim]) -> dict[str, Difference]:
+    """Each row less the reference. Holm's correction counts the pairs of the claims too, each pair once."""
+    by_label = {row.label: row for row in rows}
+    if reference not in by_label:
+        return {}
+    against = [(row.label, reference) for row in rows if row.label != reference]
+    claimed = [(each.left, each.right) for claim in claims for each, _ in comparisons(claim, rows)]
+    pairs = {frozenset(pair): pair for pair in reversed([*against, *claimed]) if by_label.keys() >= set(pair)}
+    estimates = {}
+    for key, (left, right) in pairs.items():
+        ours, theirs = by_label[left], by_label[right]
+        if ours.counted and theirs.counted and not obstacle(ours, theirs):
+            estimates[key] = compared(ours, theirs)
+    tested = [key for key in estimates if all(by_label[label].enough for label in key)]
+    p_values = dict(zip(tested, holm([float(estimates[key].apart()) for key in tested]).tolist(), strict=True))
+    keys = {label: frozenset(pair) for pair in against for label in pair[:1]}
+    return {label: Difference(estimates[key], p_values.get(key)) for label, key in keys.items() if key in estimates}

@@ -77,6 +77,7 @@ class Launch:
     command: str  # what a user types to fill the cells that are missing
     reference: str | None = None  # the row that the others are tested against
     tuned: Tuned | None = None  # None without a search
+    settle: int | None = None  # with seeds=settle the most seeds a row may take; None where the seeds were named
     id: str = ""
 
     @property
@@ -98,6 +99,7 @@ class Cell:
     data_digest: str
     finished_runs: int  # runs that finished this cell; more than 1 deserves a note
     read_predictions: Callable[[], tuple[Prediction, ...]] = field(repr=False, compare=False)
+    weights: str = ""  # the training whose weights were tested: of a test another cell, of a training itself
 
     def metric(self, name: str) -> float:
         """A recorded number. Raises RecordError where the finished run lacks it."""
@@ -236,12 +238,15 @@ class Record:
             data_digest=_tag(run, "data_digest"),
             finished_runs=len(runs),
             read_predictions=lambda: self._predictions(run, id),
+            weights=run.data.tags.get("trained", id),
         )
 
     def _predictions(self, run: Run, id: str) -> tuple[Prediction, ...]:
         rows = csv.DictReader(self._read(run, "predictions.csv").splitlines())
         try:
-            predictions = tuple(Prediction(row["clip"], int(row["label"]), int(row["predicted"])) for row in rows)
+            predictions = tuple(
+                Prediction(row["clip"], int(row["label"]), int(row["predicted"]), row.get("take") or "") for row in rows
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise damaged(run.info.run_id, id, f"predictions.csv, line {rows.line_num}: {error!r}") from error
         if not predictions or len({each.clip for each in predictions}) < len(predictions):

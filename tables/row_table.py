@@ -17,6 +17,8 @@ from tables.rows import (
     accuracy_text,
     accuracy_values,
     best_mean,
+    interval_heading,
+    interval_note,
     interval_text,
     missing_lines,
     missing_note,
@@ -25,10 +27,11 @@ from tables.rows import (
     spread_text,
 )
 from tables.tuned import COLUMNS, HEADER, tuned_entries, tuned_missing, tuned_notes, tuned_values
-from tables.verdicts import how, ordering, orderings, p_text, verdict_blocks
+from tables.verdicts import difference_text, how, ordering, orderings, p_text, signed, verdict_blocks
 from tables.verdicts import verdict_heading as heading
 from tables.writers import csv_bytes, write_files
 
+REFERENCE = ("to_reference", "to_reference_low", "to_reference_high", "p_value")  # columns of the CSV
 AVERAGED = "finegym"  # how the record calls data whose classes are so uneven that they are averaged
 
 
@@ -69,15 +72,15 @@ def row_grid(measured: Measured) -> Grid:
     printed = measured.printed.rows
     launch = measured.launch
     best = best_mean(measured.rows)
-    header = ["row", "same recipe" if launch.tuned else "measured", "95 % interval"]
+    header = ["row", "same recipe" if launch.tuned else "measured", interval_heading(measured.rows)]
     by_class = launch.data.startswith(AVERAGED)
     if printed:
         header[1:1] = ["in the paper", "published"]
-        header.insert(4, "difference")
+        header.insert(4, "from published")
     if by_class:
         header.append("mean class accuracy")
     if launch.reference:
-        header.append(f"p against {launch.reference}")
+        header += [f"less {launch.reference}", "p"]
     if launch.tuned:
         header += HEADER
     lines = []
@@ -92,7 +95,7 @@ def row_grid(measured: Measured) -> Grid:
         if by_class:
             line.append(spread_text(row.class_accuracy))
         if launch.reference:
-            line.append(_p_entry(measured, row))
+            line += _against_reference(measured, row)
         if launch.tuned:
             line += tuned_entries(launch, _tuned(measured), row.label)
         lines.append(tuple(line))
@@ -111,13 +114,14 @@ def _tuned(measured: Measured) -> tuple[Row, ...]:
 
 def _columns(rows: Sequence[Row]) -> list[str]:
     axes = dict.fromkeys(key for row in rows for key in row.axes)
-    return ["row", *axes, "seeds", *ACCURACY, BY_CLASS, "published", "difference", "p_value", "cells"]
+    return ["row", *axes, "seeds", *ACCURACY, BY_CLASS, "published", "difference", *REFERENCE, "cells"]
 
 
 def _values(measured: Measured, row: Row) -> dict[str, str]:
     """Column → text, for the CSV."""
     printed = measured.printed.rows.get(row.label)
-    difference = measured.recipe.differences.get((row.label, measured.launch.reference or ""))
+    difference = measured.recipe.differences.get(row.label)
+    low, high = (difference and difference.interval) or (None, None)
     return {
         "row": row.label,
         **dict.fromkeys((key for other in measured.rows for key in other.axes), ""),
@@ -126,7 +130,10 @@ def _values(measured: Measured, row: Row) -> dict[str, str]:
         **accuracy_values(row),
         "published": f"{printed.value:.1f}" if printed else "",
         "difference": f"{row.accuracy.mean - printed.value:.2f}" if printed and row.accuracy else "",
-        "p_value": f"{difference.p_value:.3g}" if difference else "",
+        "to_reference": _points(float(difference.estimate.value) if difference else None),
+        "to_reference_low": _points(low),
+        "to_reference_high": _points(high),
+        "p_value": f"{difference.p_value:.3g}" if difference and difference.p_value is not None else "",
         "cells": " ".join(row.asked.values()),
         **tuned_values(measured.launch, _tuned(measured), row.label),
     }
@@ -139,6 +146,12 @@ def _notes(measured: Measured) -> Iterator[str]:
     yield from tuned_notes(launch, _tuned(measured))
     yield from _footnotes(measured)
     yield from measured.doubts
+    yield from interval_note(rows)
+    if measured.recipe.differences and launch.reference:
+        yield (
+            f"Less {launch.reference}: the difference in points, with its 95 % interval; p is Holm-corrected over all "
+            "pairs of rows that this table tests."
+        )
     yield from seeds_note(rows)
     yield from chosen_notes(rows)
     if measured.anchors:
@@ -152,7 +165,8 @@ def _verdict(measured: Measured) -> Iterator[Block]:
         if part:
             yield Heading(part.capitalize(), minor=True)
         yield from _orderings(measured, judged.rows)
-        rules = (how("each of the two parts" if part else "this table"),) if part == last else ()
+        family = "each of the two parts" if part else "this table"
+        rules = (how(family, measured.launch.settle),) if part == last and judged.verdicts else ()
         yield from verdict_blocks(judged.verdicts, rules)
 
 
@@ -182,9 +196,18 @@ def _signed(difference: str) -> str:
     return f"{float(difference):+.2f}".replace("-", "−") if difference else MISSING
 
 
-def _p_entry(measured: Measured, row: Row) -> str:
+def _against_reference(measured: Measured, row: Row) -> tuple[str, str]:
+    """How much the row is above or below the reference, with the interval of that, and the p-value."""
     reference = next((other for other in measured.rows if other.label == measured.launch.reference), row)
     if row.same_training(reference):
-        return ""
-    difference = measured.recipe.differences.get((row.label, reference.label))
-    return p_text(difference.p_value if difference else None)
+        return "", ""
+    difference = measured.recipe.differences.get(row.label)
+    if difference is None:
+        return MISSING, MISSING
+    if difference.p_value is None:
+        return signed(difference.estimate.value), MISSING
+    return difference_text(difference.estimate), p_text(difference.p_value)
+
+
+def _points(fraction: float | None) -> str:
+    return "" if fraction is None else f"{100 * fraction:.2f}"

@@ -1,7 +1,7 @@
 """A row of a table: what an ablation asks for over its seeds, and what of it is finished."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
@@ -10,18 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3d.errors import RecordError
-from d3d.prediction import mean_class_accuracy
 from experiments.declarations import Value
 from tables.artefacts import ACCURACY, BY_CLASS
 from tables.record import Cell, Launch, Point
-from tables.statistics import class_interval, mean_and_std, wilson_interval
+from tables.statistics import LEAST_SEEDS, Sample, accuracy_interval, mean_and_std, sample
 
 MISSING = "—"
+METHOD = "baseline.method"  # nothing of a row that sets it is random
+TRAININGS, WEIGHTS, CLIPS = "other trainings, other clips", "these weights, other clips", "other clips"
+MIXED = f"{TRAININGS}; of a row with one seed {WEIGHTS}, of one without seeds {CLIPS}"
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Top-1 or mean class accuracy, percent: mean and deviation over seeds, 95 % interval over the test clips."""
+    """Top-1 or mean class accuracy, percent: mean and deviation over seeds, and its 95 % interval.
+
+    That is of the expected accuracy, over other trainings and other clips; of a single seed it is of these weights on
+    other clips. It is NaN where all clips are of one take, which says nothing of another.
+    """
 
     mean: float
     std: float  # NaN of a single seed
@@ -55,47 +61,102 @@ class Row:
         """Test clips right, for each counted seed."""
         return [sum(cell.correct.values()) for cell in self.counted.values()]
 
-    @cached_property
-    def accuracy(self) -> Accuracy | None:
-        """None where nothing is counted. Raises RecordError where the seeds were tested on different clips."""
-        cells = list(self.counted.values())
-        if not cells:
-            return None
-        if any(cell.correct.keys() != cells[0].correct.keys() for cell in cells):
-            named = ", ".join(f"{cell.id} on {len(cell.correct)}" for cell in cells)
-            fault = f"{self.label}: its seeds were tested on different clips: {named}"
-            raise RecordError(f"{fault}; delete the odd run (`make ui`), launch again")
-        clips = len(cells[0].correct)
-        mean, std = mean_and_std([100 * correct / clips for correct in self.correct])
-        low, high = wilson_interval(self.correct, clips)
-        return Accuracy(mean, std, 100 * low, 100 * high, clips)
+    @property
+    def random(self) -> bool:
+        """Whether another seed is another training; a baseline has no seed, and one is all there are."""
+        return self.axes.get(METHOD) is None and all(cell.trained for cell in self.cells.values())
 
     @property
-    def classes(self) -> tuple[list[float], list[int]]:
-        """Of each class with test clips the fraction right, in the mean of the counted seeds, and how many clips."""
-        right: dict[int, list[bool]] = {}
-        for cell in self.counted.values():
-            for each in cell.predictions:
-                right.setdefault(each.label, []).append(each.predicted == each.label)
-        shares = [fmean(clips) for clips in right.values()]
-        return shares, [len(clips) // len(self.counted) for clips in right.values()]
+    def enough(self) -> bool:
+        """Whether its seeds tell how far trainings differ."""
+        return len(self.counted) >= LEAST_SEEDS or bool(self.counted and not self.random)
+
+    def first(self, seeds: int) -> "Row":
+        """The row as it was with its first so many seeds; without a number where some of them are not finished."""
+        if not self.random:
+            return self
+        first = self.only(list(self.asked)[:seeds])
+        return first if len(first.cells) == seeds else replace(first, cells={})
+
+    @cached_property
+    def sample(self) -> Sample | None:
+        """Its trainings' marks on the test clips, None where nothing is counted.
+
+        Raises RecordError where the seeds were tested on different clips.
+        """
+        return sample_of(self, takes_of(self)) if self.counted else None
+
+    @cached_property
+    def class_sample(self) -> Sample | None:
+        """The same for the mean class accuracy."""
+        return sample_of(self, takes_of(self), by_class=True) if self.counted else None
+
+    @cached_property
+    def accuracy(self) -> Accuracy | None:
+        """Top-1, None where nothing is counted. Raises RecordError where the seeds were tested on different clips."""
+        return self._accuracy(self.sample)
 
     @cached_property
     def class_accuracy(self) -> Accuracy | None:
-        """The mean class accuracy, None where nothing is counted. Raises RecordError as `accuracy` does."""
-        if self.accuracy is None:
+        """The mean class accuracy, as `accuracy`."""
+        return self._accuracy(self.class_sample)
+
+    def _accuracy(self, made: Sample | None) -> Accuracy | None:
+        if made is None:
             return None
-        mean, std = mean_and_std([100 * mean_class_accuracy(cell.predictions) for cell in self.counted.values()])
-        low, high = class_interval(*self.classes)
-        return Accuracy(mean, std, 100 * low, 100 * high, self.accuracy.clips)
+        mean, std = mean_and_std([100 * value for value in made.accuracies.tolist()])
+        low, high = accuracy_interval(made) if made.takes > 1 else (math.nan, math.nan)
+        return Accuracy(mean, std, 100 * float(low), 100 * float(high), len(next(iter(self.counted.values())).correct))
 
     def metric(self, name: str) -> float | None:
         """The mean of a recorded number over the counted seeds."""
         return fmean(cell.metric(name) for cell in self.counted.values()) if self.counted else None
 
     def same_training(self, other: "Row") -> bool:
-        """Whether two rows are one computation."""
-        return self.asked == other.asked
+        """Whether two rows are one computation under two labels; of two that took unequal numbers of seeds too."""
+        shared = self.asked.keys() & other.asked.keys()
+        return bool(shared) and all(self.asked[seed] == other.asked[seed] for seed in shared)
+
+    def same_weights(self, other: "Row") -> tuple[int, ...]:
+        """The seeds of which both rows test the same trained weights; none unless they do of all that both have."""
+        shared = tuple(seed for seed in self.counted if seed in other.counted)
+        same = all(self.counted[seed].weights == other.counted[seed].weights for seed in shared)
+        return shared if same else ()
+
+    def only(self, seeds: Collection[int]) -> "Row":
+        """The row with these of its seeds alone."""
+        return replace(
+            self,
+            asked={seed: id for seed, id in self.asked.items() if seed in seeds},
+            cells={seed: cell for seed, cell in self.cells.items() if seed in seeds},
+        )
+
+
+def takes_of(*rows: Row) -> dict[str, str]:
+    """Test clip → its take, known from any cell of the rows; a clip whose take no cell knows is its own."""
+    known: dict[str, str] = {}
+    for row in rows:
+        for cell in row.counted.values():
+            for each in cell.predictions:
+                if each.take or each.clip not in known:
+                    known[each.clip] = f"take {each.take}" if each.take else f"clip {each.clip}"
+    return known
+
+
+def sample_of(row: Row, takes: Mapping[str, str], by_class: bool = False) -> Sample:
+    """The marks of a row that has counted cells, its clips in the order of their names.
+
+    Raises RecordError where the seeds were tested on different clips.
+    """
+    cells = list(row.counted.values())
+    if any(cell.correct.keys() != cells[0].correct.keys() for cell in cells):
+        named = ", ".join(f"{cell.id} on {len(cell.correct)}" for cell in cells)
+        fault = f"{row.label}: its seeds were tested on different clips: {named}"
+        raise RecordError(f"{fault}; delete the odd run (`make ui`), launch again")
+    clips = sorted(cells[0].predictions, key=lambda each: each.clip)
+    right = np.array([[cell.correct[each.clip] for each in clips] for cell in cells])
+    classes = _numbers([each.label for each in clips]) if by_class else None
+    return replace(sample(right, _numbers([takes[each.clip] for each in clips]), classes), random=row.random)
 
 
 def rows_of(launch: Launch, cells: Mapping[str, Cell], partial: bool) -> tuple[Row, ...]:
@@ -119,18 +180,6 @@ def _row(label: str, points: Mapping[int, Point], cells: Mapping[str, Cell], par
 def tuned_rows(launch: Launch, cells: Mapping[str, Cell], partial: bool) -> tuple[Row, ...]:
     """The rows with the settings a search found for each, in the order of the plan; none whose study is unfinished."""
     return rows_of(replace(launch, points=launch.tuned.points), cells, partial) if launch.tuned else ()
-
-
-def differences(left: Row, right: Row) -> NDArray[np.int64] | None:
-    """Seeds × clips, 1 where only the left row was right, −1 where only the right; of the seeds that both have.
-
-    None where there is no such seed, or the rows were not tested on the same clips.
-    """
-    seeds = [seed for seed in left.counted if seed in right.counted]
-    pairs = [(left.counted[seed].correct, right.counted[seed].correct) for seed in seeds]
-    if not pairs or any(ours.keys() != theirs.keys() for ours, theirs in pairs):
-        return None
-    return np.array([[int(ours[clip]) - int(theirs[clip]) for clip in sorted(pairs[0][0])] for ours, theirs in pairs])
 
 
 def accuracy_text(row: Row) -> str:
@@ -158,8 +207,29 @@ def accuracy_values(row: Row) -> dict[str, str]:
 
 
 def interval_text(row: Row) -> str:
-    """The interval over the test clips."""
-    return f"{row.accuracy.low:.2f} to {row.accuracy.high:.2f}" if row.accuracy else MISSING
+    """The row's interval."""
+    known = row.accuracy and not math.isnan(row.accuracy.low)
+    return f"{row.accuracy.low:.2f} to {row.accuracy.high:.2f}" if row.accuracy and known else MISSING
+
+
+def interval_heading(rows: Sequence[Row]) -> str:
+    """Of a column of intervals: what else they allow for."""
+    return f"95 % interval{_scope(rows, ' ({})', '')}"
+
+
+def interval_note(rows: Sequence[Row]) -> list[str]:
+    """What the intervals are of."""
+    return [f"Intervals: {_scope(rows, '{}', MIXED)}."] if any(row.accuracy for row in rows) else []
+
+
+def _scope(rows: Sequence[Row], form: str, mixed: str) -> str:
+    """What the intervals of rows allow for, which differs between a row of one seed and one of several."""
+    scopes = {
+        WEIGHTS if len(row.counted) == 1 and row.random else TRAININGS if row.random else CLIPS
+        for row in rows
+        if row.counted
+    }
+    return mixed if len(scopes) > 1 else "".join(form.format(scope) for scope in scopes)
 
 
 def best_mean(rows: Iterable[Row]) -> float | None:
@@ -208,6 +278,11 @@ def setting(launch: Launch, rows: Sequence[Row]) -> str:
     if trained or not cells:
         parts += [f"{epochs} epoch{'s' * (epochs != '1')}", f"{seeds} seed{'s' * (seeds != 1)}"]
     return ", ".join([*parts, f"{clips} test clips"])
+
+
+def _numbers(values: Sequence[str] | Sequence[int]) -> NDArray[np.int64]:
+    """Equal values get the same number, from 0 without a gap."""
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
 
 def _several(values: Sequence[int]) -> str:

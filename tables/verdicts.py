@@ -1,8 +1,9 @@
 """What the measured rows say of the paper's claims.
 
-Every claim is about pairs of rows. A pair is told apart where the sign-flip test over clips, Holm-corrected within the
-table, gives p < 0.05 and the difference stands clear of the spread over seeds. A claim holds where all of its pairs do,
-fails where one is told apart the other way, and else cannot be told at this number of seeds and clips.
+A claim is one hypothesis with one p-value, however many pairs of rows it speaks of. It holds only where all of its
+pairs do, so that the weakest pair decides (an intersection-union test, Berger 1982, which needs no correction). It
+fails where one of them is clearly the other way round: at the strongest pair's p-value times the number of pairs.
+tables/statistics.py has the test of a pair, tables/looks.py decides the family of a table's claims.
 """
 
 import math
@@ -11,41 +12,120 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from experiments.claims import Best, Claim, Comparison
+from experiments.looks import looks_until
 from tables import Tally
 from tables.document import Block, Grid, Heading, Notes, Text
-from tables.rows import MISSING, Row, differences
+from tables.looks import decide
+from tables.rows import MISSING, Row, sample_of, takes_of
 from tables.statistics import (
-    LEVEL,
+    CONFIDENCE,
+    LEAST_SEEDS,
+    MOST_SEEDS,
     SIGNIFICANCE,
-    holm,
+    Estimate,
+    Numbers,
+    difference,
     kendall_tau,
-    level_p_value,
-    seed_band,
-    sign_flip_p_value,
+    seeds_for,
 )
 
-Outcome = Literal["holds", "fails", "cannot be told apart", "cannot be judged"]
+Outcome = Literal["holds", "fails", "inconclusive", "not tested"]
 
 
-@dataclass(frozen=True)
-class Difference:
-    """The left row of a pair less the right one; p-values are Holm-corrected within the table."""
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two rows that a claim compares."""
 
-    points: float  # of top-1
-    p_value: float  # small: they differ
-    level_p_value: float  # small: they are level
-    clear: bool  # of zero, with two standard errors over seeds
-    level: bool  # within the margin, with two standard errors over seeds
+    name: str  # "a − b"
+    estimate: Estimate  # of the difference, as a fraction
+    bounds: tuple[float, float]  # the claim says that it lies between them
+    sides: Literal[1, 2] = 2  # on how many sides it is tested whether it lies beyond a bound
 
-    def outcome(self, relation: Literal[">", "~"]) -> tuple[Outcome, float]:
-        """Whether the left row is > or ~ the right one, with the p-value that decides."""
-        apart = self.p_value < SIGNIFICANCE and self.clear
-        if relation == ">":
-            return ("holds" if self.points > 0 else "fails") if apart else "cannot be told apart", self.p_value
-        if self.level_p_value < SIGNIFICANCE and self.level:
-            return "holds", self.level_p_value
-        return ("fails", self.p_value) if apart else ("cannot be told apart", self.level_p_value)
+    @property
+    def holding(self) -> Numbers:
+        """p-value, small where it clearly lies between the bounds; of two bounds each is tested on one side."""
+        low, high = self.bounds
+        worst = np.maximum(self.estimate.above(low), self.estimate.below(high))
+        return np.asarray(np.minimum(1, self._sides * worst))
+
+    @property
+    def failing(self) -> Numbers:
+        """p-value, small where it clearly does not; always on two sides."""
+        low, high = self.bounds
+        return np.asarray(np.minimum(1, 2 * np.minimum(self.estimate.below(low), self.estimate.above(high))))
+
+    @property
+    def two_bounds(self) -> bool:
+        """Whether the claim is that the rows are level."""
+        return all(math.isfinite(bound) for bound in self.bounds)
+
+    @property
+    def inside(self) -> bool:
+        """Whether the measured difference lies between the bounds."""
+        return bool(self.bounds[0] < self.estimate.value < self.bounds[1])
+
+    def seeds(self, level: float) -> int | None:
+        """How many seeds would show on which side of its bounds it is, were it as measured; None above a hundred."""
+        if self.inside:
+            return seeds_for(self.estimate, self.bounds, level / self._sides)
+        below = self.estimate.value <= self.bounds[0]
+        return seeds_for(self.estimate, (-math.inf, self.bounds[0]) if below else (self.bounds[1], math.inf), level / 2)
+
+    @property
+    def _sides(self) -> int:
+        return 1 if self.two_bounds else self.sides
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The pairs of a claim, and the rows it was taken from; or why there is none."""
+
+    measured: str
+    pairs: tuple[Pair, ...] = ()
+    seeds: int | None = None  # of the row that has the fewest
+    obstacle: str = ""  # why it cannot be tested, whatever the number of seeds
+    lacking: str = ""  # which seeds are missing
+
+    @property
+    def holding(self) -> Numbers:
+        """p-value of the claim, NaN where it cannot be tested and infinite where seeds are missing."""
+        return np.asarray(np.maximum.reduce([pair.holding for pair in self.pairs])) if self.pairs else self._none
+
+    @property
+    def failing(self) -> Numbers:
+        """p-value of its contrary."""
+        if not self.pairs:
+            return self._none
+        return np.asarray(np.minimum(1, len(self.pairs) * np.minimum.reduce([pair.failing for pair in self.pairs])))
+
+    @property
+    def _none(self) -> Numbers:
+        return np.asarray(math.nan if self.obstacle else math.inf)
+
+    def deciding(self, fails: bool) -> Pair:
+        """The strongest pair of a claim that fails, else the weakest."""
+        if fails:
+            return min(self.pairs, key=lambda pair: float(pair.failing))
+        return max(self.pairs, key=lambda pair: float(pair.holding))
+
+    def confidence(self, pair: Pair, level: float) -> float:
+        """Of the interval that holds a bound as long as the test at this level does not tell the difference from it."""
+        if not pair.inside:
+            return 1 - level / len(self.pairs)
+        return 1 - level * (2 if pair.two_bounds else 1)
+
+    def seeds_needed(self, level: float) -> int | None:
+        """How many seeds of each row would settle it, were all differences as measured; None above a hundred."""
+        against = [pair for pair in self.pairs if not pair.inside]
+        if against:
+            share = level / len(self.pairs)
+            return min((needed for pair in against if (needed := pair.seeds(share))), default=None)
+        wanted = [pair.seeds(level) for pair in self.pairs]
+        return None if None in wanted else max(filter(None, wanted))
 
 
 @dataclass(frozen=True)
@@ -54,82 +134,173 @@ class Verdict:
 
     claim: str
     outcome: Outcome
-    p_value: float | None  # of the pair that decides: the weakest where the claim holds, the strongest where it fails
+    p_value: float | None  # of the pair that decides, corrected for all claims; None where nothing was tested
     measured: str  # the numbers it was judged by
+    seeds: int | None = None  # that each row had, at least, when it was judged
+    difference: str = ""  # of the pair that decides, with its interval at the level of the test, in points
+    remark: str = ""  # why it was not tested, or what would settle it
+    looks: int = 0  # at which its rows had their seeds
+    lacking: bool = False  # whether more seeds would make it a test
+
+    @property
+    def open(self) -> bool:
+        """Whether more seeds may settle it."""
+        return self.outcome == "inconclusive" or self.lacking
 
 
-Pair = tuple[str, str]
+def judge(claims: Sequence[Claim], rows: Sequence[Row], settle: int | None = None) -> tuple[Verdict, ...]:
+    """The verdicts on the claims of a table: a family, of which one is false with a chance of at most 5 %.
 
-
-def compare(rows: Sequence[Row], reference: str | None, claims: Sequence[Claim]) -> dict[Pair, Difference]:
-    """Each row less the reference, and each pair of a claim; absent where a pair cannot be compared.
-
-    One family of tests: what a table shows is corrected for all that it shows.
+    With `settle`, the most seeds a row may have, they are taken look by look from the rows: at look k the first n_k
+    seeds count, and of a settled claim's rows no more are needed. Without, one look counts all seeds.
     """
-    by_label = {row.label: row for row in rows}
-    against = [(row.label, reference) for row in rows if reference in by_label and reference is not None]
-    asked = [(left, right) for claim in claims for left, _, right in pairs(claim, rows)]
-    arrays = {}
-    for left, right in dict.fromkeys([*against, *asked]):
-        if (right, left) not in arrays and not by_label[left].same_training(by_label[right]):
-            array = differences(by_label[left], by_label[right])
-            if array is not None:
-                arrays[left, right] = array
-    level = [pair for pair in arrays if pair in _level_pairs(claims)]
-    raw = [sign_flip_p_value(array.sum(axis=0)) for array in arrays.values()]
-    raw += [level_p_value(arrays[pair].mean(axis=0)) for pair in level]
-    corrected = holm(raw)
-    level_p = dict(zip(level, corrected[len(arrays) :], strict=True))
-    found: dict[Pair, Difference] = {}
-    for (left, right), p_value in zip(arrays, corrected, strict=False):
-        array = arrays[left, right]
-        points = 100 * float(array.mean())
-        low, high = seed_band(array.mean(axis=1).tolist())
-        shared = (p_value, level_p.get((left, right), 1.0), low > 0 or high < 0, low >= -LEVEL and high <= LEVEL)
-        found[left, right], found[right, left] = Difference(points, *shared), Difference(-points, *shared)
+    texts = [claim.text for claim in claims]
+    if settle is None:
+        return conclude(texts, [[examine(claim, rows) for claim in claims]], [SIGNIFICANCE])
+    looks = looks_until(settle)
+    taken = {look.seeds: [row.first(look.seeds) for row in rows] for look in looks}
+    evidence = [[examine(claim, taken[look.seeds], rows) for claim in claims] for look in looks]
+    return conclude(texts, evidence, [look.level for look in looks])
+
+
+def conclude(
+    claims: Sequence[str], evidence: Sequence[Sequence[Evidence]], levels: Sequence[float]
+) -> tuple[Verdict, ...]:
+    """The verdicts, from the evidence on each claim at each look."""
+    if not claims:
+        return ()
+    decisions = decide(
+        [[each.holding for each in look] for look in evidence],
+        [[each.failing for each in look] for look in evidence],
+        levels,
+    )
+    verdicts = []
+    for index, claim in enumerate(claims):
+        looks = sum(bool(look[index].pairs) for look in evidence)
+        if not looks:
+            own = evidence[0][index]
+            remark, lacking = own.obstacle or own.lacking, bool(own.lacking)
+            verdicts.append(Verdict(claim, "not tested", None, own.measured, remark=remark, lacking=lacking))
+            continue
+        own, level = evidence[int(decisions.look[index])][index], float(decisions.level[index])
+        outcome: Outcome = ("inconclusive", "holds", "fails")[int(decisions.outcome[index])]
+        pair = own.deciding(outcome == "fails")
+        text = difference_text(pair.estimate, own.confidence(pair, level))
+        remark = _open(own, pair, level) if outcome == "inconclusive" else ""
+        if len(own.pairs) > 1:
+            text = f"{pair.name}: {text}"
+        p_value = float(decisions.p_value[index])
+        verdicts.append(Verdict(claim, outcome, p_value, own.measured, own.seeds, text, remark, looks))
+    return tuple(verdicts)
+
+
+def examine(claim: Claim, rows: Sequence[Row], whole: Sequence[Row] | None = None) -> Evidence:
+    """The evidence on a claim in the rows; `whole` are the rows with all their seeds, where these have some of them."""
+    by_label, complete = ({row.label: row for row in each} for each in (rows, whole or rows))
+    measured = _measured(claim, rows)
+    absent = [label for label in claim.labels if label not in by_label]
+    if absent:
+        return Evidence(measured, obstacle=f"the table has no row {', '.join(absent)}")
+    wanted = comparisons(claim, whole or rows)
+    if not wanted:
+        return Evidence(measured, obstacle="its group has no other row, or none that is another computation")
+    for left, right in ((complete[each.left], complete[each.right]) for each, _ in wanted):
+        fault = obstacle(left, right)
+        if fault:
+            return Evidence(measured, obstacle=fault)
+    involved = [by_label[label] for label in named(claim, rows)]
+    unfinished = [row.label for row in involved if not row.counted]
+    if unfinished:
+        return Evidence(measured, lacking=f"not finished: {', '.join(unfinished)}")
+    seeds = [len(row.counted) for row in involved if row.random]
+    if not all(row.enough for row in involved):
+        return Evidence(measured, lacking=few(min(seeds)))
+    pairs = tuple(_pair(each, by_label[each.left], by_label[each.right], sides) for each, sides in wanted)
+    return Evidence(measured, pairs, min(seeds, default=None))
+
+
+def few(seeds: int, way: str = "`seeds=settle` runs as many as it takes") -> str:
+    """Why so few seeds are no test, and the way out."""
+    return f"{seeds} seed{'s' * (seeds != 1)}; {LEAST_SEEDS} are the least, {way}"
+
+
+def comparisons(claim: Claim, rows: Sequence[Row]) -> list[tuple[Comparison, Literal[1, 2]]]:
+    """The pairs a claim comes to, and on how many sides each is tested.
+
+    The best row of a group is above each of its rivals, which all have to be shown: one side is enough, unless there is
+    but one rival and the claim is that of a pair.
+    """
+    found: list[tuple[Comparison, Literal[1, 2]]] = []
+    for part in claim.parts:
+        if isinstance(part, Comparison):
+            found.append((part, 2))
+        else:
+            others = rivals(part, rows)
+            found += [(Comparison(part.row, ">", other.label), 1 if len(others) > 1 else 2) for other in others]
     return found
 
 
-def pairs(claim: Claim, rows: Sequence[Row]) -> list[tuple[str, Literal[">", "~"], str]]:
-    """The comparisons a claim comes to; none of rows that the table does not have."""
-    by_label = {row.label: row for row in rows}
-    found: list[tuple[str, Literal[">", "~"], str]] = []
-    for part in claim.parts:
-        if isinstance(part, Comparison):
-            found.append((part.left, part.relation, part.right))
-        else:
-            found += [(part.row, ">", other.label) for other in rivals(part, rows)]
-    return [pair for pair in found if pair[0] in by_label and pair[2] in by_label]
-
-
 def rivals(best: Best, rows: Sequence[Row]) -> list[Row]:
-    """The other rows of a group, without those that are the best row's own training under another label."""
+    """The other rows of a group, without those that are the best row's own computation under another label."""
     group = [row for row in rows if best.has(row.label)]
     own = next((row for row in group if row.label == best.row), None)
-    return [row for row in group if own is not None and not row.same_training(own)]
+    return [row for row in group if own is not None and row is not own and not row.same_training(own)]
 
 
-def judge(claim: Claim, rows: Sequence[Row], found: Mapping[Pair, Difference]) -> Verdict:
-    """The claim's verdict. Pairs of one training under two labels differ by nothing."""
-    by_label = {row.label: row for row in rows}
-    wanted = pairs(claim, rows)
-    measured = _measured(claim, rows)
-    outcomes = []
-    for left, relation, right in wanted:
-        if by_label[left].same_training(by_label[right]):
-            outcomes.append(Difference(0.0, 1.0, 0.0, False, True).outcome(relation))
-        elif (left, right) in found:
-            outcomes.append(found[left, right].outcome(relation))
-        else:
-            return Verdict(claim.text, "cannot be judged", None, measured)
-    if not outcomes or not set(claim.labels) <= set(by_label):
-        return Verdict(claim.text, "cannot be judged", None, measured)
-    failing = [p for outcome, p in outcomes if outcome == "fails"]
-    if failing:
-        return Verdict(claim.text, "fails", min(failing), measured)
-    open_ones = [p for outcome, p in outcomes if outcome != "holds"]
-    outcome: Outcome = "cannot be told apart" if open_ones else "holds"
-    return Verdict(claim.text, outcome, max(open_ones or [p for _, p in outcomes]), measured)
+def named(claim: Claim, rows: Sequence[Row]) -> list[str]:
+    """The labels of all rows a claim speaks of, each once; none that the table does not have."""
+    pairs = [(each.left, each.right) for each, _ in comparisons(claim, rows)]
+    there = {row.label for row in rows}
+    return [label for label in dict.fromkeys(label for pair in pairs for label in pair) if label in there]
+
+
+def obstacle(left: Row, right: Row) -> str:
+    """Why two rows cannot be compared, whatever the number of their seeds; empty where they can."""
+    if left.same_training(right):
+        return f"{left.label} and {right.label} are one computation under two labels"
+    if left.counted and right.counted:
+        cells = [next(iter(row.counted.values())) for row in (left, right)]
+        if cells[0].correct.keys() != cells[1].correct.keys():
+            return f"{left.label} and {right.label} were tested on different clips"
+        if len(set(takes_of(left, right).values())) < 2:
+            return "all test clips are of one take"
+    return ""
+
+
+def compared(left: Row, right: Row) -> Estimate:
+    """The difference of two rows that can be compared; seed by seed where they test the same trained weights."""
+    shared = left.same_weights(right)
+    if len(shared) >= LEAST_SEEDS:
+        left, right = left.only(shared), right.only(shared)
+    takes = takes_of(left, right)
+    return difference(sample_of(left, takes), sample_of(right, takes), paired=len(shared) >= LEAST_SEEDS)
+
+
+def _pair(part: Comparison, left: Row, right: Row, sides: Literal[1, 2]) -> Pair:
+    margin = part.margin / 100
+    bounds = (margin, math.inf) if part.relation == ">" else (-margin, margin)
+    return Pair(f"{part.left} − {part.right}", compared(left, right), bounds, sides)
+
+
+def _open(evidence: Evidence, pair: Pair, level: float) -> str:
+    """Which difference an inconclusive claim leaves open, and what would settle it."""
+    low, high = pair.estimate.interval(evidence.confidence(pair, level))
+    needed = evidence.seeds_needed(level)
+    way = (
+        f"more than {MOST_SEEDS} seeds a row, or more test clips," if needed is None else f"about {needed} seeds a row"
+    )
+    return f"a difference from {signed(low)} to {signed(high)} may hide; {way} would settle it, were it as measured"
+
+
+def difference_text(estimate: Estimate, confidence: float = CONFIDENCE) -> str:
+    """A difference in points, with its interval."""
+    low, high = estimate.interval(confidence)
+    return f"{signed(estimate.value)} ({signed(low)} to {signed(high)})"
+
+
+def signed(fraction: ArrayLike) -> str:
+    """In points, with its sign."""
+    return f"{100 * float(np.asarray(fraction)):+.2f}".replace("-", "−")
 
 
 def ordering(values: Mapping[str, float]) -> str:
@@ -171,15 +342,29 @@ def verdict_blocks(verdicts: Sequence[Verdict], notes: Sequence[str] = ()) -> li
         return [Text("No claim is declared for it.")]
     counts = Counter(each.outcome for each in verdicts)
     summary = "; ".join(f"{outcome}: {counts[outcome]}" for outcome in get_args(Outcome) if counts[outcome])
-    rows = tuple((each.claim, each.outcome, p_text(each.p_value), each.measured) for each in verdicts)
+    columns = {
+        "claim": [each.claim for each in verdicts],
+        "verdict": [each.outcome for each in verdicts],
+        "p": [p_text(each.p_value) for each in verdicts],
+        "measured": [each.measured for each in verdicts],
+    }
+    where_any = {
+        "seeds": ["" if each.seeds is None else str(each.seeds) for each in verdicts],
+        "difference": [each.difference for each in verdicts],
+        "remark": [each.remark for each in verdicts],
+    }
+    columns |= {name: values for name, values in where_any.items() if any(values)}
+    align = "".join({"verdict": "l", "p": "r", "seeds": "r"}.get(name, "w") for name in columns)
     said = Text(f"Of {len(verdicts)} claim{'s' * (len(verdicts) > 1)} — {summary}.")
-    return [said, Grid(("claim", "verdict", "p", "measured"), rows, "wlrw"), Notes(tuple(notes))]
+    return [said, Grid(tuple(columns), tuple(zip(*columns.values(), strict=True)), align), Notes(tuple(notes))]
 
 
 def tally(artefact: str, part: str, verdicts: Sequence[Verdict]) -> Tally:
-    """Counts, in the order in which outcomes are named."""
+    """Counts, in the order in which outcomes are named, or the one reason for which no claim was tested."""
     counts = Counter(each.outcome for each in verdicts)
-    return Tally(artefact, part, {outcome: counts[outcome] for outcome in get_args(Outcome) if counts[outcome]})
+    reasons = {each.remark for each in verdicts}
+    reason = reasons.pop() if set(counts) == {"not tested"} and len(reasons) == 1 else ""
+    return Tally(artefact, part, {outcome: counts[outcome] for outcome in get_args(Outcome) if counts[outcome]}, reason)
 
 
 def verdict_heading() -> Heading:
@@ -187,14 +372,20 @@ def verdict_heading() -> Heading:
     return Heading("Verdict")
 
 
-def how(family: str) -> str:
+def how(family: str, settle: int | None = None) -> str:
     """How claims are judged; `family` is what is corrected together."""
+    looks = (
+        ""
+        if settle is None
+        else " Claims were looked at after "
+        + ", ".join(f"{look.seeds} (α = {look.level:g})" for look in looks_until(settle))
+        + " seeds, p against that α, and a settled one was not looked at again; `seeds` is the number it took."
+    )
     return (
-        f"a > b holds or fails where the paired sign-flip test over test clips, Holm-corrected within {family}, gives "
-        f"p < {SIGNIFICANCE} and the difference is more than twice its standard error over seeds; a ~ b holds where "
-        f"two one-sided tests, and twice that error, put the difference within {100 * LEVEL:.0f} point; best(…) is "
-        "a > b against every other row of its group. Else the claim cannot be told apart at this number of seeds and "
-        "clips."
+        "Both the trainings and the takes of the test clips could have been others: p is of a t test whose variance "
+        f"has both parts, Holm-corrected over the claims of {family}. A claim holds where p < {SIGNIFICANCE} speaks "
+        "for it, fails where it speaks against it, and is else inconclusive: the interval of the difference, in points, "
+        f"is what may still hide.{looks}"
     )
 
 
@@ -203,11 +394,6 @@ def p_text(p_value: float | None) -> str:
     if p_value is None:
         return MISSING
     return "< 0.0001" if p_value < 0.0001 else f"{p_value:.4f}"
-
-
-def _level_pairs(claims: Sequence[Claim]) -> set[Pair]:
-    parts = [part for claim in claims for part in claim.parts if isinstance(part, Comparison) and part.relation == "~"]
-    return {pair for part in parts for pair in ((part.left, part.right), (part.right, part.left))}
 
 
 def _measured(claim: Claim, rows: Sequence[Row]) -> str:

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from d3d.errors import ConfigError
@@ -12,8 +14,33 @@ def test_a_pair() -> None:
 
 def test_a_chain_is_its_neighbours() -> None:
     claim = parse_claim("cross > single ~ none")
-    assert claim.parts == (Comparison("cross", ">", "single"), Comparison("single", "~", "none"))
+    assert claim.parts == (Comparison("cross", ">", "single"), Comparison("single", "~", "none", 1.0))
     assert claim.labels == ("cross", "single", "none")
+
+
+def test_a_margin_is_stated_in_points() -> None:
+    assert parse_claim("Ours > STAR [1] by 2.3").parts == (Comparison("Ours", ">", "STAR [1]", 2.3),)
+    assert parse_claim("frames 12 ~ frames 16 within 2").parts == (Comparison("frames 12", "~", "frames 16", 2.0),)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a > b by 0", "`by 0` states no margin; write a number of points above 0"),
+        ("a > b by -1", "`by -1` states no margin"),
+        ("a ~ b within two", "`within two` states no margin"),
+        ("a ~ b within nan", "`within nan` states no margin"),
+        ("a ~ b within 101", "`within 101` states no margin"),
+        ("a ~ b within", "`within ` states no margin"),
+        ("a ~ b by 1", "`by` does not go with ~; write `within`"),
+        ("a > b within 1", "`within` does not go with >; write `by`"),
+        ("a > b > c by 1", "`by` goes with two rows"),
+    ],
+)
+def test_a_margin_that_is_none(text: str, fault: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(fault)) as error:
+        parse_claim(text)
+    assert str(error.value).startswith(f"{text}: ") and "\n" not in str(error.value)
 
 
 def test_labels_may_hold_commas_blanks_and_signs_without_blanks() -> None:

@@ -1,0 +1,60 @@
+"""What `seeds=settle` still needs: which rows go on to how many seeds, and how many an open claim would take."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from d3d.errors import ConfigError
+from experiments.claims import Claim, parse_claim
+from experiments.looks import looks_until
+from tables.artefacts import MODULE
+from tables.record import Launch, Record
+from tables.rows import Row, rows_of, tuned_rows
+from tables.verdicts import judge, named
+
+PARTS = ("same recipe", "tuned")
+
+
+def seeds_wanted(storage: Path, tracking_uri: str | None, launch: str) -> dict[str, dict[str, int]]:
+    """See tables/__init__.py."""
+    found, parts = _parts(storage, tracking_uri, launch)
+    if found.settle is None:
+        raise ConfigError(f"launch={launch}: it named its seeds; launch it with seeds=settle to have as many as it takes")
+    most = found.settle
+    claims = [parse_claim(text) for text in found.claims]
+    wanted = {part: wanted_of(claims, rows, most) for part, rows in parts.items()}
+    return {part: rows for part, rows in wanted.items() if rows}
+
+
+def wanted_of(claims: Sequence[Claim], rows: Sequence[Row], most: int) -> dict[str, int]:
+    """Row → how many seeds it should have next, of the rows that have fewer finished."""
+    looks = looks_until(most)
+    wanted = {row.label: looks[0].seeds if row.random else 1 for row in rows}
+    for claim, verdict in zip(claims, judge(claims, rows, most), strict=True):
+        if verdict.open and verdict.looks < len(looks):
+            for label in named(claim, rows):
+                if wanted[label] > 1:
+                    wanted[label] = max(wanted[label], looks[verdict.looks].seeds)
+    return {row.label: wanted[row.label] for row in rows if len(row.first(wanted[row.label]).cells) < wanted[row.label]}
+
+
+def seeds_needed(storage: Path, tracking_uri: str | None, launch: str) -> tuple[str, ...]:
+    """See tables/__init__.py."""
+    found, parts = _parts(storage, tracking_uri, launch)
+    claims = [parse_claim(text) for text in found.claims]
+    lines = []
+    for part, rows in parts.items():
+        for verdict in judge(claims, rows, found.settle):
+            if verdict.open:
+                place = f"{part}, {verdict.claim}" if len(parts) > 1 else verdict.claim
+                lines.append(f"{place}: {verdict.outcome}: {verdict.remark}")
+    return tuple(lines)
+
+
+def _parts(storage: Path, tracking_uri: str | None, launch: str) -> tuple[Launch, Mapping[str, Sequence[Row]]]:
+    """A launch and the rows of its parts that have a top-1: each part is a family of its own."""
+    record = Record(storage, tracking_uri)
+    (found,) = record.launches(launch)
+    cells = record.cells(found)
+    recipe = [row for row in rows_of(found, cells, partial=False) if row.axes.get(MODULE) is None]
+    tuned = {PARTS[1]: tuned_rows(found, cells, partial=False)} if found.tuned else {}
+    return found, {PARTS[0]: recipe, **tuned}
