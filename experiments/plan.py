@@ -92,6 +92,7 @@ class Report:
             "command": self.command,
             "preset": launch.preset,
             "data": launch.data,
+            "split": launch.config.data.split,
             "data_digest": self.data_digest,
             "seeds": list(launch.seeds),
             "frames": launch.config.training.frames,
