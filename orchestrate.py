@@ -93,10 +93,11 @@ def carry_out(launch: Launch) -> int:
         plan, record, ended = execute(plan, Console(highlight=False))
         built = tables.Built((), (), ())
         if plan.artefacts:
-            built = tables.build(plan.artefacts, launch.storage, launch.tracking_uri)
+            split = launch.config.data.split
+            built = tables.build(plan.artefacts, launch.storage, launch.tracking_uri, split=split)
             record.log_tables(plan, built.paths)
     said = [*(f"missing: {line}" for line in built.missing), *(f"note: {line}" for line in built.notes)]
-    summarise(plan, finished_cells(plan), ended, [*said, *map(str, built.verdicts)], built.paths)
+    summarise(plan, finished_cells(plan), ended, [*said, *map(str, built.verdicts)], built.paths, built.latest)
     return 1 if ended.failed or built.missing or plan.untuned else 0
 
 

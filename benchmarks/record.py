@@ -28,7 +28,7 @@ from experiments.declarations import EXPERIMENT, Ablation, ablations
 ROOT = Path(__file__).parents[1]
 SEEDS, CLIPS, CLASSES, EPOCHS = 3, 240, 15, 12
 HOUR = 3_600_000
-METRICS = ("train_loss", "train_top1", "test_loss", "test_top1", "learning_rate", "clips_per_second", "peak_memory_mib")
+METRICS = ("train_loss", "train_top1", "eval_loss", "eval_top1", "learning_rate", "clips_per_second", "peak_memory_mib")
 MEASURED = ("flops", "seconds", "memory_mib", "score_pairs", "printed")
 
 
@@ -84,6 +84,7 @@ def launch(made: "Runs", ablation: Ablation) -> None:
         "claims": list(ablation.claims),
         "preset": "quick",
         "data": "penn_action, rendered",
+        "split": "test",
         "data_digest": "d" * 16,
         "frames": 12,
         "command": ablation.command,
@@ -115,7 +116,14 @@ class Runs:
 
     def report(self, name: str, plan: dict[str, Any]) -> None:
         """The report run of a launch."""
-        tags = {"kind": "report", "launch": name, "ablation": name, "preset": "quick", "data": plan["data"]}
+        tags = {
+            "kind": "report",
+            "launch": name,
+            "ablation": name,
+            "preset": "quick",
+            "data": plan["data"],
+            "split": plan["split"],
+        }
         (self._run(tags, {}, name) / "plan.json").write_text(json.dumps(plan))
 
     def _run(self, tags: dict[str, str], metrics: dict[str, float], name: str) -> Path:

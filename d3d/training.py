@@ -103,9 +103,9 @@ def train(
         if epoch % test_every == 0 or epoch == config.training.epochs:
             evaluation = evaluate(tested, dataset, config, device, workers)
             metrics |= {
-                "test_loss": evaluation.loss,
-                "test_top1": evaluation.top1,
-                "test_mean_class_accuracy": evaluation.mean_class_accuracy,
+                "eval_loss": evaluation.loss,
+                "eval_top1": evaluation.top1,
+                "eval_mean_class_accuracy": evaluation.mean_class_accuracy,
                 **{f"moved_{axis}": tokens for axis, tokens in evaluation.movement.items()},
             }
         metrics["peak_memory_mib"] = peak_memory(device)

@@ -27,6 +27,7 @@ from d3d.errors import ConfigError
 from experiments.declarations import (
     FOLDER,
     FROM_DATA,
+    VALIDATION,
     Ablation,
     Choice,
     Row,
@@ -123,7 +124,7 @@ class Launch:
             parts[1:1] = [data.protocol]
         elif data.name == "pyskl":  # any dataset may be behind it
             parts[1:1] = [re.sub(r"[^\w.-]", "_", part) for part in (Path(data.annotations or "").stem, data.splits[1])]
-        return ", ".join(parts)
+        return ", ".join(parts) + VALIDATION * (data.split == "validation")
 
 
 @dataclass(frozen=True, kw_only=True)

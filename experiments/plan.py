@@ -104,6 +104,7 @@ class Report:
             "command": self.command,
             "preset": launch.preset,
             "data": launch.data,
+            "split": launch.config.data.split,
             "data_digest": self.data_digest,
             "seeds": sorted({point.seed for point in self.points}),
             "settle": launch.settle,

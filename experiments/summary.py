@@ -115,9 +115,17 @@ def _work(plan: Plan, todo: Sequence[Cell], finished: Mapping[str, Run]) -> str:
 
 
 def summarise(
-    plan: Plan, finished: Mapping[str, Run], ended: Ended, doubts: Sequence[str], paths: Sequence[Path]
+    plan: Plan,
+    finished: Mapping[str, Run],
+    ended: Ended,
+    doubts: Sequence[str],
+    paths: Sequence[Path],
+    latest: Sequence[Path] = (),
 ) -> None:
-    """Top-1 where one ablation was launched; searches; what befell cells; doubts about the tables; where all is."""
+    """Top-1 where one ablation was launched; searches; what befell cells; doubts about the tables; where all is.
+
+    `paths` are the files of the tables and figures, `latest` the copies of those that are complete.
+    """
     if len(plan.reports) == 1:
         _show_top1(plan.reports[0], finished)
     for study in plan.studies:
@@ -127,6 +135,8 @@ def summarise(
     for artefact in dict.fromkeys(path.stem for path in paths):
         own = [path for path in paths if path.stem == artefact]
         print(", ".join([str(own[0]), *(path.suffix for path in own[1:])]))
+    if latest:
+        print(f"what is complete, under names that stay: {latest[0].parent}")
     print(plan.launch.storage / "mlflow.db")
 
 

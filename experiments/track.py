@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 NEWEST_FIRST = ["attributes.start_time DESC"]
 NEWEST = 100  # runs that an estimate looks at
+TOP1_OF_EPOCHS = ("test_top1", "eval_top1")  # as it was called before the split was a tag, and as it is
 SERVED = ("ablation.", "tuned")  # tags that say what a cell is for
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # what the MLflow page opens as
 
@@ -116,6 +117,7 @@ class Record:
 
         One that is finished already, by another launch or a worker that outlived its own, stays as it is.
         """
+        tags = {**tags, "split": cell.config.data.split}
         runs = self._runs(cell)
         finished = bool(runs) and runs[0].info.status == "FINISHED"
         if finished and not anew:
@@ -144,8 +146,8 @@ class Record:
 
     def curve(self, run: Run) -> list[tuple[int, float]]:
         """The epochs of a training that were tested, in their order, each with its top-1."""
-        history = self.client.get_metric_history(run.info.run_id, "test_top1")
-        return sorted({metric.step: metric.value for metric in history}.items())
+        histories = (self.client.get_metric_history(run.info.run_id, name) for name in TOP1_OF_EPOCHS)
+        return sorted({metric.step: metric.value for history in histories for metric in history}.items())
 
     def prune(self, cell: str) -> None:
         """Ends the run of a search's trial that did not promise well."""
@@ -215,6 +217,7 @@ class Record:
         if runs:
             id = str(runs[0].info.run_id)
             self.client.update_run(id, "RUNNING")
+            self.client.set_tag(id, "split", launch.config.data.split)  # which records once did not say
         else:
             tags = {
                 "kind": "report",
@@ -222,6 +225,7 @@ class Record:
                 "ablation": report.ablation.name,
                 "preset": launch.preset,
                 "data": launch.data,
+                "split": launch.config.data.split,
                 "data_digest": report.data_digest,
             }
             name = f"{report.ablation.name}, {launch.preset}, {launch.data}"

@@ -96,7 +96,7 @@ def _train(cell: Cell, run: CellRun, job: Job) -> None:
 
     def report(result: EpochResult) -> None:
         run.log_epoch(result)
-        tested = {"top1": result.metrics["test_top1"]} if "test_top1" in result.metrics else {}
+        tested = {"top1": result.metrics["eval_top1"]} if "eval_top1" in result.metrics else {}
         tune.report({"epoch": result.epoch, **tested})
 
     def notice(text: str) -> None:

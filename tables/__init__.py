@@ -1,7 +1,8 @@
 """From the record of trainings to the paper's tables and figures.
 
-`build` reads MLflow alone, needs neither the data nor an accelerator, and writes under <storage>/tables/. The same
-record gives the same bytes. Importing this package is cheap: what an artefact needs is imported as it is built.
+`build` reads MLflow alone, needs neither the data nor an accelerator, and writes under <storage>/tables/: a folder for
+each launch, and `latest` with the newest complete files under names that stay. The same record gives the same bytes.
+Importing this package is cheap: what an artefact needs is imported as it is built.
 """
 
 import importlib
@@ -12,15 +13,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from d3d.errors import RecordError
 from tables.artefacts import ARTEFACTS, artefact_of
+from tables.writers import write_files
 
 if TYPE_CHECKING:
     from tables.record import Launch, Record
 
-__all__ = ["ARTEFACTS", "Built", "build", "seeds_needed", "seeds_wanted"]
+__all__ = ["ARTEFACTS", "LATEST", "Built", "build", "seeds_needed", "seeds_wanted"]
+
+LATEST = "latest"  # folder of the newest complete files
 
 # Libraries look here as they are imported: nothing is reported anywhere, and nothing but our own lines is printed.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -51,10 +55,11 @@ class Tally:
 class Built:
     """What was written, and what its reader must know."""
 
-    paths: tuple[Path, ...]  # files under <storage>/tables/
+    paths: tuple[Path, ...]  # files under <storage>/tables/, in the folders of their launches
     missing: tuple[str, ...]  # one line per row without all of its finished cells, with the command that fills it
     notes: tuple[str, ...]  # one line per doubt about the record: a cell trained twice, results of different code
     verdicts: tuple[Tally, ...] = ()  # of each artefact with claims; of a search two, its rows as they are and tuned
+    latest: tuple[Path, ...] = ()  # the copies under <storage>/tables/latest/ of those that are complete
 
 
 def build(
@@ -63,13 +68,17 @@ def build(
     tracking_uri: str | None = None,
     launch: str | None = None,
     partial: bool = False,
+    split: Literal["test", "validation"] = "test",
 ) -> Built:
     """Build the named artefacts; with no names, all that the record holds a launch for.
 
     An artefact is one of ARTEFACTS, or the name of any other ablation that was launched: the table of its rows.
     `tracking_uri` None is <storage>/mlflow.db. `launch` names one launch of the record; None takes, for each artefact,
-    the newest. A row that lacks a finished cell has no numbers and is named in `missing`; with `partial` its numbers
-    are those of the seeds that are there.
+    the newest on the clips of `split`, or where there is none, the newest. A row that lacks a finished cell has no
+    numbers and is named in `missing`; with `partial` its numbers are those of the seeds that are there.
+
+    The files go to the folder of the launch, of several to that of the newest. Those of an artefact from which nothing
+    is missing are then copied to LATEST, unless `launch` or `split` chose another launch than is taken without them.
 
     Raises RecordError where a name is unknown, or the record holds nothing to build from or contradicts itself.
     """
@@ -85,26 +94,34 @@ def build(
     if not makers:
         fault = f"{record.uri}: no launch in it makes a table or a figure; launch an ablation first"
         raise RecordError("; ".join([fault, *_left_out(record)]))
-    built = []
+    folder = storage / "tables"
+    everyone = launches if launch is None else record.launches()
+    built: list[Built] = []
+    latest: list[Path] = []
     for name in names or makers:
-        artefact = artefact_of(name, makers[name][0].title)
+        chosen = _chosen(name, makers[name], split)
+        artefact = artefact_of(name, chosen[0].title)
         kind = importlib.import_module(f"tables.{artefact.kind}")
-        built.append(kind.build(record, artefact, makers[name], storage / "tables", partial))
+        made = kind.build(record, artefact, chosen, folder / chosen[0].folder, partial)
+        if not made.missing and chosen == _chosen(name, everyone, "test"):
+            latest += write_files(folder / LATEST, {path.name: path.read_bytes() for path in made.paths})
+        built.append(made)
     return Built(
         paths=tuple(path for each in built for path in each.paths),
         missing=tuple(dict.fromkeys(line for each in built for line in each.missing)),
         notes=tuple(dict.fromkeys([*(line for each in built for line in each.notes), *_left_out(record)])),
         verdicts=tuple(tally for each in built for tally in each.verdicts),
+        latest=tuple(latest),
     )
 
 
 def seeds_wanted(storage: Path, tracking_uri: str | None, launch: str) -> dict[str, dict[str, int]]:
-    """How many seeds the rows of a launch with `seeds=settle` should have next, by part and row label.
+    """How many seeds each row of a launch with `seeds=settle` should have by now, by part and row label.
 
-    A part, "same recipe" or "tuned", is a family of claims of its own. Only rows that have fewer finished seeds are in
-    it: those of an open claim want the seeds of its next look, all others those of the first. Empty where every claim
-    is settled or has had its last look. A seed that failed is wanted again: who runs them stops where all that is
-    wanted was tried. Raises RecordError where the launch is not in the record, ConfigError where it named its seeds.
+    A part, "same recipe" or "tuned", is a family of claims of its own. The rows of an open claim should have the seeds
+    of its next look, all others those of the looks that were needed. Nothing more than a row has is wanted where every
+    claim is settled or has had its last look. Raises RecordError where the launch is not in the record, ConfigError
+    where it named its seeds.
     """
     from tables import settle
 
@@ -119,6 +136,13 @@ def seeds_needed(storage: Path, tracking_uri: str | None, launch: str) -> tuple[
     from tables import settle
 
     return settle.seeds_needed(storage, tracking_uri, launch)
+
+
+def _chosen(artefact: str, launches: Sequence["Launch"], split: str) -> list["Launch"]:
+    """The launches that an artefact is built from: the newest on the split, of a comparison the newest on each data."""
+    makers = [launch for launch in launches if artefact in launch.artefacts]
+    chosen = [launch for launch in makers if launch.split == split] or makers
+    return chosen if artefact_of(artefact, "").kind == "comparison" else chosen[:1]
 
 
 def _verb(outcome: str, count: int) -> str:

@@ -37,6 +37,8 @@ def main(arguments: list[str]) -> int:
         print(f"missing: {line}", file=sys.stderr)
     for path in built.paths:
         print(path)
+    if built.latest:
+        print(f"what is complete, under names that stay: {built.latest[0].parent}")
     for tally in built.verdicts:
         print(tally)
     return 1 if built.missing and not partial else 0

@@ -6,6 +6,7 @@ record.
 """
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -22,9 +23,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.errors import RecordError
 from d3d.prediction import Prediction
-from experiments.declarations import EXPERIMENT, Value
+from experiments.declarations import EXPERIMENT, VALIDATION, Value
 
 BASELINES = "baselines"  # the ablation of what no deep learning gives
+LONGEST = 180  # letters of a folder's name before the launch's id
 RUNS_PER_CELL = 10  # a query of its own for a cell takes as long as reading this many runs, or longer
 
 
@@ -70,7 +72,7 @@ class Launch:
     section: str  # of the paper
     claims: tuple[str, ...]  # as experiments/claims.py reads them
     preset: str
-    data: str  # how the data is called, "penn_action, rendered"
+    data: str  # how the data is called, "penn_action, rendered"; it ends with VALIDATION where it was tested on that
     data_digest: str  # several are joined with "+"
     frames: int  # T
     points: tuple[Point, ...]
@@ -78,7 +80,14 @@ class Launch:
     reference: str | None = None  # the row that the others are tested against
     tuned: Tuned | None = None  # None without a search
     settle: int | None = None  # with seeds=settle the most seeds a row may take; None where the seeds were named
+    split: str = ""  # of the clips it was tested on, test or validation
     id: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Where its tables and figures are, below tables/: no other launch has it, and every file system takes it."""
+        named, id = (_slug(text) for text in (f"{self.ablation} {self.preset} {self.data}", self.id))
+        return f"{named[:LONGEST]}-{id}"
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -163,11 +172,13 @@ class Record:
                 there = f"there are: {', '.join(known)}" if known else "it holds none"
                 raise RecordError(f"launch={id}: not in {self.uri}; {there}")
             return (self._launch(reports[0]),)
-        newest: dict[tuple[str, ...], Launch] = {}
+        newest: dict[tuple[str, str], Launch] = {}
         for run in reports:
-            key = tuple(run.data.tags.get(name, "") for name in ("ablation", "data"))
-            if key not in newest and (launch := self._readable(run)):
-                newest[key] = launch
+            key = (run.data.tags.get("ablation", ""), run.data.tags.get("data", ""))
+            if "split" in run.data.tags and key in newest:
+                continue
+            if launch := self._readable(run):
+                newest.setdefault((key[0], launch.data), launch)
         return tuple(newest.values())
 
     @cached_property
@@ -225,7 +236,17 @@ class Record:
             first = error.errors()[0]
             fault = f"plan.json, {'.'.join(map(str, first['loc']))}: {first['msg']}"
             raise damaged(run.info.run_id, run.data.tags.get("launch", ""), fault) from error
-        return replace(launch, id=run.data.tags.get("launch", ""))
+        launch = replace(launch, id=run.data.tags.get("launch", ""))
+        return launch if launch.split else self._with_split(launch)
+
+    def _with_split(self, launch: Launch) -> Launch:
+        """A launch whose plan does not say its split, as plans once did not: its cells know it."""
+        for id in launch.cells:
+            runs = self._client.search_runs([self._experiment], f"tags.cell = '{id}'", max_results=1)
+            if runs and "data.split" in runs[0].data.params:
+                split = runs[0].data.params["data.split"]
+                return replace(launch, split=split, data=launch.data + VALIDATION * (split == "validation"))
+        return replace(launch, split="test")
 
     def _cell(self, id: str, runs: Sequence[Run]) -> Cell:
         run = max(runs, key=_last_used)
@@ -291,6 +312,11 @@ def _members(cells: Iterable[Cell], attribute: str) -> str:
     for cell in cells:
         members.setdefault(getattr(cell, attribute), []).append(cell.id)
     return "; ".join(f"{digest} ({', '.join(ids)})" for digest, ids in sorted(members.items()))
+
+
+def _slug(text: str) -> str:
+    """Letters, digits, "_", "." and "-" for whatever else there is."""
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", text)
 
 
 def _last_used(run: Run) -> tuple[int, str]:

@@ -273,11 +273,19 @@ def setting(launch: Launch, rows: Sequence[Row]) -> str:
     frames = _several([int(cell.params["training.frames"]) for cell in cells if "training.frames" in cell.params])
     trained = [cell for cell in cells if cell.trained]
     epochs = _several([int(cell.params["training.epochs"]) for cell in trained if "training.epochs" in cell.params])
-    clips = _several([len(cell.correct) for row in rows for cell in row.counted.values()])
     parts = [f"preset {launch.preset}", f"data {launch.data}", f"T = {frames}"]
     if trained or not cells:
         parts += [f"{epochs} epoch{'s' * (epochs != '1')}", f"{seeds} seed{'s' * (seeds != 1)}"]
-    return ", ".join([*parts, f"{clips} test clips"])
+    return ", ".join([*parts, tested_clips(launch, rows)])
+
+
+def tested_clips(launch: Launch, rows: Sequence[Row]) -> str:
+    """How many clips the numbers are of, and of which split: "1068 test clips"."""
+    clips: dict[str, list[int]] = {}
+    for row in rows:
+        for cell in row.counted.values():
+            clips.setdefault(cell.params.get("data.split", launch.split), []).append(len(cell.correct))
+    return " and ".join(f"{_several(counts)} {split} clips" for split, counts in (clips or {launch.split: []}).items())
 
 
 def _numbers(values: Sequence[str] | Sequence[int]) -> NDArray[np.int64]:

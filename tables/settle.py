@@ -21,20 +21,20 @@ def seeds_wanted(storage: Path, tracking_uri: str | None, launch: str) -> dict[s
         raise ConfigError(f"launch={launch}: it named its seeds; launch it with seeds=settle to have as many as it takes")
     most = found.settle
     claims = [parse_claim(text) for text in found.claims]
-    wanted = {part: wanted_of(claims, rows, most) for part, rows in parts.items()}
-    return {part: rows for part, rows in wanted.items() if rows}
+    return {part: wanted_of(claims, rows, most) for part, rows in parts.items()}
 
 
 def wanted_of(claims: Sequence[Claim], rows: Sequence[Row], most: int) -> dict[str, int]:
-    """Row → how many seeds it should have next, of the rows that have fewer finished."""
+    """Row → how many seeds it should have by now: those of the next look of its claims that are open."""
     looks = looks_until(most)
     wanted = {row.label: looks[0].seeds if row.random else 1 for row in rows}
     for claim, verdict in zip(claims, judge(claims, rows, most), strict=True):
-        if verdict.open and verdict.looks < len(looks):
-            for label in named(claim, rows):
-                if wanted[label] > 1:
-                    wanted[label] = max(wanted[label], looks[verdict.looks].seeds)
-    return {row.label: wanted[row.label] for row in rows if len(row.first(wanted[row.label]).cells) < wanted[row.label]}
+        taken = verdict.looks + 1 if verdict.open else verdict.looks
+        look = looks[min(max(taken, 1), len(looks)) - 1]
+        for label in named(claim, rows):
+            if wanted[label] > 1:
+                wanted[label] = max(wanted[label], look.seeds)
+    return wanted
 
 
 def seeds_needed(storage: Path, tracking_uri: str | None, launch: str) -> tuple[str, ...]:

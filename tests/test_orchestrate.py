@@ -80,7 +80,7 @@ def cells(storage: Path) -> dict[str, Run]:
 
 
 def steps(storage: Path, run: Run) -> list[int]:
-    history = MlflowClient(f"sqlite:///{storage / 'mlflow.db'}").get_metric_history(run.info.run_id, "test_top1")
+    history = MlflowClient(f"sqlite:///{storage / 'mlflow.db'}").get_metric_history(run.info.run_id, "eval_top1")
     return [metric.step for metric in history]
 
 
@@ -117,7 +117,10 @@ def test_a_launch_is_interrupted_continued_and_not_run_twice(user: User) -> None
     assert sorted(path.name for path in (storage / "cells").iterdir()) == sorted(
         after[training].data.tags["cell"] for training in (first, second)
     )
-    assert sorted(path.name for path in (storage / "tables").iterdir()) == ["mine.csv", "mine.md", "mine.tex"]
+    folders = list((storage / "tables").iterdir())
+    assert len(folders) == 2 and storage / "tables" / "latest" in folders
+    for folder in folders:
+        assert sorted(path.name for path in folder.iterdir()) == ["mine.csv", "mine.md", "mine.tex"]
 
     again = user.run(*LAUNCH)
     assert (again.returncode, again.stderr) == (0, "")
@@ -315,5 +318,10 @@ def test_a_table_that_misses_cells_is_a_failure_until_they_are_there(
     for count, status in ((1, 1), (100, 0)):
         measured.append(count)
         assert main(["ablation=complexity", "preset=smoke", f"storage='{tmp_path}'"]) == status
-        assert (tmp_path / "tables" / "tableA2.csv").exists()
-        assert ("missing: joint, joints 50, full" in capsys.readouterr().out) == bool(status)
+        said = capsys.readouterr().out
+        assert ("missing: joint, joints 50, full" in said) == bool(status)
+        [path] = (tmp_path / "tables").glob("complexity-smoke-synthetic-files-*/tableA2.csv")
+        assert f"{path}, .md, .tex\n" in said
+        latest = tmp_path / "tables" / "latest"
+        assert (latest / "tableA2.csv").exists() == (not status)
+        assert (f"what is complete, under names that stay: {latest}\n" in said) == (not status)

@@ -29,7 +29,7 @@ class Evidence:
     @property
     def epochs(self) -> int:
         """Recorded in all, each once."""
-        return sum(len(set(metrics.get("test_top1", ()))) for metrics in self.steps.values())
+        return sum(len(set(metrics.get("eval_top1", ()))) for metrics in self.steps.values())
 
     def faults(self) -> list[str]:
         """What must not be: a cell that is not FINISHED once, a run that still runs, an epoch twice or not at all."""
@@ -37,7 +37,7 @@ class Evidence:
         found += [f"{cell}: still RUNNING" for cell, runs in self.statuses.items() if "RUNNING" in runs]
         found += [f"report {number}: {status}" for number, status in enumerate(self.reports) if status != "FINISHED"]
         for cell, metrics in self.steps.items():
-            trained = max(metrics.get("test_top1", [0]))
+            trained = max(metrics.get("eval_top1", [0]))
             for name, steps in metrics.items():
                 whole = [0] if name in ("top1", "mean_class_accuracy") else list(range(1, trained + 1))
                 if sorted(steps) != whole:
@@ -64,13 +64,13 @@ def gather(storage: Path, uri: str | None) -> Evidence:
             id = run.info.run_id
             histories = {name: client.get_metric_history(id, name) for name in run.data.metrics}
             steps[cell] = {name: [metric.step for metric in history] for name, history in histories.items()}
-            moments = [metric.timestamp for metric in histories.get("test_top1", ())]
+            moments = [metric.timestamp for metric in histories.get("eval_top1", ())]
             seconds += [(after - before) / 1000 for before, after in pairwise(moments)]
             artefacts |= _of_run(client, run, cell)
     for run in reports:
         artefacts |= _of_run(client, run, f"report of {run.data.tags['ablation']}", "tables")
-    for path in (storage / "tables").glob("*"):
-        artefacts[f"tables/{path.name}"] = _digest(path)
+    for path in (storage / "tables").glob("*/*"):
+        artefacts[str(path.relative_to(storage))] = _digest(path)
     for path in (storage / "cells").glob(f"*/{FILE}"):
         artefacts[f"{path.parent.name}/{FILE}"] = _digest_of_tensors(path)
     return Evidence(

@@ -28,7 +28,7 @@ def test_the_same_seed_gives_the_same_blows_and_each_kind_has_its_share() -> Non
 
 def test_what_must_not_be_is_found() -> None:
     good = Evidence(
-        {"a": ["KILLED", "FINISHED"]}, ["FINISHED"], {"a": {"test_top1": [1, 2], "top1": [0]}}, {"x": "1"}, 1
+        {"a": ["KILLED", "FINISHED"]}, ["FINISHED"], {"a": {"eval_top1": [1, 2], "top1": [0]}}, {"x": "1"}, 1
     )
     assert good.faults() == [] and good.epochs == 2
     for bad, words in (
@@ -36,9 +36,9 @@ def test_what_must_not_be_is_found() -> None:
         (replace(good, statuses={"a": ["FAILED"]}), "a: ['FAILED']"),
         (replace(good, statuses={"a": ["RUNNING", "FINISHED"]}), "a: still RUNNING"),
         (replace(good, reports=["RUNNING"]), "report 0: RUNNING"),
-        (replace(good, steps={"a": {"test_top1": [1, 2, 2]}}), "a: test_top1 at [1, 2, 2], not at [1, 2]"),
-        (replace(good, steps={"a": {"test_top1": [1, 3]}}), "a: test_top1 at [1, 3], not at [1, 2, 3]"),
-        (replace(good, steps={"a": {"test_top1": [1, 2], "train_loss": [1]}}), "a: train_loss at [1], not at [1, 2]"),
+        (replace(good, steps={"a": {"eval_top1": [1, 2, 2]}}), "a: eval_top1 at [1, 2, 2], not at [1, 2]"),
+        (replace(good, steps={"a": {"eval_top1": [1, 3]}}), "a: eval_top1 at [1, 3], not at [1, 2, 3]"),
+        (replace(good, steps={"a": {"eval_top1": [1, 2], "train_loss": [1]}}), "a: train_loss at [1], not at [1, 2]"),
         (replace(good, steps={"a": {"top1": [0, 0]}}), "a: top1 at [0, 0], not at [0]"),
     ):
         assert bad.faults() == [words]

@@ -96,7 +96,7 @@ def test_what_is_tested_is_the_average_of_the_weights(
     report, predictions, _ = run(averaged, tiny_dataset, tmp_path / "averaged")
     for (_, without), (_, with_average) in zip(plain.epochs, report.epochs, strict=True):
         assert without["train_loss"] == with_average["train_loss"]  # it follows the weights and does not lead them
-        assert without["test_loss"] != with_average["test_loss"]
+        assert without["eval_loss"] != with_average["eval_loss"]
     tested = evaluate_trained(averaged, averaged, tiny_dataset, CPU, tmp_path / "averaged")
     assert tested.predictions == predictions
 
@@ -129,7 +129,7 @@ def test_a_test_of_every_third_epoch_and_the_last_changes_no_result(
     every, seldom = list[EpochResult](), list[EpochResult]()
     predictions = train(tiny_config, tiny_dataset, CPU, tmp_path / "every", every.append)
     assert train(tiny_config, tiny_dataset, CPU, tmp_path / "seldom", seldom.append, test_every=3) == predictions
-    assert ["test_top1" in result.metrics for result in seldom] == [False, False, True, True]
+    assert ["eval_top1" in result.metrics for result in seldom] == [False, False, True, True]
     for often, rare in zip(every, seldom, strict=True):
         for key in rare.metrics.keys() - {"clips_per_second", "peak_memory_mib"}:
             assert rare.metrics[key] == often.metrics[key]
@@ -143,9 +143,9 @@ def test_each_epoch_reports_every_metric(tiny_config: Config, tiny_dataset: Data
         assert set(result.metrics) == {
             "train_loss",
             "train_top1",
-            "test_loss",
-            "test_top1",
-            "test_mean_class_accuracy",
+            "eval_loss",
+            "eval_top1",
+            "eval_mean_class_accuracy",
             "learning_rate",
             "clips_per_second",
             "peak_memory_mib",
@@ -155,7 +155,7 @@ def test_each_epoch_reports_every_metric(tiny_config: Config, tiny_dataset: Data
         }
         assert result.metrics["clips_per_second"] > 0 and result.metrics["peak_memory_mib"] > 0
     right = sum(p.label == p.predicted for p in predictions)
-    assert seen[-1].metrics["test_top1"] == right / len(tiny_dataset.test)
+    assert seen[-1].metrics["eval_top1"] == right / len(tiny_dataset.test)
     assert [p.clip for p in predictions] == [clip.id for clip in tiny_dataset.test]
 
 
@@ -337,7 +337,7 @@ def test_a_trained_model_is_tested_otherwise_without_training(
 ) -> None:
     report, predictions, weights = run(tiny_config, tiny_dataset, checkpoint)
     same = evaluate_trained(tiny_config, tiny_config, tiny_dataset, CPU, checkpoint)
-    assert same.predictions == predictions and same.loss == report.epochs[-1][1]["test_loss"]
+    assert same.predictions == predictions and same.loss == report.epochs[-1][1]["eval_loss"]
     losses = {same.loss}
     for change in ({"frames": 6}, {"joint_noise": 0.2}, {"joint_dropout": 0.5}):
         config = dataclasses.replace(tiny_config, evaluation=EvaluationConfig(**change))

@@ -142,6 +142,8 @@ def test_bad_input_is_one_line_that_names_it(arguments: str, words: list[str]) -
         (["data=finegym", "data.annotations=gym_hrnet.pkl", "data.root=d"], "finegym, files"),
         (["data=pyskl", "data.annotations=a/diving.pkl", "data.splits=[train,test]"], "pyskl, diving, test, files"),
         (["data=penn_action", "data.protocol=xview"], "penn_action, files"),
+        (["data=penn_action", "data.split=test"], "penn_action, files"),
+        (["data=penn_action", "data.split=validation"], "penn_action, files, validation split"),
     ],
 )
 def test_how_the_data_is_called_in_the_record(arguments: list[str], name: str) -> None:

@@ -35,11 +35,11 @@ def runs(record: Record, filter: str = "tags.kind = 'cell'") -> list[Run]:
 
 
 def steps(record: Record, run: Run) -> list[int]:
-    return [metric.step for metric in record.client.get_metric_history(run.info.run_id, "test_top1")]
+    return [metric.step for metric in record.client.get_metric_history(run.info.run_id, "eval_top1")]
 
 
 def epoch(number: int) -> EpochResult:
-    return EpochResult(number, {"train_loss": 1 / number, "test_top1": number / 100})
+    return EpochResult(number, {"train_loss": 1 / number, "eval_top1": number / 100})
 
 
 def test_a_finished_cell_leaves_all_that_tables_need(record: Record, cell: Cell, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_finished_cell_leaves_all_that_tables_need(record: Record, cell: Cell,
     assert found.data.tags.items() >= {**TAGS, "cell": cell.id, "seed": "0", "data_digest": "da7a"}.items()
     assert found.data.params["model.temporal_stride"] == "3", "resolved"
     assert found.data.params["training.epochs"] == "1"
-    assert found.data.metrics.items() >= {"train_loss": 1.0, "test_top1": 0.01, "top1": 0.5}.items()
+    assert found.data.metrics.items() >= {"train_loss": 1.0, "eval_top1": 0.01, "top1": 0.5}.items()
     written = Path(record.client.download_artifacts(found.info.run_id, "predictions.csv", str(tmp_path)))
     assert written.read_text() == "clip,label,predicted\n0001,3,3\n0002,4,3\n"
     assert finished_in(record).keys() == {cell.id}
@@ -108,6 +108,29 @@ def test_a_failed_cell_says_why_until_it_is_tried_again(record: Record, cell: Ce
     [run] = runs(record)
     assert run.info.status == "FINISHED"
     assert not {"reason", "failure"} & run.data.tags.keys()
+
+
+def test_runs_say_the_split_they_are_of(record: Record, plan: Callable[..., Plan]) -> None:
+    """A resumed one too, which may be older than the tag."""
+    planned = plan("ablation=full", "data.split=validation")
+    with record.reports(planned):
+        record.begin(planned.cells[0], TAGS)
+    for kind in ("cell", "report"):
+        [run] = runs(record, f"tags.kind = '{kind}'")
+        assert run.data.tags["split"] == "validation"
+        record.client.delete_tag(run.info.run_id, "split")
+    with record.reports(planned):
+        record.begin(planned.cells[0], TAGS)
+    assert {run.data.tags["split"] for run in runs(record, "attributes.status != 'FAILED'")} == {"validation"}
+    [report] = runs(record, "tags.kind = 'report'")
+    assert report.data.tags["data"] == "synthetic, files, validation split"
+
+
+def test_a_curve_has_the_epochs_that_were_recorded_under_the_metrics_former_name(record: Record, cell: Cell) -> None:
+    run = record.begin(cell, TAGS)
+    run.log_epoch(EpochResult(1, {"train_loss": 1.0, "test_top1": 0.25}))
+    run.log_epoch(EpochResult(2, {"train_loss": 0.5, "eval_top1": 0.5}))
+    assert record.curve(runs(record)[0]) == [(1, 0.25), (2, 0.5)]
 
 
 def test_only_runs_of_the_launch_are_ended(record: Record, plan: Callable[..., Plan]) -> None:

@@ -116,7 +116,7 @@ class Launches:
             if cell.config.model.norm == failing:
                 run.fail(Failure("loss", "the loss of epoch 1 is nan"))
                 break
-            run.log_epoch(EpochResult(epoch, {"train_loss": 1.0, "test_top1": accuracy(cell) * epoch / EPOCHS}))
+            run.log_epoch(EpochResult(epoch, {"train_loss": 1.0, "eval_top1": accuracy(cell) * epoch / EPOCHS}))
             if search.judge(id, {"epoch": epoch, "top1": accuracy(cell) * epoch / EPOCHS}):
                 break
             self.checkpoints[cell.id] = epoch

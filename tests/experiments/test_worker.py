@@ -50,7 +50,7 @@ def trains(monkeypatch: pytest.MonkeyPatch, epochs: int, fault: Exception | None
     def train(config: Any, dataset: Any, device: Any, checkpoint: Path, report: Any, *others: Any) -> list[Prediction]:
         found.append((checkpoint / FILE).exists())
         for number in range(1, epochs + 1):
-            report(EpochResult(number, {"train_loss": 0.5, "test_top1": number / 10}))
+            report(EpochResult(number, {"train_loss": 0.5, "eval_top1": number / 10}))
             save_weights(checkpoint, config, number)
         if fault:
             raise fault
@@ -68,7 +68,7 @@ def test_epochs_go_to_the_record_and_to_tune(
     run_cell({"cell": cell}, job)
     assert told == [{"epoch": 1, "top1": 0.1}, {"epoch": 2, "top1": 0.2}]
     run = finished_in(record)[cell]
-    assert run.data.metrics == {"train_loss": 0.5, "test_top1": 0.2, "top1": 1.0, "mean_class_accuracy": 1.0}
+    assert run.data.metrics == {"train_loss": 0.5, "eval_top1": 0.2, "top1": 1.0, "mean_class_accuracy": 1.0}
     assert run.data.tags["device"] == "cpu"
 
 

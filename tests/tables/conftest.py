@@ -20,10 +20,10 @@ class Everything:
     built: tables.Built
 
     def text(self, name: str) -> str:
-        return (self.record.storage / "tables" / name).read_text("utf-8")
+        return self.record.made(name).read_text("utf-8")
 
     def csv(self, name: str) -> pd.DataFrame:
-        return pd.read_csv(self.record.storage / "tables" / f"{name}.csv", dtype={"cells": str}, keep_default_na=True)
+        return pd.read_csv(self.record.made(f"{name}.csv"), dtype={"cells": str}, keep_default_na=True)
 
 
 @pytest.fixture(scope="session")

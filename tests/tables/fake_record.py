@@ -50,6 +50,16 @@ class FakeRecord:
     client: MlflowClient
     experiment: str
 
+    def made(self, file: str, launch: str = "*") -> Path:
+        """A table or figure in its launch's folder; of any launch, where one alone has it."""
+        [path] = (self.storage / "tables").glob(f"*-{launch}/{file}")
+        return path
+
+    @property
+    def latest(self) -> dict[str, bytes]:
+        """What there is under the names that stay."""
+        return {path.name: path.read_bytes() for path in (self.storage / "tables" / "latest").glob("*")}
+
     def finish(
         self,
         cell: str,
@@ -113,7 +123,8 @@ class FakeRecord:
             "reference": None,
             "points": points,
         } | changes
-        tags = {"kind": "report", "launch": launch} | {key: plan[key] for key in ("ablation", "preset", "data")}
+        said = ("ablation", "preset", "data", "split")
+        tags = {"kind": "report", "launch": launch} | {key: plan[key] for key in said if key in plan}
         run: str = self.client.create_run(self.experiment, tags=tags).info.run_id
         self.client.log_text(run, json.dumps(plan), "plan.json")
         self.client.set_terminated(run)

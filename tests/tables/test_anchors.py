@@ -18,7 +18,7 @@ UNKNOWN = "What no deep learning gives on these clips is not known"
 
 
 def text(record: FakeRecord, name: str) -> str:
-    return (record.storage / "tables" / f"{name}.md").read_text("utf-8")
+    return record.made(f"{name}.md").read_text("utf-8")
 
 
 def notes(document: str) -> str:
@@ -33,7 +33,7 @@ def test_a_table_and_a_figure_end_their_notes_with_the_baselines(record: FakeRec
     tables.build([], record.storage)
     for name in ("depth", "figure7a"):
         assert notes(text(record, name)).rstrip("\n").endswith(SAID.rstrip("\n"))
-    tex = (record.storage / "tables" / "depth.tex").read_text()
+    tex = record.made("depth.tex").read_text()
     assert "kernel ridge 75.00" in tex
 
 
@@ -92,12 +92,12 @@ def test_the_best_is_drawn(record: FakeRecord) -> None:
     record.finish(cell_of(4, 2))
     record.plan("7a", points=[(4, 2)])
     tables.build(["figure7a"], record.storage)
-    without = (record.storage / "tables" / "figure7a.png").read_bytes()
+    without = record.made("figure7a.png").read_bytes()
     record.baselines(TOP1)
     anchors = anchors_of(Record(record.storage), Record(record.storage).launches("7a")[0])
     assert anchors and anchors.best and anchors.best.label == "kernel ridge"
     tables.build(["figure7a"], record.storage)
-    assert (record.storage / "tables" / "figure7a.png").read_bytes() != without
+    assert record.made("figure7a.png").read_bytes() != without
 
 
 def test_a_comparison_has_them_of_each_data(record: FakeRecord) -> None:

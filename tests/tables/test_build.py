@@ -1,6 +1,6 @@
 """What single records make of the tables."""
 
-from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,15 +10,15 @@ from d3d.errors import RecordError
 from tests.tables.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, point
 
 
-def read_csv(storage: Path, name: str = "figure7a") -> pd.DataFrame:
-    return pd.read_csv(storage / "tables" / f"{name}.csv", dtype={"cells": str})
+def read_csv(record: FakeRecord, name: str = "figure7a", launch: str = "*") -> pd.DataFrame:
+    return pd.read_csv(record.made(f"{name}.csv", launch), dtype={"cells": str})
 
 
 def test_numbers_have_two_decimals_and_counts_none(record: FakeRecord) -> None:
     record.finish(cell_of(4, 2), 0.75)
     record.plan(points=[(4, 2)])
     tables.build(["figure7a"], record.storage)
-    text = (record.storage / "tables" / "figure7a.csv").read_text()
+    text = record.made("figure7a.csv").read_text()
     assert text.splitlines()[1] == f"4,2,1,75.00,,66.56,81.89,120,{cell_of(4, 2)}"
 
 
@@ -30,9 +30,9 @@ def test_a_missing_cell_is_empty_in_every_row_it_answers_and_named_once(record: 
     (line,) = built.missing
     assert line.startswith("temporal window 8, temporal stride 4 (and 2 more rows), seed 0")
     assert cell_of(8, 4) in line and line.endswith(COMMAND)
-    frame = read_csv(record.storage).set_index("stride")
+    frame = read_csv(record).set_index("stride")
     assert frame.top1_mean.isna().to_dict() == {3: False, 4: True, 5: True, 8: True}
-    text = (record.storage / "tables" / "figure7a.md").read_text()
+    text = record.made("figure7a.md").read_text()
     assert "| 8 | 75.00 | — | — | — |" in text  # and no best, which the missing one may be
     assert f"To fill: `{COMMAND}`" in text
 
@@ -42,11 +42,11 @@ def test_a_missing_seed_empties_its_row_unless_a_partial_table_is_asked_for(reco
     record.finish(cell_of(4, 2, 2), 0.6)
     record.plan(points=[(4, 2)], seeds=3)
     built = tables.build(["figure7a"], record.storage)
-    frame = read_csv(record.storage)
+    frame = read_csv(record)
     assert list(frame.seeds) == [2]
     assert frame[["top1_mean", "top1_low", "clips"]].isna().all(axis=None)
     partial = tables.build(["figure7a"], record.storage, partial=True)
-    (row,) = read_csv(record.storage).itertuples()
+    (row,) = read_csv(record).itertuples()
     assert (row.seeds, row.top1_mean) == (2, 55.0)
     assert len(built.missing) == 1
     assert partial.missing == built.missing
@@ -59,7 +59,7 @@ def test_nothing_finished_still_writes_every_file(record: FakeRecord, name: str)
     built = tables.build([name], record.storage)
     assert len(built.missing) == 1
     assert all(path.stat().st_size for path in built.paths)
-    assert "—" in (record.storage / "tables" / f"{name}.md").read_text()
+    assert "—" in record.made(f"{name}.md").read_text()
 
 
 def test_doubts_reach_the_reader(record: FakeRecord) -> None:
@@ -69,7 +69,7 @@ def test_doubts_reach_the_reader(record: FakeRecord) -> None:
     built = tables.build(["figure7a"], record.storage)
     (note,) = built.notes
     assert "beef" in note
-    assert note in (record.storage / "tables" / "figure7a.md").read_text()
+    assert note in record.made("figure7a.md").read_text()
 
 
 def test_seeds_tested_on_different_clips_are_refused_and_nothing_is_written(record: FakeRecord) -> None:
@@ -86,8 +86,8 @@ def test_rows_tested_on_different_clips_have_no_p_value(record: FakeRecord) -> N
     record.finish("c2", clips=60)
     record.launch([point("a", "c1"), point("b", "c2")], reference="a", claims=["a > b"])
     tables.build([], record.storage)
-    assert read_csv(record.storage, "depth").p_value.isna().all()
-    assert "| a > b | cannot be judged |" in (record.storage / "tables" / "depth.md").read_text()
+    assert read_csv(record, "depth").p_value.isna().all()
+    assert "| a > b | cannot be judged |" in record.made("depth.md").read_text()
 
 
 def test_a_plan_without_the_figures_axes_is_refused(record: FakeRecord) -> None:
@@ -102,10 +102,10 @@ def test_the_p_value_follows_the_numbers(record: FakeRecord) -> None:
     for launch, reference, claim in (("1a", "a", "a > b"), ("2b", "b", "b > a")):
         record.launch([point("a", "c1"), point("b", "c2")], launch, reference=reference, claims=[claim])
         tables.build(["depth"], record.storage, launch=launch)
-        frame = read_csv(record.storage, "depth").set_index("row")
+        frame = read_csv(record, "depth", launch).set_index("row")
         assert frame.p_value.isna()[reference]
         assert (frame.p_value.dropna() < 1e-6).all()
-        text = (record.storage / "tables" / "depth.md").read_text()
+        text = record.made("depth.md", launch).read_text()
         assert f"| {claim} | {'holds' if claim == 'a > b' else 'fails'} |" in text
 
 
@@ -117,7 +117,7 @@ def test_what_a_row_does_not_set_is_empty_and_null_is_null(record: FakeRecord) -
         ]
     )
     tables.build([], record.storage)
-    lines = (record.storage / "tables" / "depth.csv").read_text().splitlines()
+    lines = record.made("depth.csv").read_text().splitlines()
     assert lines[0].startswith("row,model.joint_stride,model.norm,model.flip,seeds")
     assert lines[1].startswith("a,null,,,0,")
     assert lines[2].startswith("b,,pre,true,0,")
@@ -129,11 +129,70 @@ def test_an_artefact_that_no_file_can_be_named_as_is_refused(record: FakeRecord)
         tables.build([], record.storage)
 
 
+def test_each_launch_has_a_folder_and_what_is_complete_a_copy_under_a_name_that_stays(record: FakeRecord) -> None:
+    record.rows({"a": 0.9}, launch="1a", preset="small")
+    record.rows({"a": 0.9, "b": 0.5}, launch="2b", data="pyskl, a/b, files")
+    first = tables.build([], record.storage, launch="1a")
+    second = tables.build([], record.storage)
+    folder = record.storage / "tables"
+    assert {path.parent for path in first.paths} == {folder / "depth-small-synthetic-files-1a"}
+    assert {path.parent for path in second.paths} == {folder / "depth-quick-pyskl-a-b-files-2b"}
+    assert first.latest == (), "it is not the newest"
+    assert [path.name for path in second.latest] == ["depth.csv", "depth.md", "depth.tex"]
+    assert record.latest == {path.name: path.read_bytes() for path in second.paths}
+
+
+def test_an_incomplete_artefact_replaces_no_complete_one(record: FakeRecord) -> None:
+    record.rows({"a": 0.9}, launch="1a")
+    assert tables.build([], record.storage).missing == ()
+    complete = record.latest
+    record.rows({"a": 0.9, "b": None}, seeds=2, launch="2b")
+    for partial in (False, True):
+        built = tables.build([], record.storage, partial=partial)
+        assert built.missing and built.latest == ()
+        assert {path.parent.name for path in built.paths} == {"depth-quick-synthetic-files-2b"}
+        assert record.latest == complete
+
+
+def test_what_lay_in_the_folder_before_there_were_others_stays(record: FakeRecord) -> None:
+    (record.storage / "tables").mkdir()
+    (record.storage / "tables" / "depth.csv").write_text("old")
+    record.rows({"a": 0.9})
+    tables.build([], record.storage)
+    assert (record.storage / "tables" / "depth.csv").read_text() == "old"
+
+
+@pytest.mark.parametrize("artefact", ["table4", "table3"])
+def test_a_validation_split_never_stands_in_for_the_test_clips(record: FakeRecord, artefact: str) -> None:
+    """Its launch is the newest, but is built only where it is asked for."""
+    data = "penn_action, rendered"
+    plans: dict[str, dict[str, Any]] = {
+        "1a": {"data": data, "split": "test"},
+        "2b": {"data": f"{data}, validation split", "split": "validation"},
+    }
+    for launch, plan in plans.items():
+        record.rows({f"{plan['split']} row": 0.5}, launch=launch, ablation="modules", artefacts=[artefact], **plan)
+    usual = tables.build([], record.storage)
+    assert {path.parent.name for path in usual.paths} == {"modules-quick-penn_action-rendered-1a"}
+    latest = record.latest
+    assert latest == {path.name: path.read_bytes() for path in usual.paths}
+    for asked in (
+        tables.build([], record.storage, launch="2b"),
+        tables.build([], record.storage, split="validation"),
+    ):
+        assert {path.parent.name for path in asked.paths} == {"modules-quick-penn_action-rendered-validation-split-2b"}
+        assert asked.latest == () and record.latest == latest
+    assert f"{CLIPS} test clips" in record.made(f"{artefact}.md", "1a").read_text()
+    text = record.made(f"{artefact}.md", "2b").read_text()
+    assert f"{CLIPS} validation clips" in text and "penn_action, rendered, validation split" in text
+    assert "test clips" not in text.partition("## Verdict")[0]
+
+
 def test_each_data_has_its_measured_row(record: FakeRecord) -> None:
     for launch, data, top1 in (("1a", "penn_action, rendered", 0.5), ("2b", "penn_action, files", 0.95)):
         record.rows({f"full on {data}": top1}, launch=launch, data=data, artefacts=["table3"])
     tables.build(["table3"], record.storage)
-    measured = read_csv(record.storage, "table3").query("method == 'measured'")
+    measured = read_csv(record, "table3").query("method == 'measured'")
     assert dict(zip(measured.data, measured.top1_mean, strict=True)) == {
         "penn_action, rendered": 50.0,
         "penn_action, files": 95.0,

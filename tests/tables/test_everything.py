@@ -33,7 +33,11 @@ def test_all_that_the_record_can_make_is_made_in_every_format(everything: Everyt
     for name in [*ARTEFACTS, "depth"]:
         expected += [f"{name}.{kind}" for kind in ("csv", "md", "tex", *(("png", "pdf") if name in FIGURES else ()))]
     assert [path.name for path in everything.built.paths] == expected
-    assert sorted(path.name for path in (everything.record.storage / "tables").iterdir()) == sorted(expected)
+    folder = everything.record.storage / "tables"
+    made = [path for path in folder.glob("*/*") if path.parent.name != "latest"]
+    assert sorted(path.name for path in made) == sorted(expected)
+    assert set(everything.record.latest) == {name for name in expected if not name.startswith("table5")}, "a cell lacks"
+    assert set(everything.built.latest) == {folder / "latest" / name for name in everything.record.latest}
 
 
 def test_every_document_ends_with_a_verdict(everything: Everything) -> None:
@@ -173,7 +177,7 @@ def test_table_1_has_a_measured_row_below_each_protocol_that_was_run(record: Fak
         record.rows(rows, ablation="comparison", artefacts=["table1"], data=data, launch=data)
     built = tables.build(["table1"], record.storage)
     assert not built.missing
-    text = (record.storage / "tables" / "table1.md").read_text()
+    text = record.made("table1.md").read_text()
     assert "| measured: ntu60, xsub, rendered, preset quick | R+P |  | 83.33 (−10.97) |  |  |  |" in text
     assert "| measured: ntu120, xset, files, preset quick | R+P |  |  |  |  | 50.00 (−41.40) |" in text
     assert len(re.findall(r"^- NTU\d+ X\w+: not run\.", text, re.MULTILINE)) == 2
@@ -189,13 +193,13 @@ def test_table_2_compares_mean_class_accuracy(record: FakeRecord) -> None:
     plan = {"ablation": "comparison", "artefacts": ["table2", "mine"], "data": "finegym, files"}
     record.launch([point("full", "f19e")], "2", **plan)
     tables.build(["table2", "mine"], record.storage)
-    text = (record.storage / "tables" / "table2.md").read_text()
+    text = record.made("table2.md").read_text()
     assert "| measured: finegym, files, preset quick | R+P† |  | 93.33 (+3.03) |" in text
     assert "It is mean class accuracy, 95 % interval " in text and "; top-1 is 93.33." in text
     assert "| Mean: Ours > ST-GCN [51] | holds | < 0.0001 |" in text
-    ours = pd.read_csv(record.storage / "tables" / "table2.csv").iloc[-1]
+    ours = pd.read_csv(record.made("table2.csv")).iloc[-1]
     assert (ours.mean_class_accuracy, ours.difference) == (93.33, 3.03)
-    mine = (record.storage / "tables" / "mine.md").read_text()
+    mine = record.made("mine.md").read_text()
     assert "| row | measured | 95 % interval | mean class accuracy |" in mine
 
 
@@ -203,7 +207,7 @@ def test_mean_class_accuracy_is_not_top1_where_classes_are_uneven(record: FakeRe
     record.finish("f19e", clips=20, right=range(15))  # 15 classes, the first five with two clips, one of them wrong
     record.launch([point("full", "f19e")], artefacts=["mine"])
     tables.build(["mine"], record.storage)
-    frame = pd.read_csv(record.storage / "tables" / "mine.csv")
+    frame = pd.read_csv(record.made("mine.csv"))
     assert frame.top1_mean[0] == 75
     assert frame.mean_class_accuracy[0] == pytest.approx(100 * (10 + 5 * 0.5) / 15, abs=0.005)
 
@@ -220,7 +224,8 @@ def test_latex_has_as_many_cells_in_every_line_as_columns(everything: Everything
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX on this machine")
 def test_latex_compiles(everything: Everything, tmp_path: Path) -> None:
-    inputs = "".join(rf"\input{{{everything.record.storage}/tables/{name}}}" for name in [*ARTEFACTS, "depth"])
+    paths = [everything.record.made(f"{name}.tex") for name in [*ARTEFACTS, "depth"]]
+    inputs = "".join(rf"\input{{{path}}}" for path in paths)
     main = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{inputs}\end{{document}}"
     (tmp_path / "main.tex").write_text(main)
     command = ["pdflatex", "-draftmode", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
@@ -230,7 +235,7 @@ def test_latex_compiles(everything: Everything, tmp_path: Path) -> None:
 
 def test_images_are_images_without_a_date(everything: Everything) -> None:
     for name in FIGURES:
-        png, pdf = ((everything.record.storage / "tables" / f"{name}.{kind}").read_bytes() for kind in ("png", "pdf"))
+        png, pdf = (everything.record.made(f"{name}.{kind}").read_bytes() for kind in ("png", "pdf"))
         assert png.startswith(b"\x89PNG")
         assert b"Software" not in png
         assert pdf.startswith(b"%PDF")
@@ -250,8 +255,10 @@ def test_the_same_record_gives_the_same_bytes_in_any_process(everything: Everyth
     done = subprocess.run(command, check=False, capture_output=True, cwd=root, env=environment)
     assert done.returncode == 1  # a cell is missing
     assert not list(home.iterdir())
-    first = everything.record.storage / "tables"
-    there = {path.name: path.read_bytes() for path in (tmp_path / "there" / "tables").iterdir()}
-    assert there == {path.name: path.read_bytes() for path in first.iterdir()}
-    for path in (tmp_path / "here" / "tables").iterdir():
-        assert path.read_bytes() == there[path.name]
+    there, first, here = (
+        {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("tables/*/*")}
+        for folder in (tmp_path / "there", everything.record.storage, tmp_path / "here")
+    )
+    assert there == first
+    assert len(here) == 3 + 5 + 3 + 5, "two artefacts, and their copies"
+    assert here.items() <= there.items()

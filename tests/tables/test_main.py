@@ -17,12 +17,13 @@ def test_without_names_all_that_the_record_can_make_is_built(
     record.launch([point("a", cell_of(4, 2))], "2b")
     assert main([f"storage={record.storage}"]) == 0
     out, err = capsys.readouterr()
-    paths = [Path(line) for line in out.splitlines()]
+    *paths, latest = map(Path, out.splitlines())
     assert [path.name for path in paths] == [
         *(f"figure7a.{kind}" for kind in ("csv", "md", "tex", "png", "pdf")),
         *(f"depth.{kind}" for kind in ("csv", "md", "tex")),
     ]
     assert all(path.is_file() for path in paths)
+    assert str(latest) == f"what is complete, under names that stay: {record.storage / 'tables' / 'latest'}"
     assert err == ""
 
 
@@ -46,7 +47,7 @@ def test_claims_are_counted_in_a_line_of_each_artefact(record: FakeRecord, capsy
     record.rows({"a": 0.9, "b": 0.5, "c": 0.9}, launch="2b", claims=["a > b", "b > a", "c > b", "a > c"])
     record.rows({"d": 0.9}, launch="3c", ablation="other", artefacts=["other"])
     assert main([f"storage={record.storage}"]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(str(record.storage))]
+    lines = [line for line in capsys.readouterr().out.splitlines() if str(record.storage) not in line]
     assert lines == ["depth: of 4 claims 2 hold, 1 fails, 1 cannot be told apart"]
 
 
@@ -75,7 +76,7 @@ def test_launch_names_an_older_one(record: FakeRecord) -> None:
     record.plan("1a", points=[(4, 1), (4, 2), (4, 3)])
     record.plan("2b", points=[(4, 1)])
     assert main([f"storage={record.storage}", "launch=1a"]) == 1
-    assert len((record.storage / "tables" / "figure7a.csv").read_text().splitlines()) == 1 + 3
+    assert len(record.made("figure7a.csv", "1a").read_text().splitlines()) == 1 + 3
 
 
 @pytest.mark.parametrize(
@@ -133,4 +134,4 @@ def test_no_library_speaks(record: FakeRecord) -> None:
     command = [sys.executable, "-m", "tables", "figure7a", f"storage={record.storage}"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(tables.__file__).parents[1])
     assert done.stderr == ""
-    assert len(done.stdout.splitlines()) == 5
+    assert len(done.stdout.splitlines()) == 5 + 1

@@ -77,6 +77,25 @@ def test_the_newest_of_each_ablation_and_data_counts(record: FakeRecord) -> None
     assert [launch.id for launch in Record(record.storage).launches()] == ["4d", "3c", "2b"]
 
 
+@pytest.mark.parametrize("said", [True, False])
+def test_launches_on_different_splits_do_not_hide_each_other(record: FakeRecord, said: bool) -> None:
+    """Not in old records either, whose plans do not say the split: the parameters of their cells do."""
+    record.finish("c1")
+    run = record.finish("c2", status="KILLED")
+    record.client.log_param(run, "data.split", "validation")
+    splits = {"1a": "test", "2b": "validation"}
+    names = {"1a": "synthetic, files", "2b": "synthetic, files, validation split"}
+    for launch, cell in (("1a", "c1"), ("2b", "c2")):
+        plan = {"data": names[launch], "split": splits[launch]} if said else {"data": "synthetic, files"}
+        record.launch([point("a", "gone"), point("b", cell)], launch, **plan)
+        _wait_a_millisecond()
+    found = Record(record.storage).launches()
+    assert [(each.id, each.split, each.data) for each in found] == [
+        ("2b", "validation", names["2b"]),
+        ("1a", "test", names["1a"]),
+    ]
+
+
 def test_a_launch_by_name(record: FakeRecord) -> None:
     record.plan("1a")
     record.plan("2b")
@@ -105,6 +124,14 @@ def test_a_plan_that_is_gone_is_left_out(record: FakeRecord) -> None:
     read = Record(record.storage)
     assert read.launches() == ()
     assert "plan.json cannot be read" in "".join(read.skipped.values())
+
+
+def test_a_launchs_folder_is_its_own_and_can_be_made(record: FakeRecord) -> None:
+    launch = replace(asking("c1"), ablation="../x y", data="pyskl, Übung/1, files", id="1a")
+    assert launch.folder == "..-x-y-quick-pyskl-bung-1-files-1a"
+    assert replace(launch, id="2b").folder != launch.folder
+    long = replace(launch, data="d" * 1000)
+    assert len(long.folder) < 255 and long.folder.endswith("-1a")
 
 
 def test_a_plan_with_a_search(record: FakeRecord) -> None:

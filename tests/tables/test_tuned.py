@@ -1,6 +1,5 @@
 """What a search adds to tables and figures."""
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -25,10 +24,9 @@ def launch(record: FakeRecord, tuned_top1: dict[str, float | None], studies: dic
     record.rows(ROWS, **plan | changes)
 
 
-def read(record: FakeRecord, name: str = "depth") -> tuple[str, pd.DataFrame]:
-    folder: Path = record.storage / "tables"
-    frame = pd.read_csv(folder / f"{name}.csv", dtype={"tuned_cells": str})
-    return (folder / f"{name}.md").read_text("utf-8"), frame
+def read(record: FakeRecord, name: str = "depth", launch: str = "*") -> tuple[str, pd.DataFrame]:
+    frame = pd.read_csv(record.made(f"{name}.csv", launch), dtype={"tuned_cells": str})
+    return record.made(f"{name}.md", launch).read_text("utf-8"), frame
 
 
 def test_tuned_rows_stand_beside_those_of_the_same_recipe_with_the_budget(record: FakeRecord) -> None:
@@ -64,7 +62,7 @@ def test_claims_are_judged_twice_each_in_a_family_of_its_own(record: FakeRecord)
     assert "| full > no_joint | holds |" in same
     assert "| full > no_joint | cannot be told apart | 1.0000 | full 90.00; no_joint 90.00 |" in both
     assert "Measured ordering: full = no_joint > no_temporal." in both
-    tex = (record.storage / "tables" / "depth.tex").read_text()
+    tex = record.made("depth.tex").read_text()
     assert r"\textit{Same recipe}" in tex and r"\textit{Tuned}" in tex
 
 
@@ -118,13 +116,13 @@ def test_a_curve_has_its_tuned_points_in_the_file_and_in_the_plot(record: FakeRe
     asked = [point(label_of(4, 2), cell_of(4, 2), axes=axes)]
     record.launch(asked, "1a", ablation=ablation, artefacts=[name])
     tables.build([name], record.storage)
-    plain = (record.storage / "tables" / f"{name}.png").read_bytes()
+    plain = record.made(f"{name}.png").read_bytes()
     record.finish("t", 0.6)
     more = tuned([point(label_of(4, 2), "t", axes=axes)], **{label_of(4, 2): {}})
     record.launch(asked, "2b", ablation=ablation, artefacts=[name], tuned=more)
     tables.build([name], record.storage, launch="2b")
-    text, frame = read(record, name)
+    text, frame = read(record, name, "2b")
     assert list(frame.tuned_mean) == [60.0]
-    assert (record.storage / "tables" / f"{name}.png").read_bytes() != plain
+    assert record.made(f"{name}.png", "2b").read_bytes() != plain
     assert "tuned: training.learning_rate" in text
     assert round(0.6 * CLIPS) / CLIPS == 0.6
