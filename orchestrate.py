@@ -12,6 +12,7 @@ A bare first word is a command, none is `run`: `check` reads a whole dataset, `s
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -21,6 +22,9 @@ from experiments.compose import Launch, compose, compose_inspection
 from experiments.declarations import did_you_mean
 from experiments.environment import quiet
 from experiments.machine import check_resources, check_storage, locked
+
+if TYPE_CHECKING:
+    from experiments.plan import Plan
 
 COMMANDS = ("run", "check", "show")
 
@@ -76,7 +80,7 @@ def run(launch: Launch) -> int:
 
 
 def carry_out(launch: Launch) -> int:
-    """Plan → run, and search, what is not finished → tables → summary."""
+    """Plan → run, and search, what is not finished, as long as claims want more seeds → tables → summary."""
     import tables  # as in `run`
     from experiments.execute import execute
     from experiments.plan import make_plan
@@ -85,12 +89,17 @@ def carry_out(launch: Launch) -> int:
     from experiments.tuned import with_tuned
 
     check_artefacts(launch, tables.ARTEFACTS)
-    plan = with_tuned(make_plan(launch))
+    plan = at_next_look(with_tuned(make_plan(launch)))
     print(describe(plan, timed_cells(plan) | finished_cells(plan)), flush=True)
     if launch.dry_run:
+        for line in seeds_needed(plan):
+            print(line)
         return 0
     with locked(launch.storage):
         plan, record, ended = execute(plan, Console(highlight=False))
+        while (grown := at_next_look(plan)) is not plan and not ended.failed:
+            plan, record, more = execute(grown, Console(highlight=False))
+            ended |= more
         built = tables.Built((), (), ())
         if plan.artefacts:
             split = launch.config.data.split
@@ -99,6 +108,34 @@ def carry_out(launch: Launch) -> int:
     said = [*(f"missing: {line}" for line in built.missing), *(f"note: {line}" for line in built.notes)]
     summarise(plan, finished_cells(plan), ended, [*said, *map(str, built.verdicts)], built.paths, built.latest)
     return 1 if ended.failed or built.missing or plan.untuned else 0
+
+
+def at_next_look(plan: "Plan") -> "Plan":
+    """The plan with the seeds that open claims of `seeds=settle` want, as the record has them; itself where none do."""
+    import tables  # as in `run`
+    from experiments.plan import with_seeds
+    from experiments.track import recorded
+    from experiments.tuned import with_tuned
+
+    launch = plan.launch
+    if not launch.settle:
+        return plan
+    wanted = {
+        report.ablation.name: tables.seeds_wanted(launch.storage, launch.tracking_uri, report.id)
+        for report in recorded(plan)
+    }
+    grown = with_tuned(with_seeds(plan, wanted))
+    return grown if len(grown.cells) > len(plan.cells) else plan
+
+
+def seeds_needed(plan: "Plan") -> list[str]:
+    """How many seeds each open claim would need, of what the record has of the launch."""
+    import tables  # as in `run`
+    from experiments.track import recorded
+
+    launch = plan.launch
+    found = [tables.seeds_needed(launch.storage, launch.tracking_uri, report.id) for report in recorded(plan)]
+    return [line for lines in found for line in lines]
 
 
 def check_artefacts(launch: Launch, known: Iterable[str]) -> None:

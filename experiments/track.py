@@ -71,6 +71,12 @@ def finished_cells(plan: "Plan") -> dict[str, Run]:
         return record.finished(cell.id for cell in plan.cells) if record else {}
 
 
+def recorded(plan: "Plan") -> tuple["Report", ...]:
+    """Those of the plan's reports that were launched before. Raises RecordError."""
+    with _opened(plan.launch.tracking_uri) as record:
+        return tuple(report for report in plan.reports if record and record.holds(report))
+
+
 def timed_cells(plan: "Plan") -> dict[str, Run]:
     """The newest finished cells of the plan's preset and data that are not the plan's own: how long such a cell takes.
 
@@ -192,6 +198,10 @@ class Record:
         finally:
             for run in runs:
                 self.client.set_terminated(run, status)
+
+    def holds(self, report: "Report") -> bool:
+        """Whether it was launched before."""
+        return bool(self._report_runs(report))
 
     def log_plans(self, plan: "Plan") -> None:
         """Keeps what a search has come to with the report runs."""
