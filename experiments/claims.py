@@ -3,11 +3,12 @@
     full > no_deformable             the mean of the first is higher
     full > no_deformable by 2.3      it is higher by at least so many points
     cross > single > none            each is higher than the next
+    stride 1 < stride 3 > stride 6   a peak: the middle one is higher than both
     frames 12 ~ frames 16            level: they differ by at most one point
     frames 12 ~ frames 16 within 2   they differ by at most so many points
     best(frames) = frames 12         of the rows whose label starts with `frames`, this one is the best
 
-Rows are named by their labels. `>` and `~` stand between blanks and may be mixed in a chain; `by` and `within` end a
+Rows are named by their labels. `>`, `<` and `~` stand between blanks and may be mixed in a chain; `by` and `within` end a
 claim of two rows. A group takes whole words: `best(window 1) = …` is not about `window 10`. Nothing here knows what
 was measured: tables/ judges.
 """
@@ -19,9 +20,15 @@ from typing import Literal
 
 from d3d.errors import ConfigError
 
-GRAMMAR = "write `a > b`, `a > b by 2`, `a ~ b`, `a ~ b within 2`, a chain of rows, or `best(start of labels) = a`"
+GRAMMAR = (
+    "write `a > b`, `a > b by 2`, `a ~ b`, `a ~ b within 2`, a chain of rows with >, < and ~, "
+    "or `best(start of labels) = a`"
+)
 LEVEL = 1.0  # points of top-1: what differs by no more is level, unless the claim states another margin
-MARGINS = {">": "by", "~": "within"}  # the word that states a margin, by the relation it goes with
+MARGINS = {">": "by", "<": "by", "~": "within"}  # the word that states a margin, by the relation it goes with
+
+
+Relation = Literal[">", "<", "~"]
 
 
 @dataclass(frozen=True)
@@ -81,9 +88,16 @@ def parse_claim(text: str) -> Claim:
         raise ConfigError(f"{text}: names a row twice; {GRAMMAR}")
     if margin is not None:
         points = _points(text, *margin, relations)
-        return Claim(text, (Comparison(labels[0], relations[0], labels[1], points),))
+        return Claim(text, (_comparison(labels[0], relations[0], labels[1], points),))
     pairs = zip(labels, relations, labels[1:], strict=False)
-    return Claim(text, tuple(Comparison(*pair, LEVEL if pair[1] == "~" else 0.0) for pair in pairs))
+    return Claim(text, tuple(_comparison(*pair, LEVEL if pair[1] == "~" else 0.0) for pair in pairs))
+
+
+def _comparison(left: str, relation: Relation, right: str, margin: float) -> Comparison:
+    """The higher row is the left one, however the line has it."""
+    if relation == "<":
+        return Comparison(right, ">", left, margin)
+    return Comparison(left, relation, right, margin)
 
 
 def _margin(text: str) -> tuple[str, tuple[str, str] | None]:
@@ -92,7 +106,7 @@ def _margin(text: str) -> tuple[str, tuple[str, str] | None]:
     return (stated[1], (stated[2], stated[3] or "")) if stated and _chain(stated[1])[1] else (text, None)
 
 
-def _points(text: str, word: str, number: str, relations: list[Literal[">", "~"]]) -> float:
+def _points(text: str, word: str, number: str, relations: list[Relation]) -> float:
     """The margin in points. Raises ConfigError where it is none, or does not go with the claim."""
     if len(relations) > 1:
         raise ConfigError(f"{text}: `{word}` goes with two rows; write a claim for each pair of the chain")
@@ -107,8 +121,8 @@ def _points(text: str, word: str, number: str, relations: list[Literal[">", "~"]
     return points
 
 
-def _chain(text: str) -> tuple[list[str], list[Literal[">", "~"]]]:
+def _chain(text: str) -> tuple[list[str], list[Relation]]:
     """The labels and the relations between them, one fewer."""
-    pieces = [piece.strip() for piece in re.split(r"(?<!\S)(>|~)(?!\S)", text)]
-    relations: list[Literal[">", "~"]] = [">" if piece == ">" else "~" for piece in pieces[1::2]]
-    return pieces[::2], relations
+    pieces = [piece.strip() for piece in re.split(r"(?<!\S)([><~])(?!\S)", text)]
+    known: dict[str, Relation] = {">": ">", "<": "<", "~": "~"}
+    return pieces[::2], [known[piece] for piece in pieces[1::2]]

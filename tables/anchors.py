@@ -8,7 +8,7 @@ from tables.record import BASELINES, Launch, Record
 from tables.rows import Row, rows_of
 
 CHOSEN = ("alpha", "gamma")  # strength of the penalty, width of the kernel
-APART = ("ablation=", "seeds=", "search=", "search.")  # what a launch of the baselines does not take over
+APART = ("ablation=", "seeds=", "seeds.", "search=", "search.")  # what a launch of the baselines does not take over
 
 
 @dataclass(frozen=True)

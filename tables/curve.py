@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from d3d.errors import RecordError
-from experiments.claims import Best, parse_claim
+from experiments.claims import Best, Comparison, parse_claim
 from tables import Built
 from tables.artefacts import Artefact, Axis, is_number
 from tables.curve_plot import Line, Number, Point, draw
@@ -51,9 +51,16 @@ def _line(value: Number | None, group: list[tuple[Number, Row]], launch: Launch)
         repeats = any(row.same_training(other) for _, other in group[:index])
         best = row.accuracy is not None and round(row.accuracy.mean, 6) == highest
         points.append(Point(x, row, repeats, best))
-    parts = [part for text in launch.claims for part in parse_claim(text).parts]
-    claimed = {part.row for part in parts if isinstance(part, Best)}
+    claimed = _claimed_best(launch)
     return Line(value, tuple(points), next((x for x, row in group if row.label in claimed), None))
+
+
+def _claimed_best(launch: Launch) -> set[str]:
+    """The rows that the claims place above others and none above them."""
+    parts = [part for text in launch.claims for part in parse_claim(text).parts]
+    higher = [part for part in parts if isinstance(part, Comparison) and part.relation == ">"]
+    best = {part.row for part in parts if isinstance(part, Best)} | {part.left for part in higher}
+    return best - {part.right for part in higher}
 
 
 def _pivot(lines: Sequence[Line], artefact: Artefact) -> Grid:

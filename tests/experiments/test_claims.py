@@ -74,7 +74,7 @@ def test_a_group_takes_whole_words(label: str, belongs: bool) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "full", "full >", "> full", "a > > b", "a < b", "best(a)", "best(a) ~ a 1", "best() = a", "best(a) = "],
+    ["", "full", "full >", "> full", "a > > b", "a <", "a = b", "best(a)", "best(a) ~ a 1", "best() = a", "best(a) = "],
 )
 def test_what_is_no_claim_says_how_to_write_one(text: str) -> None:
     with pytest.raises(ConfigError, match=r"write `a > b`"):
@@ -89,3 +89,9 @@ def test_a_row_beside_itself_claims_nothing() -> None:
 def test_a_best_row_outside_its_group() -> None:
     with pytest.raises(ConfigError, match="must itself start with window 6"):
         parse_claim("best(window 6) = window 60")
+
+
+def test_a_peak_is_higher_than_its_neighbours() -> None:
+    claim = parse_claim("stride 1 < stride 3 > stride 6")
+    assert claim.parts == (Comparison("stride 3", ">", "stride 1"), Comparison("stride 3", ">", "stride 6"))
+    assert parse_claim("a < b by 2").parts == parse_claim("b > a by 2").parts
