@@ -7,7 +7,7 @@ Nothing here imports torch, ray or mlflow.
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from math import inf, prod
 from pathlib import Path
@@ -25,6 +25,7 @@ EXPERIMENT = "3d-deformable-transformer"  # the record's name in MLflow
 VALIDATION = ", validation split"  # the end of the name of data that is tested on a part of its training clips
 LARGEST = 100_000  # values in a file
 ROWS = 10_000  # of a grid
+PLACES = {"data.root", "data.annotations"}  # keys that say where data are, and nothing of what they are
 FROM_DATA = {"model.classes", "model.joints", "model.persons"}  # never the user's to say
 
 Value = bool | int | float | str | None
@@ -189,6 +190,21 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def settable() -> list[str]:
     """The configuration keys that a row may set."""
     return [key for key in flatten(asdict(Config())) if key not in FROM_DATA | {"seed"}]
+
+
+def overrides_of(arguments: Iterable[str]) -> tuple[str, ...]:
+    """Of the arguments of a command line those that change the configuration, "model.norm=pre", as they were typed.
+
+    Which ablation, preset, data and seeds were taken is no change, nor is how and where to launch. Of a key that was
+    typed twice the last one holds.
+    """
+    groups = {field.name for field in fields(Config)}
+    typed = {argument.partition("=")[0]: argument for argument in arguments}
+    return tuple(
+        argument
+        for key, argument in typed.items()
+        if "." in key and key.partition(".")[0] in groups and key not in PLACES
+    )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from d3d.data import Dataset, check_frames, open_dataset
 from d3d.errors import ConfigError
 from experiments.cell import KINDS, Cell, make_cell
 from experiments.compose import ALL, Launch, configure
-from experiments.declarations import Ablation, Value, ablations
+from experiments.declarations import Ablation, Value, ablations, overrides_of
 from experiments.identity import short_hash
 from experiments.standing import Standing
 from experiments.study import SPLIT, Study, plan_study
@@ -103,6 +103,7 @@ class Report:
             "reference": self.reference,
             "command": self.command,
             "preset": launch.preset,
+            "overrides": list(overrides_of(launch.arguments)),
             "data": launch.data,
             "split": launch.config.data.split,
             "data_digest": self.data_digest,

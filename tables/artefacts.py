@@ -3,7 +3,7 @@
 An ablation that names no artefact gets a table of its rows under its own name; `artefact_of` is where that is decided.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeGuard
 
@@ -23,6 +23,18 @@ class Axis:
     label: str  # with its unit
 
 
+@dataclass(frozen=True)
+class Footnote:
+    """What the reader of a row must know, always or where one of its cells has one of the settings of `where`."""
+
+    text: str
+    where: Mapping[str, str] = field(default_factory=dict)
+
+    def applies(self, cells: Iterable[Mapping[str, str]]) -> bool:
+        """Whether it does, to a row whose cells have these parameters."""
+        return not self.where or any(params.get(key) == value for params in cells for key, value in self.where.items())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Artefact:
     """One table or figure; `kind` is the module of this package that builds it."""
@@ -34,7 +46,7 @@ class Artefact:
     x: Axis | None = None  # of a curve
     lines: Axis | None = None  # of a curve that has several, one for each value
     columns: Mapping[str, str] = field(default_factory=dict)  # CSV column → what is in it, where not a row table's
-    footnotes: Mapping[str, str] = field(default_factory=dict)  # row → what its reader must know
+    footnotes: Mapping[str, Footnote] = field(default_factory=dict)  # by row
     module: str = ""  # of a complexity table: the attention it is about
 
 
@@ -68,8 +80,15 @@ _DECLARED = (
         title="Table 4: attention modules",
         meaning="top-1 without each of the attention modules",
         footnotes={
-            "deformable_only": "without joint and temporal stride attention no path leads from pose to the head: "
-            "this row is an RGB-only model"
+            "no_deformable": Footnote(
+                "this row is not a pose-only model: it sees the pixels too. And these come from the joints as well: "
+                "data.frames=rendered draws them from the joints, data.view=persons cuts them out around the joints",
+                where={"data.frames": "rendered", "data.view": "persons"},
+            ),
+            "deformable_only": Footnote(
+                "without joint and temporal stride attention no path leads from pose to the head: this row is an "
+                "RGB-only model"
+            ),
         },
     ),
     Artefact(

@@ -19,6 +19,8 @@ from tables.rows import (
     Accuracy,
     Row,
     accuracy_values,
+    chance_note,
+    made_by,
     missing_lines,
     missing_note,
     rows_of,
@@ -125,7 +127,8 @@ def _footnotes(printed: Published, runs: Sequence[Run]) -> Iterator[str]:
     if runs:
         yield "Measured: mean ± standard deviation over seeds; in brackets the difference from Ours as printed."
     for run in runs:
-        yield f"{run.name}: {setting(run.launch, [run.row])}.{_other(run)}"
+        yield f"{run.name}: {setting(run.launch, [run.row])}.{_other(run)} {made_by(run.launch)}"
+        yield from (f"{run.name}: {note}" for note in chance_note([run.row]))
         yield from missing_note([run.row], run.launch.command)
         yield from seeds_note([run.row])
     for name, column in printed.columns.items():

@@ -10,7 +10,7 @@ from tables.document import Block, Grid, Notes, Text, latex, markdown
 from tables.published import published
 from tables.record import Launch, Record, doubts
 from tables.row_table import value_text
-from tables.rows import MISSING, Row, missing_lines, missing_note, rows_of
+from tables.rows import MISSING, Row, made_by, missing_lines, missing_note, recipe, rows_of
 from tables.verdicts import Outcome, Verdict, kendall_text, tally, verdict_blocks, verdict_heading
 from tables.writers import csv_bytes, write_files
 
@@ -35,7 +35,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
         Text(
             "One attention module on one clip: the query-key products of one head, the paper's formula for them, "
             "operations of a forward pass, time of a forward and a backward pass, and memory kept between the two. "
-            f"Width and heads of preset {launch.preset}."
+            f"Width and heads of {recipe(launch)}. {made_by(launch)}"
         ),
         _grid(rows),
         Notes((*missing_note(rows, launch.command), *notes)),

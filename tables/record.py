@@ -7,6 +7,7 @@ record.
 
 import csv
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.errors import RecordError
 from d3d.prediction import Prediction
-from experiments.declarations import EXPERIMENT, VALIDATION, Value
+from experiments.declarations import EXPERIMENT, VALIDATION, Value, overrides_of
 
 BASELINES = "baselines"  # the ablation of what no deep learning gives
 LONGEST = 180  # letters of a folder's name before the launch's id
@@ -81,7 +82,13 @@ class Launch:
     tuned: Tuned | None = None  # None without a search
     settle: int | None = None  # with seeds=settle the most seeds a row may take; None where the seeds were named
     split: str = ""  # of the clips it was tested on, test or validation
+    overrides: tuple[str, ...] | None = None  # keys that its command line changed, as typed; None: the plan is older
     id: str = ""
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """The overrides; of a plan that does not list them, those of its command."""
+        return overrides_of(shlex.split(self.command)) if self.overrides is None else self.overrides
 
     @property
     def folder(self) -> str:

@@ -10,6 +10,7 @@ from tables.anchors import chosen_notes
 from tables.artefacts import ACCURACY, BY_CLASS, Artefact
 from tables.document import Block, Bold, Entry, Grid, Heading, Notes, Text, latex, markdown
 from tables.measured import Measured, measure
+from tables.movement import movement_notes
 from tables.record import Launch, Record
 from tables.rows import (
     MISSING,
@@ -17,9 +18,11 @@ from tables.rows import (
     accuracy_text,
     accuracy_values,
     best_mean,
+    chance_note,
     interval_heading,
     interval_note,
     interval_text,
+    made_by,
     missing_lines,
     missing_note,
     seeds_note,
@@ -46,7 +49,7 @@ def finish(measured: Measured, folder: Path, shown: Sequence[Block], images: Map
     name, launch, rows = measured.artefact.name, measured.launch, measured.rows
     title = measured.artefact.title
     blocks = [
-        Text(f"Top-1 in percent, mean ± standard deviation over seeds: {setting(launch, rows)}."),
+        Text(f"Top-1 in percent, mean ± standard deviation over seeds: {setting(launch, rows)}. {made_by(launch)}"),
         *shown,
         Notes(tuple(_notes(measured))),
         heading(),
@@ -153,7 +156,9 @@ def _notes(measured: Measured) -> Iterator[str]:
             "pairs of rows that this table tests."
         )
     yield from seeds_note(rows)
+    yield from movement_notes(rows)
     yield from chosen_notes(rows)
+    yield from chance_note(rows)
     if measured.anchors:
         yield measured.anchors.note
 
@@ -182,13 +187,24 @@ def _orderings(measured: Measured, rows: Sequence[Row]) -> list[Block]:
     return [Text(said), *([] if measured.artefact.lines else [Text(f"Measured ordering: {ordering(means)}.")])]
 
 
+def _footnoted(measured: Measured) -> dict[str, str]:
+    """Rows with a footnote that applies to them, in their order → the footnote."""
+    declared = measured.artefact.footnotes
+    rows = [row for row in measured.rows if row.label in declared]
+    return {
+        row.label: declared[row.label].text
+        for row in rows
+        if declared[row.label].applies(cell.params for cell in row.cells.values())
+    }
+
+
 def _mark(measured: Measured, row: Row) -> str:
-    marked = [label for label in measured.artefact.footnotes if any(row.label == label for row in measured.rows)]
+    marked = list(_footnoted(measured))
     return f" [{'abcdefgh'[marked.index(row.label)]}]" if row.label in marked else ""
 
 
 def _footnotes(measured: Measured) -> list[str]:
-    texts = measured.artefact.footnotes
+    texts = _footnoted(measured)
     return [f"{_mark(measured, row).strip()} {texts[row.label]}." for row in measured.rows if row.label in texts]
 
 

@@ -1,9 +1,12 @@
 """A row of a table: what an ablation asks for over its seeds, and what of it is finished."""
 
 import math
+import shlex
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -19,6 +22,7 @@ MISSING = "—"
 METHOD = "baseline.method"  # nothing of a row that sets it is random
 TRAININGS, WEIGHTS, CLIPS = "other trainings, other clips", "these weights, other clips", "other clips"
 MIXED = f"{TRAININGS}; of a row with one seed {WEIGHTS}, of one without seeds {CLIPS}"
+PRIVATE = ("storage=", "tracking.uri=", "cluster.", "resources.")  # of a command what says nothing of its numbers
 
 
 @dataclass(frozen=True)
@@ -266,6 +270,17 @@ def seeds_note(rows: Sequence[Row]) -> list[str]:
     return ["One seed: the tests speak of these trainings; another seed may order the rows otherwise."]
 
 
+def chance_note(rows: Sequence[Row]) -> list[str]:
+    """What naming any class, and always naming the most frequent one, has right of the clips that were tested on."""
+    tested = {tuple(each.label for each in cell.predictions) for row in rows for cell in row.counted.values()}
+    said = []
+    for labels in sorted(tested, key=len, reverse=True):
+        count = Counter(labels)
+        most = 100 * max(count.values()) / len(labels)
+        said.append(f"of {len(labels)} clips chance is {100 / len(count):.1f} %, the majority class {most:.1f} %")
+    return [f"{'; '.join(dict.fromkeys(said)).capitalize()}."] if said else []
+
+
 def setting(launch: Launch, rows: Sequence[Row]) -> str:
     """What the numbers were measured on, in a line; baselines have neither epochs nor seeds."""
     cells = [cell for row in rows for cell in row.cells.values()]
@@ -273,13 +288,30 @@ def setting(launch: Launch, rows: Sequence[Row]) -> str:
     frames = _several([int(cell.params["training.frames"]) for cell in cells if "training.frames" in cell.params])
     trained = [cell for cell in cells if cell.trained]
     epochs = _several([int(cell.params["training.epochs"]) for cell in trained if "training.epochs" in cell.params])
-    parts = [f"preset {launch.preset}", f"data {launch.data}", f"T = {frames}"]
+    parts = [recipe(launch), f"data {launch.data}", f"T = {frames}"]
     if trained or not cells:
         parts += [f"{epochs} epoch{'s' * (epochs != '1')}", f"{seeds} seed{'s' * (seeds != 1)}"]
-    return ", ".join([*parts, tested_clips(launch, rows)])
+    return ", ".join([*parts, clips_tested(launch, rows)])
 
 
-def tested_clips(launch: Launch, rows: Sequence[Row]) -> str:
+def recipe(launch: Launch) -> str:
+    """The preset, and the keys of it that the command line changed."""
+    changed = f" with {', '.join(launch.changes)}" if launch.changes else ""
+    return f"preset {launch.preset}{changed}"
+
+
+def made_by(launch: Launch) -> str:
+    """The command in a sentence, without what is of its machine alone; of a path from the root only its last part."""
+    words = []
+    for word in shlex.split(launch.command):
+        key, equals, value = word.partition("=")
+        path = value.strip("'\"")
+        if not word.startswith(PRIVATE):
+            words.append(f"{key}={Path(path).name}" if equals and path.startswith(("/", "~")) else word)
+    return f"Made by `{shlex.join(words)}`."
+
+
+def clips_tested(launch: Launch, rows: Sequence[Row]) -> str:
     """How many clips the numbers are of, and of which split: "1068 test clips"."""
     clips: dict[str, list[int]] = {}
     for row in rows:

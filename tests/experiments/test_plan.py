@@ -54,6 +54,15 @@ def test_cells_that_other_ablations_ask_for_are_counted(plan: Callable[..., Plan
     assert "stride_grid" not in plan("ablation=full", "model.temporal_window=5").shared
 
 
+def test_plan_json_says_what_the_command_line_changed_and_the_split(plan: Callable[..., Plan]) -> None:
+    arguments = ["model.norm=pre", "data.split=validation", "seeds=2", "resources.cpus=1", "model.norm=printed"]
+    written = report(plan("ablation=full", "tracking.test_every=2", *arguments)).as_json()
+    assert written["overrides"] == ["model.norm=printed", "data.split=validation"]
+    assert (written["split"], written["data"]) == ("validation", "synthetic, files, validation split")
+    plain = report(plan("ablation=full", "data=synthetic", "data.root=x")).as_json()
+    assert (plain["overrides"], plain["split"]) == ([], "test")
+
+
 def test_plan_json_holds_the_points_as_asked_for(plan: Callable[..., Plan]) -> None:
     grid = report(plan("ablation=stride_grid", "augmentation.flip=false"))
     written = json.loads(json.dumps(grid.as_json()))

@@ -1,7 +1,7 @@
 import pytest
 
 from experiments.declarations import Value, ablations
-from tables.artefacts import ARTEFACTS, artefact_of, misfit
+from tables.artefacts import ARTEFACTS, Footnote, artefact_of, misfit
 
 
 @pytest.mark.parametrize("name", ablations())
@@ -37,3 +37,11 @@ def test_what_cannot_be_made_of_the_rows_is_said(artefact: str, settings: dict[s
     assert artefact in ARTEFACTS or artefact == "mine"
     found = misfit(artefact_of(artefact, "t"), {"a": settings})
     assert (found is None) if fault is None else (found is not None and fault in found)
+
+
+def test_a_footnote_applies_always_or_where_a_cell_has_one_of_its_settings() -> None:
+    assert Footnote("always").applies([])
+    drawn = Footnote("drawn", where={"data.frames": "rendered", "data.view": "persons"})
+    assert drawn.applies([{"data.frames": "files", "data.view": "persons"}])
+    assert drawn.applies([{}, {"data.frames": "rendered"}])
+    assert not drawn.applies([{"data.frames": "files", "data.view": "frame"}, {}])

@@ -89,6 +89,48 @@ def test_the_row_that_sees_no_pose_says_so(everything: Everything) -> None:
     assert "RGB-only model" in everything.text("table4.md")
 
 
+def test_the_row_without_deformable_attention_says_where_its_pixels_come_from(record: FakeRecord) -> None:
+    for launch, frames in (("1a", "files"), ("2b", "rendered")):
+        record.client.log_param(record.finish(launch), "data.frames", frames)
+        points = [point("no_deformable", launch), point("deformable_only", launch)]
+        record.launch(points, launch, ablation="modules", artefacts=["table4"], data=f"penn_action, {frames}")
+        tables.build(["table4"], record.storage, launch=launch)
+    files, rendered = (record.made("table4.md", launch).read_text() for launch in ("1a", "2b"))
+    assert "| no_deformable |" in files and "| deformable_only [a] |" in files and "- [b]" not in files
+    assert "| no_deformable [a] |" in rendered and "| deformable_only [b] |" in rendered
+    assert "- [a] this row is not a pose-only model" in rendered and "- [b] without joint and temporal" in rendered
+
+
+def test_every_document_says_its_command_and_what_it_changed(record: FakeRecord) -> None:
+    """A table of rows, a figure, a comparison and a table of costs."""
+    command = "python orchestrate.py ablation=a model.norm=pre storage=/secret"
+    axes = {"training.frames": 12, "measurement.module": "joint"}
+    artefacts = ["depth", "figure7b", "table3", "tableA1"]
+    record.launch(
+        [point("full", "c1", axes=axes)], data="penn_action, files", artefacts=artefacts, command=command,
+        overrides=["model.norm=pre"],
+    )  # fmt: skip
+    tables.build([], record.storage)
+    for name in artefacts:
+        text = record.made(f"{name}.md").read_text()
+        assert "preset quick with model.norm=pre" in text, name
+        assert text.count("Made by `python orchestrate.py ablation=a model.norm=pre`.") == 1, name
+
+
+def test_every_table_of_rows_says_what_chance_is(everything: Everything) -> None:
+    for name in ("table4", "figure7a", "figureA1", "depth", "table3"):
+        assert f"f {CLIPS} clips chance is 6.7 %, the majority class 6.7 %." in everything.text(f"{name}.md"), name
+
+
+def test_how_far_deformable_attention_moved_is_a_note(record: FakeRecord) -> None:
+    run = record.finish("c1")
+    for axis in "tyx":
+        record.client.log_metric(run, f"moved_{axis}", 0.25)
+    record.launch([point("full", "c1")])
+    tables.build([], record.storage)
+    assert "in the mean: full 0.25, 0.25, 0.25." in record.made("depth.md").read_text()
+
+
 def test_figure_7a_has_its_columns_and_a_row_for_each_window_and_stride(everything: Everything) -> None:
     frame = everything.csv("figure7a")
     assert list(frame.columns) == ["window", "stride", "seeds", *NUMBERS, "cells"]

@@ -1,11 +1,23 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from d3d.errors import RecordError
-from tables.record import Launch, Point
-from tables.rows import differences, missing_lines, missing_note, rows_of, seeds_note
+from d3d.prediction import Prediction
+from tables.record import Cell, Launch, Point
+from tables.rows import (
+    chance_note,
+    clips_tested,
+    differences,
+    made_by,
+    missing_lines,
+    missing_note,
+    rows_of,
+    seeds_note,
+    setting,
+)
 from tests.tables.rows import cell, marks, row
 
 
@@ -76,3 +88,52 @@ def test_missing_cells_are_named_once_with_their_command() -> None:
 def test_one_seed_is_warned_of() -> None:
     assert seeds_note([row("a", marks(1, 2))])
     assert not seeds_note([row("a", marks(1, 2), None)])
+
+
+def test_a_heading_has_the_overrides_as_they_were_typed() -> None:
+    rows = [row("a", marks(1, 2))]
+    assert setting(launch(), rows).startswith("preset quick, data synthetic, T = ")
+    changed = replace(launch(), overrides=("model.norm=pre", "training.epochs=30"))
+    assert setting(changed, rows).startswith(
+        "preset quick with model.norm=pre, training.epochs=30, data synthetic, T = "
+    )
+    old = replace(launch(), command="python orchestrate.py ablation=depth model.norm=pre seeds=3 storage=x")
+    assert setting(old, rows).startswith("preset quick with model.norm=pre, data synthetic"), "its plan lists none"
+
+
+def test_the_command_is_said_without_what_is_of_its_machine() -> None:
+    words = [
+        "ablation=/home/me/mine.yaml", "preset=small", "data=penn_action", "data.root=/data/Penn_Action",
+        "model.norm=pre", "storage=/secret", "tracking.uri=http://secret:5000", "cluster.address=auto",
+        "resources.cpus=2", "seeds=[0,4]", "data.annotations='\"/a b/c.pkl\"'",
+    ]  # fmt: skip
+    said = made_by(replace(launch(), command=" ".join(["python orchestrate.py", *words])))
+    assert said == (
+        "Made by `python orchestrate.py ablation=mine.yaml preset=small data=penn_action data.root=Penn_Action "
+        "model.norm=pre 'seeds=[0,4]' data.annotations=c.pkl`."
+    )
+
+
+def test_the_clips_are_of_the_split_that_the_cells_were_tested_on() -> None:
+    plain = row("a", marks(3, 4))
+    assert clips_tested(replace(launch(), split="test"), [plain]) == "4 test clips"
+    assert clips_tested(replace(launch(), split="validation"), [row("a", None)]) == "— validation clips"
+    own = {0: replace(plain.cells[0], params={"data.split": "validation"})}
+    both = [plain, replace(plain, cells=own), row("b", marks(1, 9))]
+    assert clips_tested(replace(launch(), split="test"), both) == "4 to 9 test clips and 4 validation clips"
+
+
+def test_chance_and_the_majority_class_are_of_the_clips_at_hand() -> None:
+    plain = row("a", marks(4, 4))
+
+    def labelled(*labels: int) -> Cell:
+        predictions = tuple(Prediction(str(clip), label, 0) for clip, label in enumerate(labels))
+        return replace(cell("c", marks(1, 1)), read_predictions=lambda: predictions)
+
+    alike = {0: labelled(0, 0, 1, 2), 1: labelled(0, 0, 1, 2)}
+    (note,) = chance_note([replace(plain, asked=dict.fromkeys(alike, "c"), cells=alike)])
+    assert note == "Of 4 clips chance is 33.3 %, the majority class 50.0 %."
+    other = alike | {2: labelled(1, 1, 1, 2, 2)}
+    (both,) = chance_note([replace(plain, asked=dict.fromkeys(other, "c"), cells=other)])
+    assert both == f"Of 5 clips chance is 50.0 %, the majority class 60.0 %; {note[0].lower()}{note[1:]}"
+    assert chance_note([row("a", None)]) == []
