@@ -1,15 +1,108 @@
-"""What code made a result: a digest of this package's sources."""
+"""What code a result is of: a digest of the modules of this package that a computation runs through.
 
+It follows imports as they are written, so that it needs neither torch nor what the modules import. Only what Python
+carries out counts: comments, docstrings, layout and what is imported for type checkers alone change nothing.
+"""
+
+import ast
 import hashlib
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+PACKAGE = Path(__file__).parent
 
-def code_digest() -> str:
-    """16 hexadecimal digits over the names and contents of every source file of the package."""
-    package = Path(__file__).parent
-    digest = hashlib.sha256()
-    for source in sorted(package.rglob("*.py"), key=lambda path: path.relative_to(package).as_posix()):
-        content = source.read_bytes()
-        digest.update(f"{source.relative_to(package).as_posix()} {len(content)}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()[:16]
+
+def code_digest(entry: str, package: Path = PACKAGE) -> str:
+    """16 hexadecimal digits over a module such as "d3d.training" and every module of the package that it imports.
+
+    Imports within functions count, and so do the packages that a module lies in, whose `__init__` Python runs first.
+    What is imported by a name that is put together at run time is not seen. `package` is the folder of the sources;
+    module names begin with its name. The same code gives the same digest whichever Python version computes it.
+    Raises FileNotFoundError where the package has no such module.
+    """
+    if _source(entry, package) is None:
+        raise FileNotFoundError(f"{entry}: {package} has no such module")
+    found: dict[str, str] = {}
+    waiting = [*_with_parents(entry)]
+    while waiting:
+        name = waiting.pop()
+        path = _source(name, package)
+        if path and name not in found:
+            inside = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            found[name], imported = _read(path.read_text("utf-8"), inside)
+            waiting += imported
+    text = "".join(f"{name} {digest}\n" for name, digest in sorted(found.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _source(name: str, package: Path) -> Path | None:
+    """The file of a module; None of what is another package's, or no module but something in one."""
+    top, *rest = name.split(".")
+    if top != package.name:
+        return None
+    place = package.joinpath(*rest)
+    candidates = (place / "__init__.py", place.with_suffix(".py"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+@cache  # by what the file holds: several entries share most of their modules
+def _read(source: str, inside: str) -> tuple[str, tuple[str, ...]]:
+    """The digest of a module's source, and the names that it imports; relative ones start at the package `inside`."""
+    tree = _CarriedOut().visit(ast.parse(source))
+    words: list[str] = []
+    _spell(tree, words)
+    return hashlib.sha256("\n".join(words).encode()).hexdigest(), tuple(_imported(tree, inside))
+
+
+def _imported(tree: ast.AST, inside: str) -> Iterator[str]:
+    """The names that imports may stand for, modules or not, and the packages they lie in."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _with_parents(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            above = inside.split(".")[: 1 - node.level or None] if node.level else []
+            start = ".".join([*above, *filter(None, [node.module])])
+            yield from _with_parents(start)
+            yield from (f"{start}.{alias.name}" for alias in node.names)
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    """a.b.c → a, a.b, a.b.c."""
+    parts = name.split(".")
+    return (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+
+
+class _CarriedOut(ast.NodeTransformer):
+    """Leaves out what Python does not carry out, or to no effect: texts that stand alone, and imports for types."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if alone else self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        test = node.test
+        named = test.id if isinstance(test, ast.Name) else test.attr if isinstance(test, ast.Attribute) else ""
+        return node.orelse if named == "TYPE_CHECKING" else node
+
+
+def _spell(node: object, words: list[str]) -> None:
+    """Adds a tree in words that no layout changes. Empty fields are left out: newer Python versions have more."""
+    if isinstance(node, ast.Constant):
+        words.append(f"{type(node.value).__name__} {node.value!a}")
+    elif isinstance(node, ast.AST):
+        words.append(f"({type(node).__name__}")
+        for name, value in ast.iter_fields(node):
+            if value is not None and value != []:
+                words.append(f"{name}=")
+                _spell(value, words)
+        words.append(")")
+    elif isinstance(node, list):
+        words.append("[")
+        for each in node:
+            _spell(each, words)
+        words.append("]")
+    else:
+        words.append(ascii(node))

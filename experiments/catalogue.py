@@ -18,6 +18,7 @@ KEYS = {
     "seeds=3, seeds=[0,4]": "how many seeds, or which",
     "storage=DIR": "all that a launch writes; results/ unless said",
     "dry_run=true": "prints the plan and starts nothing",
+    "stale=rerun": "runs again what code other than today's has made; keep, the default, keeps it and says so",
     "search.trials=12": "another budget; also search.pruner, search.seed, search.name",
     "resources.cpus=2": "CPUs to use; also resources.cpus_per_cell, resources.gpus_per_cell",
     "cluster.address=auto": "a running Ray cluster instead of this machine",

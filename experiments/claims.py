@@ -9,8 +9,8 @@
     best(frames) = frames 12         of the rows whose label starts with `frames`, this one is the best
 
 Rows are named by their labels. `>`, `<` and `~` stand between blanks and may be mixed in a chain; `by` and `within` end
-a claim of two rows. A group takes whole words: `best(window 1) = …` is not about `window 10`. Nothing here knows what was
-measured: tables/ judges.
+a claim of two rows. A group takes whole words: `best(window 1) = …` is not about `window 10`. Nothing here knows what
+was measured: tables/ judges.
 """
 
 import math

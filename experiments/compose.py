@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -90,6 +90,7 @@ class Settings:
     seeds: int | list[int] | str
     storage: str
     dry_run: bool
+    stale: Literal["keep", "rerun"]
     resources: Resources
     cluster: Cluster
     tracking: Tracking
@@ -112,6 +113,7 @@ class Launch:
     tracking_uri: str
     test_every: int  # epochs from one test of a training to the next
     dry_run: bool
+    stale: Literal["keep", "rerun"]  # what becomes of finished cells that other code made
     resources: Resources
     cluster: Cluster
 
@@ -172,6 +174,7 @@ def compose(arguments: Sequence[str]) -> Launch:
         tracking_uri=_tracking_uri(settings.tracking, storage),
         test_every=settings.tracking.test_every,
         dry_run=settings.dry_run,
+        stale=settings.stale,
         resources=settings.resources,
         cluster=settings.cluster,
     )

@@ -25,7 +25,7 @@ def execute(plan: Plan, console: Console) -> tuple[Plan, Record, Ended]:
     """
     launch = plan.launch
     plan = with_tuned(plan)  # since it was made, another launch may have gone on with its studies
-    busy = bool(plan.unfinished(finished_cells(plan)) or plan.trials_left)
+    busy = bool(plan.unfinished(plan.counted(finished_cells(plan))) or plan.trials_left)
     if busy:
         from experiments import schedule  # Ray is not even imported where there is nothing to run
     with schedule.attached(launch) if busy else nullcontext() as share:
@@ -45,7 +45,7 @@ def _run(plan: Plan, record: Record, share: "Share | None", console: Console, fa
     """Runs the cells that are not finished, apart from those that failed already."""
     finished = finished_cells(plan)
     record.serve(plan, finished)
-    todo = [cell for cell in plan.unfinished(finished) if cell.id not in failed]
+    todo = [cell for cell in plan.unfinished(plan.counted(finished)) if cell.id not in failed]
     progress = Progress(todo, len(plan.cells) - len(todo), console)
     try:
         if share and todo:

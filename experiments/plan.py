@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d3d.checkpoint import finished_epochs
 from d3d.config import Config, DataConfig
@@ -16,8 +16,12 @@ from experiments.cell import KINDS, Cell, make_cell
 from experiments.compose import ALL, Launch, configure
 from experiments.declarations import Ablation, Value, ablations, overrides_of
 from experiments.identity import short_hash
+from experiments.provenance import Code, code_of, current_code
 from experiments.standing import Standing
 from experiments.study import SPLIT, Study, plan_study
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 Datasets = Mapping[DataConfig, Dataset]
 Seeds = Mapping[str, Mapping[str, int]]
@@ -131,6 +135,7 @@ class Plan:
     launch: Launch
     reports: tuple[Report, ...]
     shared: dict[str, int]  # another ablation → how many of these cells it asks for as well
+    codes: Mapping[str, Code]  # today's, by kind of cell
     datasets: Datasets = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -185,8 +190,23 @@ class Plan:
         """Of all studies."""
         return sum(standing.left for standing in self.standings.values())
 
+    def stale(self, finished: Mapping[str, "Run"]) -> tuple[Cell, ...]:
+        """Of the finished cells those that other code made."""
+        there = [cell for cell in self.cells if cell.id in finished]
+        return tuple(cell for cell in there if not self.codes[cell.kind].made(code_of(finished[cell.id])))
+
+    def counted(self, finished: Mapping[str, "Run"]) -> dict[str, "Run"]:
+        """The finished cells that this launch takes as finished: with stale=rerun none that other code made."""
+        again = {cell.id for cell in self.stale(finished)} if self.launch.stale == "rerun" else ()
+        return {id: run for id, run in finished.items() if id not in again}
+
+    @property
+    def continued(self) -> dict[str, Code]:
+        """By kind of cell the code whose runs are continued; that of a kind that is not there may be any."""
+        return dict(self.codes) if self.launch.stale == "rerun" else {}
+
     def unfinished(self, finished: Collection[str]) -> tuple[Cell, ...]:
-        """What is to be run where these cells are finished, in order.
+        """What is to be run where these cells are `counted` as finished, in order.
 
         A finished training is run again where its weights are gone, or damaged, and a test needs them.
         """
@@ -203,6 +223,7 @@ class Plan:
 
 def make_plan(launch: Launch) -> Plan:
     """The launch's plan. Makes the synthetic dataset where it is not there yet. Raises ConfigError and DataError."""
+    codes = current_code()
     asked = [configure(launch.config, row) for ablation in launch.ablations for row in ablation.rows]
     trained = [config for config in asked if config.measurement.module is None]
     datasets = {data: open_dataset(data, launch.storage / "data") for data in {config.data for config in trained}}
@@ -212,7 +233,7 @@ def make_plan(launch: Launch) -> Plan:
             check_frames(datasets[config.data], config.evaluation.frames, "evaluation.frames")
     reports = tuple(_report(launch, ablation, datasets) for ablation in launch.ablations)
     shared = _shared(launch, reports, datasets)
-    return Plan(launch, _with_studies(launch, reports, datasets) if launch.search else reports, shared, datasets)
+    return Plan(launch, _with_studies(launch, reports, datasets) if launch.search else reports, shared, codes, datasets)
 
 
 def with_seeds(plan: Plan, wanted: Mapping[str, Seeds]) -> Plan:

@@ -23,7 +23,6 @@ from ray.exceptions import RayError
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from d3d.digest import code_digest
 from d3d.errors import ScheduleError
 from experiments.cell import KINDS, Cell, Kind
 from experiments.compose import Launch
@@ -100,9 +99,8 @@ class Queue(Searcher):
 
 def run(plan: Plan, cells: Sequence[Cell], share: Share, progress: Progress) -> None:
     """Runs the cells within `attached`; `progress` sees what becomes of each. StorageError: a disk is full."""
-    common = common_tags(plan.launch)
-    tags = {cell.id: common | plan.tags_of(cell.id) for cell in cells}
-    job = make_job(plan.launch, share, {cell.id: cell for cell in cells}, tags)
+    tags = {cell.id: common_tags(plan, cell.kind) | plan.tags_of(cell.id) for cell in cells}
+    job = make_job(plan, share, {cell.id: cell for cell in cells}, tags)
     attempts = Attempts()
     with progress:
         for kind in KINDS:
@@ -128,15 +126,24 @@ def fit(name: str, job: Job, share: Share, kind: Kind, config: tune.TuneConfig, 
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def make_job(launch: Launch, share: Share, cells: dict[str, Cell], tags: dict[str, dict[str, str]]) -> Job:
+def make_job(plan: Plan, share: Share, cells: dict[str, Cell], tags: dict[str, dict[str, str]]) -> Job:
     """What the workers of a launch are told."""
-    cpus = launch.resources.cpus_per_cell
-    return Job(cells, tags, launch.tracking_uri, launch.storage, cpus, share.gpus > 0, launch.test_every)
+    launch = plan.launch
+    return Job(
+        cells=cells,
+        tags=tags,
+        tracking_uri=launch.tracking_uri,
+        storage=launch.storage,
+        cpus=launch.resources.cpus_per_cell,
+        gpu=share.gpus > 0,
+        test_every=launch.test_every,
+        continued=plan.continued,
+    )
 
 
-def common_tags(launch: Launch) -> dict[str, str]:
-    """Of every run of the launch."""
-    return {"preset": launch.preset, "data": launch.data, "code_digest": code_digest()}
+def common_tags(plan: Plan, kind: Kind) -> dict[str, str]:
+    """Of every run of a kind of cell in the launch."""
+    return {"preset": plan.launch.preset, "data": plan.launch.data, "code_digest": plan.codes[kind].digest}
 
 
 def _hopeless(cell: Cell, progress: Progress) -> bool:

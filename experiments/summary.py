@@ -19,12 +19,18 @@ from experiments.plan import RECIPE, Plan, Point, Report, Seeds, with_seeds
 from experiments.progress import Ended
 from experiments.standing import Standing
 
+_STALE = {
+    "keep": "they are kept (stale=rerun runs them again)",
+    "rerun": "they are run again (stale=keep keeps them)",
+}
 VERBS = {"training": "train", "test": "test", "baseline": "fit", "measurement": "measure"}
 
 
 def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
     """The plan in a few lines: what is asked for, what of it is there, and what the rest costs."""
     launch = plan.launch
+    stale, recorded = plan.stale(finished), sum(cell.id in finished for cell in plan.cells)
+    finished = plan.counted(finished)
     seeds = ", ".join(map(str, launch.seeds))
     if launch.settle:
         seeds += f", and up to {launch.settle} of a row until its claims are settled"
@@ -41,6 +47,8 @@ def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
             for report in plan.reports
         ]
         lines = [f"{launch.name}: {len(plan.reports)} ablations", setting, *each, f"  {'in all':<{width}}  {total}"]
+    if stale:
+        lines.append(f"{len(stale)} of {recorded} finished cells were made by other code; {_STALE[launch.stale]}")
     todo = plan.unfinished(finished)
     if todo:
         lines.append(_work(plan, todo, finished))

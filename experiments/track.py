@@ -25,6 +25,7 @@ from d3d.errors import RecordError
 from d3d.prediction import Prediction, mean_class_accuracy
 from experiments.database import make_database
 from experiments.declarations import EXPERIMENT, flatten
+from experiments.provenance import Code, code_of
 
 if TYPE_CHECKING:
     from d3d.baselines import Classified
@@ -118,13 +119,21 @@ class Record:
         runs = self.client.search_runs(self.experiments, filter, max_results=NEWEST, order_by=NEWEST_FIRST)
         return {run.data.tags["cell"]: run for run in reversed(runs) if run.info.status == "FINISHED"}
 
-    def begin(self, cell: "Cell", tags: Mapping[str, str], *, anew: bool = False) -> "CellRun":
+    def begin(
+        self, cell: "Cell", tags: Mapping[str, str], *, anew: bool = False, code: Code | None = None
+    ) -> "CellRun":
         """The cell's run, set to RUNNING: the newest there is, or a new one where that is finished and `anew`.
 
-        One that is finished already, by another launch or a worker that outlived its own, stays as it is.
+        One that is finished already, by another launch or a worker that outlived its own, stays as it is. With `code`
+        a run that other code made stays as it ended, and a new one begins.
         """
         tags = {**tags, "split": cell.config.data.split}
         runs = self._runs(cell)
+        if runs and code and not code.made(code_of(runs[0])):
+            runs = []
+        if cell.trained:
+            codes = [code_of(run) for run in self._runs(cell.trained)[:1]]
+            tags = {**tags, "trained": cell.trained.id, "code_digest": _joined(*codes, tags["code_digest"])}
         finished = bool(runs) and runs[0].info.status == "FINISHED"
         if finished and not anew:
             self._serve(runs[0], {key: value for key, value in tags.items() if key.startswith(SERVED)})
@@ -137,9 +146,6 @@ class Record:
             tags["measurement"] = str(cell.config.measurement.module)
         if cell.kind == "baseline":
             tags["baseline"] = str(cell.config.baseline.method)
-        if cell.trained:
-            codes = [run.data.tags["code_digest"] for run in self._runs(cell.trained)[:1]]
-            tags |= {"trained": cell.trained.id, "code_digest": _joined(*codes, tags["code_digest"])}
         run = self.client.create_run(self.experiments[0], run_name=cell.label, tags=tags)
         params = [Param(key, str(value)) for key, value in flatten(asdict(cell.config)).items()]
         self.client.log_batch(run.info.run_id, params=params)

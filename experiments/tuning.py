@@ -18,6 +18,7 @@ from experiments.failures import Attempts, Failure
 from experiments.open_study import OpenStudy, Trial
 from experiments.plan import Plan
 from experiments.progress import Progress
+from experiments.provenance import Code, code_of
 from experiments.schedule import Share, Watcher, common_tags, fit, make_job
 from experiments.studies import Studies
 from experiments.track import Record
@@ -30,9 +31,10 @@ def tune_rows(plan: Plan, record: Record, share: Share, progress: Progress) -> N
     lefts = {id: standing.left for id, standing in plan.standings.items()}
     opened = [OpenStudy(study, lefts[study.id], there) for study in plan.studies if lefts[study.id]]
     attempts = Attempts()
-    search = InTurn(opened, record, share.slots, common_tags(plan.launch), progress, attempts)
+    tags, code = common_tags(plan, "training"), plan.continued.get("training")
+    search = InTurn(opened, record, share.slots, tags, progress, attempts, code)
     config = tune.TuneConfig(search_alg=search, scheduler=Pruning(search), num_samples=-1, reuse_actors=True)
-    job = make_job(plan.launch, share, {}, {})
+    job = make_job(plan, share, {}, {})
     try:
         with progress:
             fit("search", job, share, "training", config, TrialWatcher(progress, attempts, search))
@@ -53,6 +55,7 @@ class InTurn(Searcher):
         tags: dict[str, str],
         progress: Progress,
         attempts: Attempts,
+        code: Code | None = None,
     ) -> None:
         super().__init__()
         self.studies = deque(studies)
@@ -61,6 +64,7 @@ class InTurn(Searcher):
         self.tags = tags
         self.progress = progress
         self.attempts = attempts
+        self.code = code  # the record is asked for what this code made alone; None: for what any did
         self.running: dict[str, Trial] = {}  # by the name that Tune gives them
         self.waiting: list[Trial] = []  # for their cell, which another trial is training, or to be tried again
         self.apart: list[Trial] = []  # that ran out of memory beside others
@@ -87,6 +91,8 @@ class InTurn(Searcher):
             if trial.stopped:
                 self.record.prune(trial.cell.id)
             run = self.record.latest(trial.cell.id)
+            if run and self.code and not self.code.made(code_of(run)):
+                run = None
             if end := trial.end_of(run):
                 if run and end == "complete":
                     trial.recall(self.record.curve(run))

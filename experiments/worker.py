@@ -3,8 +3,9 @@
 Workers are reused from cell to cell, so that they import and read the data once; nothing else survives a cell.
 """
 
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from d3d.training import EpochResult, evaluate_trained, train
 from experiments.cell import Cell
 from experiments.failures import failure_of
 from experiments.lease import leased
+from experiments.provenance import Code
 from experiments.track import CellRun, Record
 
 
@@ -44,6 +46,7 @@ class Job:
     cpus: int  # threads of one cell
     gpu: bool
     test_every: int  # epochs from one test of a training to the next
+    continued: Mapping[str, Code] = field(default_factory=dict)  # see `Plan.continued`
 
     @property
     def device(self) -> torch.device:
@@ -74,7 +77,8 @@ def run_cell(trial: dict[str, Any], job: Job) -> None:
     with nullcontext() if proposal and proposal.idle else leased(job.folder(cell)):
         lasting = finished_epochs(job.folder(cell), cell.config) if cell.kind == "training" else 0
         # A finished training is begun anew where its weights are gone; its run stays as it is.
-        run = _record(job.tracking_uri).begin(cell, tags, anew=cell.kind == "training" and not lasting)
+        anew, code = cell.kind == "training" and not lasting, job.continued.get(cell.kind)
+        run = _record(job.tracking_uri).begin(cell, tags, anew=anew, code=code)
         if run.results and lasting == cell.epochs:
             tune.report(run.results)
             return
@@ -91,7 +95,7 @@ def run_cell(trial: dict[str, Any], job: Job) -> None:
 
 
 def _train(cell: Cell, run: CellRun, job: Job) -> None:
-    if run.new:  # a checkpoint without a record would leave out the epochs before it
+    if not run.logged:  # a checkpoint without a record would leave out the epochs before it, or be of other code
         discard_checkpoints(job.folder(cell))
 
     def report(result: EpochResult) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from d3d.errors import RecordError
 from d3d.prediction import Prediction
 from experiments.declarations import EXPERIMENT, VALIDATION, Value, overrides_of
+from experiments.provenance import current_code, kind_of
 
 BASELINES = "baselines"  # the ablation of what no deep learning gives
 LONGEST = 180  # letters of a folder's name before the launch's id
@@ -111,11 +112,12 @@ class Cell:
     run_id: str
     metrics: Mapping[str, float]  # the last value of each
     params: Mapping[str, str]
-    code_digest: str  # of d3d/; those of all its epochs are joined with "+"
+    code_digest: str  # of what of d3d/ its kind runs through; those of all its epochs are joined with "+"
     data_digest: str
     finished_runs: int  # runs that finished this cell; more than 1 deserves a note
     read_predictions: Callable[[], tuple[Prediction, ...]] = field(repr=False, compare=False)
     weights: str = ""  # the training whose weights were tested: of a test another cell, of a training itself
+    kind: str = field(default="training", kw_only=True)  # training, test, baseline or measurement
 
     def metric(self, name: str) -> float:
         """A recorded number. Raises RecordError where the finished run lacks it."""
@@ -262,6 +264,7 @@ class Record:
             run_id=run.info.run_id,
             metrics=run.data.metrics,
             params=run.data.params,
+            kind=kind_of(run.data.tags),
             code_digest=_tag(run, "code_digest"),
             data_digest=_tag(run, "data_digest"),
             finished_runs=len(runs),
@@ -297,20 +300,32 @@ class Record:
 
 def doubts(launch: Launch, cells: Mapping[str, Cell]) -> tuple[str, ...]:
     """What a reader of numbers from these cells must know, one line each: nothing is averaged silently."""
-    notes = [
-        f"cell {cell.id}: {cell.finished_runs} finished runs; the newest is used, {cell.run_id}"
-        for cell in cells.values()
-        if cell.finished_runs > 1
-    ]
-    codes = {code for cell in cells.values() for code in cell.code_digest.split("+")}
-    if len(codes) > 1:
-        trained = _members(cells.values(), "code_digest")
-        notes.append(f"mixed code: {len(codes)} versions of d3d/ trained these cells: {trained}")
+    notes = []
+    repeated = [f"{cell.id} ({cell.finished_runs} runs)" for cell in cells.values() if cell.finished_runs > 1]
+    if repeated:
+        notes.append(f"finished more than once, the newest run counts: {', '.join(repeated)}")
+    notes += _doubts_of_code(list(cells.values()))
     planned = launch.data_digest.split("+")
     strangers = [cell for cell in cells.values() if cell.data_digest not in planned]
     if strangers:
         notes.append(f"mixed data: the plan is of {launch.data_digest}, not {_members(strangers, 'data_digest')}")
     return tuple(notes)
+
+
+def _doubts_of_code(cells: Sequence[Cell]) -> list[str]:
+    """Whether several versions of the code made these cells, and how many of them today's did not."""
+    codes, notes = current_code(), []
+    for kind in dict.fromkeys(cell.kind for cell in cells):  # each runs through code of its own
+        own, today = [cell for cell in cells if cell.kind == kind], codes[kind]
+        digests = {digest for cell in own for digest in cell.code_digest.split("+")}
+        versions = {today.digest if digest in today.equivalent else digest for digest in digests}
+        if len(versions) > 1:
+            members = _members(own, "code_digest")
+            notes.append(f"mixed code: {len(versions)} versions of d3d/ made these cells: {members}")
+    stale = sum(not codes[cell.kind].made(cell.code_digest) for cell in cells)
+    if stale:
+        notes.append(f"{stale} of {len(cells)} cells were made by other code than today's")
+    return notes
 
 
 def _members(cells: Iterable[Cell], attribute: str) -> str:

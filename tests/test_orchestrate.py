@@ -20,6 +20,7 @@ from experiments.compose import compose
 from experiments.declarations import EXPERIMENT, ablations, choices
 from experiments.plan import Plan, make_plan
 from experiments.progress import Ended
+from experiments.provenance import read_code
 from experiments.searches import searches
 from experiments.track import Record, prepare
 from orchestrate import main
@@ -325,3 +326,16 @@ def test_a_table_that_misses_cells_is_a_failure_until_they_are_there(
         latest = tmp_path / "tables" / "latest"
         assert (latest / "tableA2.csv").exists() == (not status)
         assert (f"what is complete, under names that stay: {latest}\n" in said) == (not status)
+
+
+def test_a_list_of_equivalent_code_with_an_unknown_digest_starts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, storage = tmp_path / "list.yaml", tmp_path / "storage"
+    path.write_text('training: {equivalent: [["0123456789abcdef"]]}')
+    monkeypatch.setattr("experiments.plan.current_code", lambda: read_code(path))
+    assert main(["ablation=full", "preset=smoke", f"storage='{storage}'"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {path}: training: 0123456789abcdef: is the code of no release")
+    assert said.count("\n") == 1
+    assert not storage.exists()

@@ -25,9 +25,10 @@ _READ = ("pixels", "absent", "notes")
 def open_kept(source: Source, cache: Path, missing: Literal["error", "skip"], processes: int = 1) -> Dataset:
     """The dataset of a source with a stamp, read under `cache` if it was read before. Raises DataError.
 
-    It is read anew where the stamp is another, or the code of this package.
+    It is read anew where the stamp is another, or the code that reads data.
     """
-    key = hashlib.sha256(f"{code_digest()} {source.name} {source.frames} {source.stamp}".encode()).hexdigest()[:12]
+    named = f"{code_digest('d3d.data')} {source.name} {source.frames} {source.stamp}"
+    key = hashlib.sha256(named.encode()).hexdigest()[:12]
     folder = cache / f"{source.name}-{key}"
     if not folder.is_dir():
         reads = read_all(source, processes)

@@ -112,6 +112,7 @@ def test_an_ablation_that_cannot_be_used_is_named(tmp_path: Path, file: str, wid
         ("ablation=full seeds=[1,1]", ["seeds=[1, 1]", "different"]),
         ("ablation=full seeds=[-1]", ["seeds=[-1]"]),
         ("ablation=full dry_run=maybe", ["dry_run=maybe", "boolean"]),
+        ("ablation=full stale=replace", ["stale=replace", "'keep' or 'rerun'"]),
         ("ablation=full resources.cpus=0", ["resources.cpus=0", "at least 1"]),
         ("ablation=full resources.gpus_per_cell=2", ["resources.gpus_per_cell=2"]),
         ("ablation=full training.learning_rate=nan", ["training.learning_rate=nan", "above 0"]),

@@ -6,7 +6,11 @@ import pytest
 from d3d.checkpoint import FILE
 from d3d.data.clip import Dataset
 from d3d.errors import DataError
+from d3d.prediction import Prediction
+from experiments.cell import Cell
 from experiments.plan import RECIPE, Plan, Report, with_seeds
+from experiments.provenance import Code
+from experiments.track import Record, finished_cells
 from tests.experiments.conftest import save_weights
 
 
@@ -203,3 +207,31 @@ def test_a_row_gets_the_seeds_that_are_wanted_of_it_and_the_launch_stays_the_sam
     assert report(grown).id == report(begun).id
     assert report(begun).id != report(plan("ablation=modules", "seeds=3")).id
     assert report(begun).id != report(plan("ablation=modules", "seeds=settle")).id
+
+
+def test_what_other_code_made_is_kept_unless_it_is_to_be_rerun(plan: Callable[..., Plan], record: Record) -> None:
+    launch = ("ablation=joint_noise",)
+    kept, rerun = plan(*launch), plan(*launch, "stale=rerun")
+    training, test, *others = kept.cells
+    save_weights(kept.launch.storage / "cells" / training.id, training.config, training.epochs)
+
+    def finish(cell: Cell, digest: str, code: Code | None = None) -> None:
+        record.begin(cell, {"code_digest": digest}, code=code).finish([Prediction("0001", 1, 1)])
+
+    today = kept.codes["training"]
+    finish(training, "0ld")
+    finish(test, today.digest)  # of weights that old code made
+    finish(others[0], today.digest)
+    found = finished_cells(kept)
+    assert kept.stale(found) == rerun.stale(found) == (training, test, others[0])
+    assert kept.counted(found) == found
+    assert kept.unfinished(kept.counted(found)) == tuple(others[1:])
+    assert rerun.unfinished(rerun.counted(found)) == rerun.cells
+
+    finish(training, today.digest, today)
+    found = finished_cells(kept)
+    assert kept.stale(found) == (test, others[0]), "they tested other weights"
+    assert rerun.unfinished(rerun.counted(found)) == (test, *others)
+    for cell in (test, *others):
+        finish(cell, today.digest, today)
+    assert rerun.unfinished(rerun.counted(finished_cells(rerun))) == ()

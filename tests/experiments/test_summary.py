@@ -69,6 +69,24 @@ def test_weights_that_are_gone_are_said_to_be(plan: Callable[..., Plan], record:
     assert "1 to train, 5 to test (1 of them once more: the weights that a test needs are gone or damaged)" in said
 
 
+def test_a_plan_says_what_other_code_made(plan: Callable[..., Plan], record: Record) -> None:
+    kept = plan("ablation=full", "seeds=3")
+    own, *others = kept.cells
+    record.begin(own, {"code_digest": kept.codes["training"].digest}).finish([Prediction("0001", 1, 1)])
+    assert "other code" not in describe(kept, finished_in(record))
+    for cell in others:
+        record.begin(cell, TAGS).finish([Prediction("0001", 1, 1)])
+    said = describe(kept, finished_in(record))
+    assert "3 distinct cells, 3 finished" in said
+    assert "2 of 3 finished cells were made by other code; they are kept (stale=rerun runs them again)" in said
+    assert "to train" not in said
+    said = describe(plan("ablation=full", "seeds=3", "stale=rerun"), finished_in(record))
+    assert "3 distinct cells, 1 finished" in said
+    assert "2 of 3 finished cells were made by other code; they are run again (stale=keep keeps them)" in said
+    assert "2 to train:" in said
+    assert "once more" not in said
+
+
 def test_an_ablation_of_measurements_shows_no_accuracy(
     plan: Callable[..., Plan], capsys: pytest.CaptureFixture[str]
 ) -> None:

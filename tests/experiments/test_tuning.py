@@ -22,6 +22,7 @@ from experiments.failures import Attempts, Failure
 from experiments.open_study import OpenStudy, Trial
 from experiments.plan import Plan, make_plan
 from experiments.progress import Progress
+from experiments.provenance import Code
 from experiments.search_plots import draw_searches
 from experiments.studies import FILE, Studies
 from experiments.summary import describe
@@ -64,14 +65,15 @@ class Launches:
     def planned(self, *arguments: str) -> Plan:
         return with_tuned(make_plan(launch_of(self.folder, *self.arguments, *arguments)))
 
-    def carry_out(self, *arguments: str, slots: int = 1, failing: str = "") -> Plan:
-        """Runs what the studies have left. Trials with this norm fail."""
+    def carry_out(self, *arguments: str, slots: int = 1, failing: str = "", code: Code | None = None) -> Plan:
+        """Runs what the studies have left. Trials with this norm fail. With `code` nothing counts that other made."""
         plan = self.planned(*arguments)
         record = prepare(plan.launch.tracking_uri, self.folder)
         there = Studies(self.folder)
         opened = [OpenStudy(study, plan.standings[study.id].left, there) for study in plan.studies]
         progress = Progress([], 0, Console(quiet=True), expected=plan.trials_left)
-        search = InTurn(opened, record, slots, {"code_digest": "c0de"}, progress, Attempts())
+        tags = {"code_digest": code.digest if code else "c0de"}
+        search = InTurn(opened, record, slots, tags, progress, Attempts(), code)
         self._drive(search, record, failing)
         assert progress.expected == 0
         return self.planned(*arguments)
@@ -104,7 +106,7 @@ class Launches:
     def _train(self, search: InTurn, record: Record, id: str, proposal: Proposal, failing: str) -> Iterator[None]:
         """What a worker does; an epoch is checkpointed once it is reported."""
         cell = proposal.cell
-        run = record.begin(cell, proposal.tags)
+        run = record.begin(cell, proposal.tags, code=search.code)
         if next(self.losses, None) is not None:
             search.on_trial_complete(id, error=True)
             if next(self.given_up, None) is None:
@@ -288,6 +290,19 @@ def test_a_study_whose_cells_were_trained_before_ends_as_the_one_that_trained_th
     launches("search.name=again", folder=first.folder, trials=8).carry_out()
     again = {name: own for name, own in plain(first.trials()).items() if name not in done}
     assert [*again.values()] == [*done.values()]
+
+
+def test_a_trial_of_other_code_is_recalled_unless_it_is_to_be_rerun(launches: Callable[..., Launches]) -> None:
+    first = launches(trials=4, pruner="none")
+    first.carry_out()
+    trained = len(first.runs())
+    launches("search.name=kept", folder=first.folder, trials=4, pruner="none").carry_out()
+    assert len(first.runs()) == trained
+    new = Code("new", frozenset({"new"}))
+    launches("search.name=rerun", folder=first.folder, trials=4, pruner="none").carry_out(code=new)
+    assert len(first.runs()) == 2 * trained
+    launches("search.name=again", folder=first.folder, trials=4, pruner="none").carry_out(code=new)
+    assert len(first.runs()) == 2 * trained, "this code has trained them"
 
 
 def test_several_objectives_have_a_front_and_the_most_accurate_of_it_is_taken(

@@ -17,6 +17,7 @@ from d3d.training import EpochResult, Evaluation
 from experiments import worker
 from experiments.lease import leased
 from experiments.plan import Plan
+from experiments.provenance import Code
 from experiments.track import Record
 from experiments.worker import Job, Proposal, run_cell
 from tests.experiments.conftest import finished_in, save_weights
@@ -230,3 +231,64 @@ def test_a_lease_that_stands_still_in_this_launch_is_not_waited_for(
     with leased(job.folder(cell)):  # by a trial that was pruned
         run_cell({"cell": cell.id, "proposal": Proposal(cell, {"code_digest": "c0de"}, idle=True)}, job)
     assert told == [{"epoch": 1, "top1": 0.1}]
+
+
+CURRENT = Code("c0de", frozenset({"c0de", "same"}))
+
+
+def made_by(job: Job, digest: str) -> Job:
+    """The job of a launch with stale=rerun under some code."""
+    tags = {id: {"code_digest": digest} for id in job.cells}
+    equivalent = CURRENT.equivalent if digest in CURRENT.equivalent else frozenset({digest})
+    return replace(job, tags=tags, continued={"training": Code(digest, equivalent)})
+
+
+def statuses(record: Record) -> list[tuple[str, str]]:
+    """Of the runs, oldest first: the code that made them, and how they ended."""
+    runs = record.client.search_runs(record.experiments, order_by=["attributes.start_time ASC"])
+    return [(run.data.tags["code_digest"], run.info.status) for run in runs]
+
+
+def test_a_training_of_other_code_is_begun_anew_once_and_then_continued(
+    job: Job, record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [cell] = job.cells
+    found = trains(monkeypatch, epochs=1)
+    run_cell({"cell": cell}, made_by(job, "0ld"))
+    new = made_by(job, "c0de")
+    trains(monkeypatch, epochs=0, fault=DataError("it is killed before its first epoch"))
+    run_cell({"cell": cell}, new)
+    found = trains(monkeypatch, epochs=1, fault=DataError("it is killed after its first epoch"))
+    run_cell({"cell": cell}, new)
+    run_cell({"cell": cell}, new)
+    assert found == [False, True], "the old weights are gone, the new ones are continued"
+    assert statuses(record) == [("0ld", "FINISHED"), ("c0de", "FAILED")]
+    trains(monkeypatch, epochs=1)
+    run_cell({"cell": cell}, new)
+    told.clear()
+    run_cell({"cell": cell}, new)
+    assert told == [{"top1": 1.0}], "it is finished"
+    assert statuses(record) == [("0ld", "FINISHED"), ("c0de", "FINISHED")]
+
+
+def test_an_old_checkpoint_is_not_taken_up_where_the_worker_was_killed_before_it_could_discard_it(
+    job: Job, record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [cell] = job.cells.values()
+    save_weights(job.folder(cell), cell.config, cell.epochs)
+    record.begin(cell, {"code_digest": "0ld"}).finish([Prediction("0001", 1, 1)])
+    record.begin(cell, {"code_digest": "c0de"}, code=CURRENT)
+    found = trains(monkeypatch, epochs=1)
+    run_cell({"cell": cell.id}, made_by(job, "c0de"))
+    assert found == [False]
+
+
+def test_an_unfinished_training_of_other_code_is_begun_anew_too_and_of_equivalent_code_continued(
+    job: Job, record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [cell] = job.cells
+    found = trains(monkeypatch, epochs=1, fault=DataError("a clip"))
+    for digest in ("0ld", "c0de", "same"):
+        run_cell({"cell": cell}, made_by(job, digest))
+    assert found == [False, False, True]
+    assert statuses(record) == [("0ld", "FAILED"), ("c0de+same", "FAILED")]

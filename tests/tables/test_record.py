@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from d3d.errors import RecordError
+from experiments.provenance import current_code
 from tables.record import Launch, Point, Record, doubts
 from tests.tables.fake_record import CLIPS, COMMAND, EXPERIMENT, FakeRecord, cell_of, point, tuned
+
+TODAY = current_code()["training"].digest
 
 
 def test_no_record_is_an_error_and_makes_none(tmp_path: Path) -> None:
@@ -145,7 +148,7 @@ def test_a_plan_with_a_search(record: FakeRecord) -> None:
 def test_a_finished_cell(record: FakeRecord) -> None:
     run = record.finish("c1", 0.75)
     cell = Record(record.storage).cells(asking("c1", "c2"))["c1"]
-    assert (cell.run_id, cell.metric("top1"), cell.code_digest, cell.finished_runs) == (run, 0.75, "c0de", 1)
+    assert (cell.run_id, cell.metric("top1"), cell.code_digest, cell.finished_runs) == (run, 0.75, TODAY, 1)
     assert cell.params["training.epochs"] == "20"
     assert (sum(cell.correct.values()), len(cell.correct)) == (90, CLIPS)
 
@@ -165,8 +168,8 @@ def test_the_newest_of_two_finished_runs_counts_and_is_named(record: FakeRecord)
     cells = read.cells(asking("c1"))
     assert cells["c1"].metric("top1") == 0.6
     (note,) = doubts(read.launches()[0], cells)
-    assert "c1: 2 finished runs" in note
-    assert newest in note
+    assert note == "finished more than once, the newest run counts: c1 (2 runs)"
+    assert cells["c1"].run_id == newest
 
 
 def test_results_of_different_code_are_named(record: FakeRecord) -> None:
@@ -177,16 +180,42 @@ def test_results_of_different_code_are_named(record: FakeRecord) -> None:
     read = Record(record.storage)
     launch = read.launches()[0]
     assert doubts(launch, read.cells(asking("c1", "c2"))) == ()
-    (note,) = doubts(launch, read.cells(asking("c1", "c2", "c3")))
-    assert "beef (c3); c0de (c1, c2)" in note
+    mixed, other = doubts(launch, read.cells(asking("c1", "c2", "c3")))
+    assert all(part in mixed for part in ("mixed code: 2 versions", "beef (c3)", f"{TODAY} (c1, c2)"))
+    assert other == "1 of 3 cells were made by other code than today's"
 
 
 def test_a_cell_trained_by_two_versions_of_the_code_is_named(record: FakeRecord) -> None:
     record.plan("1a")
     record.finish("c1", code_digest="beef+c0de")
     read = Record(record.storage)
-    (note,) = doubts(read.launches()[0], read.cells(asking("c1")))
-    assert "beef+c0de (c1)" in note
+    mixed, other = doubts(read.launches()[0], read.cells(asking("c1")))
+    assert "beef+c0de (c1)" in mixed
+    assert other == "1 of 1 cells were made by other code than today's"
+
+
+def test_results_of_equivalent_code_are_as_good_as_todays(record: FakeRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    today = current_code()["training"]
+    monkeypatch.setitem(current_code(), "training", replace(today, equivalent=today.equivalent | {"beef"}))
+    record.plan("1a")
+    record.finish("c1", code_digest="beef")
+    record.finish("c2", code_digest=f"beef+{today.digest}")
+    record.finish("c3")
+    read = Record(record.storage)
+    assert doubts(read.launches()[0], read.cells(asking("c1", "c2", "c3"))) == ()
+
+
+def test_each_kind_of_cell_has_code_of_its_own(record: FakeRecord) -> None:
+    record.plan("1a")
+    record.finish("c1")
+    record.finish("c2", baseline="ridge")
+    record.finish("c3", trained="c1")
+    record.finish("c4", metrics={"flops": 1.0}, measurement="joint")
+    read = Record(record.storage)
+    cells = read.cells(asking("c1", "c2", "c3", "c4"))
+    assert [cell.kind for cell in cells.values()] == ["training", "baseline", "test", "measurement"]
+    assert len({cell.code_digest for cell in cells.values()}) == 3
+    assert doubts(read.launches()[0], cells) == ()
 
 
 def test_results_on_other_data_than_planned_are_named(record: FakeRecord) -> None:

@@ -1,0 +1,108 @@
+"""Whether another revision of this repository gives the same bits as the working tree.
+
+    python -m benchmarks.equivalence REVISION
+
+Checks the revision out into a temporary folder and carries out the same short computations there and here, each in a
+process of its own, on one thread of this machine's CPU: trainings that between them run through every part of the
+model, fits of every baseline, and what a measurement counts (its times are never twice the same). For each kind of
+cell it prints both digests of the code, as experiments/equivalent_code.yaml lists them, and whether the results have
+the same bits. The exit status is 1 where some differ.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from d3d.digest import code_digest
+from experiments.provenance import ENTRIES
+
+ROOT = Path(__file__).parents[1]
+
+PROBE = """
+import hashlib, json, sys
+from pathlib import Path
+import torch
+from safetensors.torch import load_file
+from d3d.baselines import classify
+from d3d.checkpoint import FILE
+from d3d.complexity import measure
+from d3d.config import *
+from d3d.data import open_dataset
+from d3d.training import evaluate_trained, train
+
+torch.set_num_threads(1)
+folder, cpu = Path(sys.argv[1]), torch.device("cpu")
+data = DataConfig(clips=60, view="persons", resize=28, crop=24)
+dataset = open_dataset(data, folder)
+settings = [
+    {},
+    {"norm": "printed", "tokens": "single", "pose_position": "relative"},
+    {"tokens": "none", "offset_convolution": "dense", "joint_attention": False},
+    {"pose_position": "index", "temporal_attention": False, "deformable_attention": False},
+]
+
+def sha(*parts):
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else repr(part).encode())
+    return digest.hexdigest()
+
+def trained(number, changes):
+    model = ModelConfig(width=4, depth=2, heads=2, kernel=2, dropout=0.1, drop_path=0.1, **changes)
+    training = TrainingConfig(
+        frames=8, epochs=2, warmup_epochs=1, batch_size=8, learning_rate=5e-3, mixup=0.2, average=0.9
+    )
+    augmentation = AugmentationConfig(zoom=0.1, rotation=5, span=0.8, colour=0.1, joint_noise=0.01, joint_dropout=0.1)
+    config = Config(model=model, data=data, training=training, augmentation=augmentation, seed=number)
+    place = folder / str(number)
+    predictions = train(config, dataset, cpu, place, lambda result: None)
+    noisy = Config(
+        model=model, data=data, training=training, augmentation=augmentation, seed=number,
+        evaluation=EvaluationConfig(frames=6, joint_noise=0.05, joint_dropout=0.1),
+    )
+    tested = evaluate_trained(noisy, config, dataset, cpu, place)
+    weights = load_file(place / FILE)
+    tensors = [part for name in sorted(weights) for part in (name, weights[name].numpy().tobytes())]
+    return sha(predictions, tested.loss, tested.predictions, *tensors)
+
+def counted(module):
+    cost = measure(ModelConfig(), MeasurementConfig(module=module, rgb_tokens=49, repetitions=1), cpu)
+    return cost.score_pairs, cost.printed, cost.flops, cost.memory_mib
+
+methods = ("ridge", "kernel ridge", "nearest neighbour")
+print(json.dumps({
+    "training": sha([trained(number, changes) for number, changes in enumerate(settings)]),
+    "baseline": sha([classify(BaselineConfig(method=method), 8, dataset) for method in methods]),
+    "measurement": sha([counted("joint"), counted("temporal")]),
+}))
+"""
+
+
+def main(revision: str) -> int:
+    """Compares, prints, and returns the exit status."""
+    with TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(tree), revision], cwd=ROOT, check=True)
+        try:
+            theirs, ours = results(tree), results(ROOT)
+            digests = {kind: (code_digest(entry, tree / "d3d"), code_digest(entry)) for kind, entry in ENTRIES.items()}
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)
+    for kind, (before, now) in digests.items():
+        same = "the same bits" if theirs[kind] == ours[kind] else "OTHER bits"
+        print(f"{kind}: {revision} is {before}, the working tree {now}: {same} ({ours[kind][:16]})")
+    return int(theirs != ours)
+
+
+def results(tree: Path) -> dict[str, str]:
+    """The SHA-256 of what the code of a folder computes, by kind of cell."""
+    with TemporaryDirectory() as folder:
+        done = subprocess.run([sys.executable, "-c", PROBE, folder], cwd=tree, stdout=subprocess.PIPE, check=True)
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,91 @@
+"""Whether a result was made by today's code, by code that is known to give the same bits, or by other code.
+
+A result carries the digest of the code that its kind of cell runs through (d3d/digest.py), or several joined with "+"
+where it was continued, or tests the weights of another cell. Nothing here imports torch: the tables ask as well.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from d3d.digest import code_digest
+from d3d.errors import ConfigError
+from experiments.declarations import FOLDER, fault_of, read_yaml
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+ENTRIES = {"training": "d3d.training", "baseline": "d3d.baselines", "measurement": "d3d.complexity"}
+EQUIVALENT = FOLDER / "equivalent_code.yaml"
+
+
+@dataclass(frozen=True)
+class Code:
+    """The code of today that one kind of cell runs through."""
+
+    digest: str
+    equivalent: frozenset[str]  # the digests of all code that gives the same bits, with this one's
+
+    def made(self, recorded: str) -> bool:
+        """Whether a result of this digest, or of several joined with "+", has the bits that this code gives."""
+        return self.equivalent.issuperset(recorded.split("+"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What the list of equivalent code says of one kind of cell."""
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    releases: dict[str, str] = field(default_factory=dict)  # version → digest
+    equivalent: list[list[str]] = field(default_factory=list)  # groups of digests that give the same bits
+
+
+def code_of(run: "Run") -> str:
+    """The digest that a run carries; nothing where it carries none."""
+    return str(run.data.tags.get("code_digest", ""))
+
+
+def kind_of(tags: Mapping[str, str]) -> str:
+    """The kind of cell that a run with these tags is of."""
+    named = {"measurement": "measurement", "baseline": "baseline", "trained": "test"}  # tag → of which kind alone
+    return next((kind for tag, kind in named.items() if tag in tags), "training")
+
+
+@cache
+def current_code() -> dict[str, Code]:
+    """Today's code by kind of cell. Raises ConfigError where the list of equivalent code cannot be used."""
+    return read_code(EQUIVALENT)
+
+
+def read_code(path: Path) -> dict[str, Code]:
+    """The same, with a list of equivalent code of one's own. A test runs through the code of a training.
+
+    Raises ConfigError naming the file, the kind of cell and the digest that is of no release and not today's.
+    """
+    try:
+        known = TypeAdapter(dict[str, _Known]).validate_python(read_yaml(path))
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {fault_of(error, _Known.__dataclass_fields__)}") from error
+    for kind in known:
+        if kind not in ENTRIES:
+            raise ConfigError(f"{path}: {kind}: is no kind of cell; there are: {', '.join(ENTRIES)}")
+    codes = {kind: _code(f"{path}: {kind}", entry, known.get(kind, _Known())) for kind, entry in ENTRIES.items()}
+    return codes | {"test": codes["training"]}
+
+
+def _code(where: str, entry: str, known: _Known) -> Code:
+    today = code_digest(entry)
+    for digest in (*known.releases.values(), *(each for group in known.equivalent for each in group)):
+        if not re.fullmatch("[0-9a-f]{16}", digest):
+            raise ConfigError(f"{where}: {digest}: is no digest; write 16 hexadecimal digits, in quotes")
+        if digest not in (*known.releases.values(), today):
+            way_out = "name its release under releases, or take it out of equivalent"
+            raise ConfigError(f"{where}: {digest}: is the code of no release, nor today's ({today}); {way_out}")
+    groups = [set(group) for group in known.equivalent if today in group]
+    return Code(today, frozenset({today}.union(*groups)))
