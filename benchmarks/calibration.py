@@ -264,23 +264,24 @@ def null(storage: Path) -> None:
     if trainings is None or trainings.seeds < 2 * OF_A_ROW:
         raise LookupError(f"{storage}: no row has {2 * OF_A_ROW} finished seeds; launch ablation=full seeds=24")
 
-    def false(order: NDArray[np.int64]) -> list[bool]:
-        """Of each pair of the rows that consecutive seeds make."""
-        parts = [order[at : at + OF_A_ROW] for at in range(0, len(order) - OF_A_ROW + 1, OF_A_ROW)]
-        made = [
-            replace(trainings, accuracies=trainings.accuracies[part], residuals=trainings.residuals[part])
-            for part in parts
-        ]
-        return [bool(difference(left, right).apart() < SIGNIFICANCE) for left, right in combinations(made, 2)]
-
     seeds, accuracies = trainings.seeds, 100 * trainings.accuracies
     measured = f"{accuracies.mean():.2f} ± {accuracies.std(ddof=1):.2f} % of {trainings.clips:.0f} clips"
     print(f"{row.label}: {seeds} trainings, {measured}")
-    once = false(np.arange(seeds))
-    print(f"rows of {OF_A_ROW} seeds in their order: {sum(once)} false of {len(once)} verdicts")
+    once = false_verdicts(trainings, np.arange(seeds)[None])
+    print(f"rows of {OF_A_ROW} seeds in their order: {once.sum()} false of {once.size} verdicts")
     generator = np.random.default_rng(0)
-    share = float(np.mean([false(generator.permutation(seeds)) for _ in range(WAYS)]))
+    orders = [np.stack([generator.permutation(seeds) for _ in range(CHUNK)]) for _ in range(WAYS // CHUNK)]
+    share = np.mean([false_verdicts(trainings, order) for order in orders])
     print(f"{WAYS} other ways to make the rows: {100 * share:.1f} % false")
+
+
+def false_verdicts(trainings: Sample, orders: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Of each pair of the rows that consecutive trainings make, in each of the orders of the trainings."""
+    parts = [orders[:, at : at + OF_A_ROW] for at in range(0, orders.shape[1] - OF_A_ROW + 1, OF_A_ROW)]
+    rows = [
+        replace(trainings, accuracies=trainings.accuracies[part], residuals=trainings.residuals[part]) for part in parts
+    ]
+    return np.stack([difference(left, right).apart() < SIGNIFICANCE for left, right in combinations(rows, 2)])
 
 
 def longest(record: Record) -> Row:

