@@ -29,7 +29,18 @@ from tables.rows import (
     spread_text,
 )
 from tables.statistics import LEAST_SEEDS, SIGNIFICANCE, Sample, beside_published
-from tables.verdicts import Evidence, Pair, Verdict, conclude, few, orderings, tally, verdict_blocks, verdict_heading
+from tables.verdicts import (
+    OUTCOMES,
+    Evidence,
+    Pair,
+    Verdict,
+    conclude,
+    few,
+    orderings,
+    tally,
+    verdict_blocks,
+    verdict_heading,
+)
 from tables.writers import csv_bytes, write_files
 
 OURS = "Ours"
@@ -37,9 +48,8 @@ COLUMNS = ("method", "modality", "pretrained", "dataset", "data", "preset", "see
 HOW = (
     "Another method is known by its printed number alone, which is taken for one training of the same spread as this "
     "model's: p is of a t test whose variance has its seeds, that training, and the takes of the test clips, "
-    f"Holm-corrected over the claims of this table. A claim holds where p < {SIGNIFICANCE} speaks for it, fails "
-    "where it speaks against it, and is else inconclusive: the interval of the difference, in points, is what may still "
-    "hide. The other method was not run on these frames: the verdict is of this record, not of the two methods."
+    f"Holm-corrected over the claims of this table. {OUTCOMES} The other method was "
+    "not run on these frames: the verdict is of this record, not of the two methods."
 )
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from tables.measured import Measured
 from tables.plots import render, style
-from tables.rows import Row, setting
+from tables.rows import Row, interval_heading, setting
 
 Number = int | float
 
@@ -114,7 +114,7 @@ def _label(figure: Figure, axes: Axes, measured: Measured, lines: Sequence[Line]
 
 def _caption(measured: Measured, lines: Sequence[Line]) -> list[str]:
     several = len(lines) > 1
-    marks = ["Bars: 95 % Wilson interval over these clips."]
+    marks = [f"Bars: {interval_heading(measured.rows)}."]
     if not several and any(len(row.counted) > 1 for row in measured.rows):
         marks.append("Dashes: single seeds.")
     if any(point.best for line in lines for point in line.points):

@@ -29,7 +29,7 @@ from tables.rows import (
     setting,
     spread_text,
 )
-from tables.tuned import COLUMNS, HEADER, tuned_entries, tuned_missing, tuned_notes, tuned_values
+from tables.tuned import COLUMNS, tuned_entries, tuned_header, tuned_missing, tuned_notes, tuned_values
 from tables.verdicts import difference_text, how, ordering, orderings, p_text, signed, verdict_blocks
 from tables.verdicts import verdict_heading as heading
 from tables.writers import csv_bytes, write_files
@@ -85,7 +85,7 @@ def row_grid(measured: Measured) -> Grid:
     if launch.reference:
         header += [f"less {launch.reference}", "p"]
     if launch.tuned:
-        header += HEADER
+        header += tuned_header(_tuned(measured))
     lines = []
     for row in measured.rows:
         numbers = _values(measured, row)

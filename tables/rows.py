@@ -267,7 +267,9 @@ def seeds_note(rows: Sequence[Row]) -> list[str]:
     cells = [cell for row in rows for cell in row.cells.values()]
     if max((len(row.asked) for row in rows), default=0) > 1 or (cells and not any(cell.trained for cell in cells)):
         return []
-    return ["One seed: the tests speak of these trainings; another seed may order the rows otherwise."]
+    return [
+        "One seed: how far another training of the same row would be from it is not known, so that nothing is tested."
+    ]
 
 
 def chance_note(rows: Sequence[Row]) -> list[str]:

@@ -18,7 +18,9 @@ def seeds_wanted(storage: Path, tracking_uri: str | None, launch: str) -> dict[s
     """See tables/__init__.py."""
     found, parts = _parts(storage, tracking_uri, launch)
     if found.settle is None:
-        raise ConfigError(f"launch={launch}: it named its seeds; launch it with seeds=settle to have as many as it takes")
+        raise ConfigError(
+            f"launch={launch}: it named its seeds; launch it with seeds=settle to have as many as it takes"
+        )
     most = found.settle
     claims = [parse_claim(text) for text in found.claims]
     return {part: wanted_of(claims, rows, most) for part, rows in parts.items()}

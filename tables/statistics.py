@@ -108,7 +108,7 @@ class Estimate:
 
     def apart(self, bound: float = 0.0) -> Numbers:
         """Two-sided p-value of its being another number."""
-        return np.minimum(1, 2 * np.minimum(self.above(bound), self.below(bound)))
+        return np.asarray(np.minimum(1, 2 * np.minimum(self.above(bound), self.below(bound))))
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[Numbers, Numbers]:
         """Its t interval, which contains `bound` where `apart(bound)` is at least 1 − confidence."""
@@ -162,14 +162,14 @@ def difference(left: Sample, right: Sample, paired: bool = False) -> Estimate:
     return Estimate(value, (*_trainings(left), *_trainings(right)), clips, left.takes, least)
 
 
-def beside_published(row: Sample, published: float) -> Estimate:
+def beside_published(row: Sample, published: ArrayLike) -> Estimate:
     """A row's expected accuracy less a printed number, which is taken for one training of the same spread.
 
     Its clips are the row's own in name at most; V_clips of the row stands for what the two do not share.
     """
     ours = accuracy(row)
     trainings = tuple(replace(each, beside=1) for each in ours.trainings)
-    return replace(ours, value=ours.value - published, trainings=trainings, least=(UNSEEN / row.clips) ** 2)
+    return replace(ours, value=ours.value - np.asarray(published), trainings=trainings, least=(UNSEEN / row.clips) ** 2)
 
 
 def accuracy_interval(row: Sample, confidence: float = CONFIDENCE) -> tuple[Numbers, Numbers]:

@@ -5,11 +5,24 @@ from dataclasses import replace
 
 from tables.document import Bold, Entry
 from tables.record import Launch, Study
-from tables.rows import MISSING, Row, accuracy_text, accuracy_values, best_mean, interval_text, missing_lines
+from tables.rows import (
+    MISSING,
+    Row,
+    accuracy_text,
+    accuracy_values,
+    best_mean,
+    interval_heading,
+    interval_text,
+    missing_lines,
+)
 
-HEADER = ("tuned", "95 % interval", "budget")
 NUMBERS = ("mean", "std", "low", "high")
 COLUMNS = tuple(f"tuned_{name}" for name in ("seeds", *NUMBERS, "trials", "epochs", "cells"))  # of the CSV
+
+
+def tuned_header(tuned: Sequence[Row]) -> tuple[str, str, str]:
+    """Of the columns of `tuned_entries`."""
+    return "tuned", interval_heading(tuned), "budget"
 
 
 def tuned_values(launch: Launch, tuned: Sequence[Row], label: str) -> dict[str, str]:
@@ -29,7 +42,7 @@ def tuned_values(launch: Launch, tuned: Sequence[Row], label: str) -> dict[str, 
 
 
 def tuned_entries(launch: Launch, tuned: Sequence[Row], label: str) -> tuple[Entry, ...]:
-    """The row's entries below HEADER."""
+    """The row's entries below `tuned_header`."""
     study = launch.tuned.studies.get(label) if launch.tuned else None
     if study is None:
         return "", "", ""

@@ -33,6 +33,10 @@ from tables.statistics import (
     seeds_for,
 )
 
+OUTCOMES = (
+    f"A claim holds where p < {SIGNIFICANCE} speaks for it, fails where it speaks against it, and is else "
+    "inconclusive: the interval of the difference, in points, is what may still hide."
+)
 Outcome = Literal["holds", "fails", "inconclusive", "not tested"]
 
 
@@ -383,9 +387,7 @@ def how(family: str, settle: int | None = None) -> str:
     )
     return (
         "Both the trainings and the takes of the test clips could have been others: p is of a t test whose variance "
-        f"has both parts, Holm-corrected over the claims of {family}. A claim holds where p < {SIGNIFICANCE} speaks "
-        "for it, fails where it speaks against it, and is else inconclusive: the interval of the difference, in points, "
-        f"is what may still hide.{looks}"
+        f"has both parts, Holm-corrected over the claims of {family}. {OUTCOMES}{looks}"
     )
 
 

@@ -10,7 +10,8 @@ def test_the_levels_of_all_looks_spend_five_per_cent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "seeds"), [(3, [3]), (4, [3, 4]), (5, [3, 5]), (8, [3, 5, 8]), (10, [3, 5, 8, 10]), (20, [3, 5, 8, 12, 20])]
+    ("most", "seeds"),
+    [(3, [3]), (4, [3, 4]), (5, [3, 5]), (8, [3, 5, 8]), (10, [3, 5, 8, 10]), (20, [3, 5, 8, 12, 20])],
 )
 def test_the_most_seeds_cut_the_looks(most: int, seeds: list[int]) -> None:
     looks = looks_until(most)

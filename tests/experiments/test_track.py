@@ -22,7 +22,7 @@ from experiments.track import Record, finished_cells, prepare, timed_cells
 from tests.experiments.conftest import finished_in
 
 TAGS = {"preset": "smoke", "data": "synthetic, files", "code_digest": "c0de", "ablation.full": "true"}
-PREDICTIONS = [Prediction("0001", 3, 3), Prediction("0002", 4, 3)]
+PREDICTIONS = [Prediction("0001", 3, 3, "0001"), Prediction("0002", 4, 3, "0001")]
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_finished_cell_leaves_all_that_tables_need(record: Record, cell: Cell,
     assert found.data.params["training.epochs"] == "1"
     assert found.data.metrics.items() >= {"train_loss": 1.0, "eval_top1": 0.01, "top1": 0.5}.items()
     written = Path(record.client.download_artifacts(found.info.run_id, "predictions.csv", str(tmp_path)))
-    assert written.read_text() == "clip,label,predicted\n0001,3,3\n0002,4,3\n"
+    assert written.read_text() == "clip,label,predicted,take\n0001,3,3,0001\n0002,4,3,0001\n"
     assert finished_in(record).keys() == {cell.id}
 
 
@@ -63,7 +63,7 @@ def test_a_clip_may_have_a_comma_in_its_name(record: Record, cell: Cell, tmp_pat
     run.finish([Prediction('a, "b"', 3, 4)])
     written = Path(record.client.download_artifacts(run.id, "predictions.csv", str(tmp_path)))
     with written.open(newline="") as file:
-        assert list(csv.reader(file)) == [["clip", "label", "predicted"], ['a, "b"', "3", "4"]]
+        assert list(csv.reader(file)) == [["clip", "label", "predicted", "take"], ['a, "b"', "3", "4", ""]]
 
 
 def test_a_continued_cell_has_neither_gap_nor_duplicate(record: Record, cell: Cell) -> None:

@@ -46,9 +46,9 @@ def everything(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -
     record.plan("7a", claims=[f"best(temporal window {w}) = {label_of(w, w // 2)}" for w in (4, 6, 8, 10)])
     modules = {"no_deformable": 60, "deformable_only": 70, "no_joint": 100, "no_temporal": 101, "full": 102}
     claims = ["full > no_deformable", "deformable_only > no_joint", "full > no_temporal"]
-    _launch(record, "modules", "table4", modules, reference="full", claims=claims, seeds=2)
+    _launch(record, "modules", "table4", modules, reference="full", claims=claims, seeds=3)
     tokens = {"none": 60, "single": None, "cross": 102}
-    _launch(record, "tokens", "table5", tokens, reference="cross", claims=["cross > single > none"])
+    _launch(record, "tokens", "table5", tokens, reference="cross", claims=["cross > single > none"], seeds=3)
     for ablation, artefact, axis in (
         ("frames", "figure7b", "training.frames"),
         ("test_frames", "figureA1", "evaluation.frames"),
@@ -56,13 +56,13 @@ def everything(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -
         curve = {f"frames {n}": 90 - abs(n - 12) for n in (16, 4, 8, 12)}
         axes = {f"frames {n}": {axis: n} for n in (16, 4, 8, 12)}
         claims = ["best(frames) = frames 12", "frames 12 ~ frames 16"]
-        _launch(record, ablation, artefact, curve, reference="frames 12", claims=claims, axes=axes, seeds=2)
+        _launch(record, ablation, artefact, curve, reference="frames 12", claims=claims, axes=axes, seeds=3)
     axes = {f"depth {n}": {"model.depth": n} for n in (1, 2)}
     _launch(record, "depth", "depth", {"depth 1": 80, "depth 2": 90}, axes=axes, title="How many blocks")
     _complexity(record)
     for data, right in (("penn_action, rendered", 110), ("synthetic, files", 90)):
         names = ["table1", "table2", "table3"]
-        _launch(record, "comparison", names, {f"full on {data}": right}, data=data, launch=data[:4])
+        _launch(record, "comparison", names, {f"full on {data}": right}, data=data, launch=data[:4], seeds=3)
     return Everything(record, tables.build([], record.storage))
 
 

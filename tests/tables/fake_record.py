@@ -32,6 +32,11 @@ def label_of(window: int, stride: int) -> str:
     return f"temporal window {window}, temporal stride {stride}"
 
 
+def row_cell(label: str, seed: int = 0) -> str:
+    """The cell of a named row."""
+    return f"{zlib.crc32(f'{label} {seed}'.encode()):016x}"
+
+
 def point(row: str, cell: str, seed: int = 0, axes: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A point of a plan."""
     return {"row": row, "axes": dict(axes or {}), "seed": seed, "cell": cell}
@@ -71,10 +76,12 @@ class FakeRecord:
         right: Iterable[int] | None = None,
         metrics: Mapping[str, float] | None = None,
         serves: str = "",
+        takes: int = 0,
         **tags: str,
     ) -> str:
         """A finished cell, with `top1` of its test clips right, or the clips of the numbers in `right`; with `metrics`,
-        a measurement. `serves` is an ablation that asks for it. Returns the run's id."""
+        a measurement. `serves` is an ablation that asks for it; `takes` how many clips a take has, 0 where the record
+        is from before takes were kept. Returns the run's id."""
         tags = {"kind": "cell", "cell": cell, "data_digest": "da7a", **tags}
         tags.setdefault("code_digest", current_code()[kind_of(tags)].digest)
         if serves:
@@ -85,7 +92,10 @@ class FakeRecord:
             chosen = set(range(round(top1 * clips)) if right is None else right)
             values["top1"] = len(chosen) / clips
             rows = [f"{i:04d},{i % CLASSES},{(i + (i not in chosen)) % CLASSES}" for i in range(clips)]
-            self.client.log_text(run, "\n".join(["clip,label,predicted", *rows]) + "\n", "predictions.csv")
+            header = "clip,label,predicted"
+            if takes:
+                header, rows = f"{header},take", [f"{each},t{i // takes}" for i, each in enumerate(rows)]
+            self.client.log_text(run, "\n".join([header, *rows]) + "\n", "predictions.csv")
         self.client.log_batch(
             run,
             metrics=[Metric(key, value, 0, 0) for key, value in values.items()],
@@ -159,7 +169,7 @@ class FakeRecord:
         points = []
         for label, top1 in rows.items():
             for seed in range(seeds):
-                cell = f"{zlib.crc32(f'{label} {seed}'.encode()):016x}"
+                cell = row_cell(label, seed)
                 points.append(point(label, cell, seed, (axes or {}).get(label)))
                 if top1 is not None:
                     self.finish(cell, top1 + seed / CLIPS)

@@ -7,7 +7,7 @@ import pytest
 
 import tables
 from d3d.errors import RecordError
-from tests.tables.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, point
+from tests.tables.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, point, row_cell
 
 
 def read_csv(record: FakeRecord, name: str = "figure7a", launch: str = "*") -> pd.DataFrame:
@@ -83,12 +83,17 @@ def test_seeds_tested_on_different_clips_are_refused_and_nothing_is_written(reco
 
 
 def test_rows_tested_on_different_clips_have_no_p_value(record: FakeRecord) -> None:
-    record.finish("c1", clips=CLIPS)
-    record.finish("c2", clips=60)
-    record.launch([point("a", "c1"), point("b", "c2")], reference="a", claims=["a > b"])
+    for seed in range(3):
+        record.finish(f"a{seed}", clips=CLIPS)
+        record.finish(f"b{seed}", clips=60)
+    points = [point(row, f"{row}{seed}", seed) for row in "ab" for seed in range(3)]
+    record.launch(points, reference="a", claims=["a > b"])
     tables.build([], record.storage)
     assert read_csv(record, "depth").p_value.isna().all()
-    assert "| a > b | cannot be judged |" in record.made("depth.md").read_text()
+    assert (
+        "| a > b | not tested | — | a 75.00; b 75.00 | a and b were tested on different clips |"
+        in record.made("depth.md").read_text()
+    )
 
 
 def test_a_plan_without_the_figures_axes_is_refused(record: FakeRecord) -> None:
@@ -98,14 +103,17 @@ def test_a_plan_without_the_figures_axes_is_refused(record: FakeRecord) -> None:
 
 
 def test_the_p_value_follows_the_numbers(record: FakeRecord) -> None:
-    record.finish("c1", 0.9)
-    record.finish("c2", 0.5)
+    record.rows({"a": 0.9, "b": 0.5}, seeds=3)
     for launch, reference, claim in (("1a", "a", "a > b"), ("2b", "b", "b > a")):
-        record.launch([point("a", "c1"), point("b", "c2")], launch, reference=reference, claims=[claim])
+        points = [point(row, row_cell(row, seed), seed) for row in "ab" for seed in range(3)]
+        record.launch(points, launch, reference=reference, claims=[claim])
         tables.build(["depth"], record.storage, launch=launch)
         frame = read_csv(record, "depth", launch).set_index("row")
-        assert frame.p_value.isna()[reference]
-        assert (frame.p_value.dropna() < 1e-6).all()
+        assert frame.loc[reference, ["to_reference", "to_reference_low", "p_value"]].isna().all()
+        other = frame.drop(index=reference).iloc[0]
+        assert other.p_value < 1e-6
+        assert other.to_reference_low < other.to_reference < other.to_reference_high
+        assert abs(other.to_reference) == 40
         text = record.made("depth.md", launch).read_text()
         assert f"| {claim} | {'holds' if claim == 'a > b' else 'fails'} |" in text
 
@@ -198,3 +206,34 @@ def test_each_data_has_its_measured_row(record: FakeRecord) -> None:
         "penn_action, rendered": 50.0,
         "penn_action, files": 95.0,
     }
+
+
+def test_with_one_seed_nothing_is_tested_and_the_difference_has_no_interval(record: FakeRecord) -> None:
+    record.rows({"a": 0.9, "b": 0.5}, reference="a", claims=["a > b"])
+    built = tables.build([], record.storage)
+    assert [str(tally) for tally in built.verdicts] == [
+        "depth: not tested: 1 seed; 3 are the least, `seeds=settle` runs as many as it takes"
+    ]
+    frame = read_csv(record, "depth").set_index("row")
+    assert frame.to_reference["b"] == -40
+    assert frame[["to_reference_low", "to_reference_high", "p_value"]].isna().all(axis=None)
+    text = record.made("depth.md").read_text()
+    assert "| row | measured | 95 % interval (these weights, other clips) | less a | p |" in text
+    assert "| b | 50.00 | 41.19 to 58.81 | −40.00 | — |" in text
+    assert "| a > b | not tested | — | a 90.00; b 50.00 | 1 seed; 3 are the least" in text
+
+
+def test_a_settle_launch_says_how_many_seeds_each_claim_took(record: FakeRecord) -> None:
+    near = [0.5, 0.6, 0.7, 0.5, 0.6]
+    points = [
+        point(row, f"{row}{seed}", seed) for row, seeds in (("a", 3), ("b", 5), ("c", 5)) for seed in range(seeds)
+    ]
+    for each in points:
+        shares = {"a": [0.95] * 3, "b": near, "c": near[::-1]}[each["row"]]
+        record.finish(each["cell"], shares[each["seed"]])
+    record.launch(points, claims=["a > b", "b > c"], settle=5)
+    built = tables.build([], record.storage)
+    assert [str(tally) for tally in built.verdicts] == ["depth: of 2 claims 2 inconclusive"]
+    text = record.made("depth.md").read_text()
+    assert "Claims were looked at after 3 (α = 0.005), 5 (α = 0.01) seeds" in text
+    assert "| b > c | inconclusive | 1.0000 | b 58.00; c 58.00 | 5 |" in text

@@ -44,11 +44,12 @@ def test_missing_cells_fail_one_line_each_unless_partial(
 
 
 def test_claims_are_counted_in_a_line_of_each_artefact(record: FakeRecord, capsys: pytest.CaptureFixture[str]) -> None:
-    record.rows({"a": 0.9, "b": 0.5, "c": 0.9}, launch="2b", claims=["a > b", "b > a", "c > b", "a > c"])
+    rows, claims = {"a": 0.9, "b": 0.5, "c": 0.9}, ["a > b", "b > a", "c > b", "a > c"]
+    record.rows(rows, seeds=3, launch="2b", claims=claims)
     record.rows({"d": 0.9}, launch="3c", ablation="other", artefacts=["other"])
     assert main([f"storage={record.storage}"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if str(record.storage) not in line]
-    assert lines == ["depth: of 4 claims 2 hold, 1 fails, 1 cannot be told apart"]
+    assert lines == ["depth: of 4 claims 2 hold, 1 fails, 1 inconclusive"]
 
 
 def test_a_damaged_launch_is_named_and_stands_in_nobodys_way(

@@ -1,7 +1,6 @@
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from d3d.errors import RecordError
@@ -10,13 +9,15 @@ from tables.record import Cell, Launch, Point
 from tables.rows import (
     chance_note,
     clips_tested,
-    differences,
+    interval_heading,
+    interval_note,
     made_by,
     missing_lines,
     missing_note,
     rows_of,
     seeds_note,
     setting,
+    takes_of,
 )
 from tests.tables.rows import cell, marks, row
 
@@ -44,17 +45,45 @@ def test_seeds_tested_on_different_clips_are_refused() -> None:
         _ = row("a", marks(1, 4), marks(1, 3)).accuracy
 
 
-def test_differences_are_seeds_by_clips_of_the_seeds_both_have() -> None:
-    left = row("a", [True, True, False], [True, False, False], None, partial=True)
-    right = row("b", [False, True, True], None, [True, True, True], partial=True)
-    array = differences(left, right)
-    assert array is not None
-    np.testing.assert_array_equal(array, [[1, 0, -1]])
+def test_an_interval_is_of_the_trainings_too_unless_there_is_one() -> None:
+    one, several = row("a", marks(90, 120)), row("a", *(marks(right, 120) for right in (70, 90, 110)))
+    assert one.accuracy and several.accuracy
+    assert (one.accuracy.low, one.accuracy.high) == pytest.approx((66.56, 81.89), abs=0.005), "Wilson's"
+    assert several.accuracy.low < 50 and 90 < several.accuracy.high <= 100
+    assert interval_heading([one]) == "95 % interval (these weights, other clips)"
+    assert interval_heading([several, several]) == "95 % interval (other trainings, other clips)"
+    assert interval_heading([one, several]) == "95 % interval"
+    assert "of a row with one seed these weights, other clips" in interval_note([one, several])[0]
 
 
-def test_rows_tested_on_other_clips_or_seeds_cannot_be_paired() -> None:
-    assert differences(row("a", marks(1, 3)), row("b", marks(1, 4))) is None
-    assert differences(row("a", marks(1, 3)), row("b", None)) is None
+def test_clips_of_one_take_say_nothing_of_another() -> None:
+    accuracy = row("a", *[marks(3, 4)] * 3, takes=["t"] * 4).accuracy
+    assert accuracy is not None and accuracy.mean == 75
+    assert math.isnan(accuracy.low) and math.isnan(accuracy.high)
+
+
+def test_a_take_that_any_cell_knows_is_known() -> None:
+    old, new = row("a", marks(1, 2)), row("b", marks(1, 2), takes=["t", "t"])
+    assert set(takes_of(old).values()) == {"clip 0000", "clip 0001"}
+    assert takes_of(old, new) == takes_of(new, old) == {"0000": "take t", "0001": "take t"}
+
+
+def test_a_row_as_it_was_with_fewer_seeds() -> None:
+    whole = row("a", *(marks(right, 10) for right in (1, 2, 3, 4, 5)))
+    assert list(whole.first(3).counted) == [0, 1, 2]
+    assert not whole.first(8).counted, "it has no eight seeds"
+    gap = row("a", marks(1, 10), marks(2, 10), None, marks(4, 10))
+    assert not gap.counted and not gap.first(3).counted
+    assert len(row("a", *[marks(1, 10)] * 3, None).first(3).counted) == 3, "what comes later is not asked for"
+
+
+def test_seeds_of_the_same_weights_are_those_both_have() -> None:
+    weights = row("full", *[marks(5, 10)] * 4)
+    tests = row("noise", *[marks(4, 10)] * 3, tested="full")
+    assert weights.same_weights(tests) == tests.same_weights(weights) == (0, 1, 2)
+    assert weights.same_weights(row("other", *[marks(4, 10)] * 3)) == ()
+    assert weights.same_training(row("again", *[marks(5, 10)] * 3, shared="full"))
+    assert not weights.same_training(tests)
 
 
 def test_rows_keep_the_plans_order_and_seeds_ascend() -> None:

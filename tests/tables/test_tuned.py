@@ -14,14 +14,15 @@ COLUMNS = ["seeds", "mean", "std", "low", "high", "trials", "epochs", "cells"]
 
 
 def launch(record: FakeRecord, tuned_top1: dict[str, float | None], studies: dict[str, Any], **changes: Any) -> None:
-    """The rows of one recipe, and beside them the rows tuned; None is a cell that is not finished."""
+    """The rows of one recipe, and beside them the rows tuned, three seeds each; None is a cell that is not finished."""
     points = []
     for label, top1 in tuned_top1.items():
-        points.append(point(label, f"tuned {label}"))
-        if top1 is not None:
-            record.finish(f"tuned {label}", top1)
+        for seed in range(3):
+            points.append(point(label, f"tuned {label} {seed}", seed))
+            if top1 is not None:
+                record.finish(f"tuned {label} {seed}", top1)
     plan = {"claims": CLAIMS, "reference": "full", "tuned": tuned(points, **studies)}
-    record.rows(ROWS, **plan | changes)
+    record.rows(ROWS, seeds=3, **plan | changes)
 
 
 def read(record: FakeRecord, name: str = "depth", launch: str = "*") -> tuple[str, pd.DataFrame]:
@@ -34,16 +35,17 @@ def test_tuned_rows_stand_beside_those_of_the_same_recipe_with_the_budget(record
     built = tables.build([], record.storage)
     assert built.missing == ()
     text, frame = read(record)
-    header = "| row | same recipe | 95 % interval | p against full | tuned | 95 % interval | budget |"
+    interval = "95 % interval (other trainings, other clips)"
+    header = f"| row | same recipe | {interval} | less full | p | tuned | {interval} | budget |"
     assert header in text
-    assert (
-        "| no_joint | 80.00 | 71.96 to 86.18 | 0.0005 | **90.00** | 83.33 to 94.19 "
-        "| 30 trials (12 pruned, 1 failed), 410 epochs |" in text
-    )
+    (line,) = (line for line in text.splitlines() if line.startswith("| no_joint | "))
+    entries = [entry.strip() for entry in line.strip("|").split("|")]
+    assert entries[1] == "80.83 ± 0.83" and entries[3].startswith("−10.00 (−") and entries[5] == "**90.00 ± 0.00**"
+    assert entries[7] == "30 trials (12 pruned, 1 failed), 410 epochs"
     assert list(frame.columns[-8:]) == [f"tuned_{name}" for name in COLUMNS]
     row = frame.set_index("row").loc["no_temporal"]
-    assert (row.tuned_seeds, row.tuned_mean, row.tuned_trials, row.tuned_epochs) == (1, 60.0, 30, 410)
-    assert row.tuned_cells == "tuned no_temporal"
+    assert (row.tuned_seeds, row.tuned_mean, row.tuned_trials, row.tuned_epochs) == (3, 60.0, 30, 410)
+    assert row.tuned_cells == "tuned no_temporal 0 tuned no_temporal 1 tuned no_temporal 2"
     assert (
         "- no_joint, tuned: training.learning_rate = 0.003123, model.depth = 2; 91.25 on the validation split." in text
     )
@@ -55,19 +57,19 @@ def test_claims_are_judged_twice_each_in_a_family_of_its_own(record: FakeRecord)
     built = tables.build([], record.storage)
     assert [str(tally) for tally in built.verdicts] == [
         "depth, same recipe: of 2 claims 2 hold",
-        "depth, tuned: of 2 claims 1 holds, 1 cannot be told apart",
+        "depth, tuned: of 2 claims 1 holds, 1 inconclusive",
     ]
     same, _, both = read(record)[0].partition("## Verdict")[2].partition("### Tuned")
     assert "### Same recipe" in same
     assert "| full > no_joint | holds |" in same
-    assert "| full > no_joint | cannot be told apart | 1.0000 | full 90.00; no_joint 90.00 |" in both
+    assert "| full > no_joint | inconclusive | 1.0000 | full 90.00; no_joint 90.00 | 3 |" in both
     assert "Measured ordering: full = no_joint > no_temporal." in both
     tex = record.made("depth.tex").read_text()
     assert r"\textit{Same recipe}" in tex and r"\textit{Tuned}" in tex
 
 
 def test_without_a_search_there_is_one_verdict_and_no_column(record: FakeRecord) -> None:
-    record.rows(ROWS, claims=CLAIMS, reference="full")
+    record.rows(ROWS, seeds=3, claims=CLAIMS, reference="full")
     built = tables.build([], record.storage)
     text, frame = read(record)
     assert not [name for name in frame.columns if name.startswith("tuned")]
@@ -81,13 +83,14 @@ def test_what_is_not_tuned_yet_is_missing_with_the_command(record: FakeRecord) -
     built = tables.build([], record.storage)
     assert built.missing == (
         f"no_temporal, tuned: its study is unfinished (3 trials, 6 epochs); run: {COMMAND}",
-        f"no_joint, tuned, seed 0: not finished (cell tuned no_joint); run: {COMMAND}",
+        "no_joint, tuned, seeds 0, 1, 2: not finished (cells tuned no_joint 0 tuned no_joint 1 tuned no_joint 2); "
+        f"run: {COMMAND}",
     )
     text, frame = read(record)
     assert f"- — not tuned yet: no_temporal; no_joint. To fill: `{COMMAND}`" in text
     assert "| — | — | 3 trials, 6 epochs |" in text
     assert frame.set_index("row").tuned_mean.isna().to_dict() == {"full": False, "no_joint": True, "no_temporal": True}
-    assert str(built.verdicts[1]) == "depth, tuned: of 2 claims 2 cannot be judged"
+    assert str(built.verdicts[1]) == "depth, tuned: of 2 claims 2 not tested"
 
 
 def test_a_row_without_a_study_has_nothing_tuned_and_lacks_nothing(record: FakeRecord) -> None:
