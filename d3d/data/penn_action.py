@@ -40,7 +40,7 @@ ACTIONS = (
     "tennis_forehand",
     "tennis_serve",
 )  # as the label files spell them, which is not how the dataset's page does
-_JPEG_START, _JPEG_END, _TAIL = b"\xff\xd8", b"\xff\xd9", 1024  # some writers pad after the end
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"  # some writers pad after the end
 _FIELDS = ("action", "x", "y", "visibility", "train", "dimensions", "nframes")
 _LACKS_BOX = ("lack a row of bbox, which is not used",)
 _FAR = 1e5  # pixels; no coordinate of a video, and not NaN
@@ -152,7 +152,7 @@ def _sample_jpeg(path: Path, id: str) -> Sampled:
     What is damaged in between is found when it is decoded.
     """
     sampled = sample_file(path)
-    if not sampled.start.startswith(_JPEG_START) or _JPEG_END not in sampled.end[-_TAIL:]:
+    if not sampled.start.startswith(_JPEG_START) or _JPEG_END not in sampled.end:
         raise DataError(f"clip {id}: {path} is no whole JPEG; restore it, or data.frames=rendered")
     return sampled
 

@@ -5,7 +5,7 @@ import pytest
 from d3d.data.fingerprint import PART, fingerprint, sample_file
 
 
-def of(path: Path, content: bytes) -> str:
+def of(path: Path, content: bytes | bytearray) -> str:
     path.write_bytes(content)
     return fingerprint([sample_file(path)])
 
