@@ -5,7 +5,6 @@ checkpoint ends with the bits of an undisturbed one on CPU.
 """
 
 import math
-import resource
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -26,12 +25,13 @@ from d3d.errors import DataError, TrainingError
 from d3d.mixup import draw_mixture
 from d3d.model import D3DTransformer
 from d3d.model.deformable import observed_movement
+from d3d.peak_memory import PeakMemory
 from d3d.prediction import Prediction, mean_class_accuracy
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What is reported after an epoch, counted from 1. Accuracies are fractions, memory is in MiB."""
+    """What is reported after an epoch, counted from 1. Accuracies are fractions, memory is in MiB, where known."""
 
     epoch: int
     metrics: dict[str, float]
@@ -74,6 +74,7 @@ def train(
     from the one before. Raises TrainingError when the loss is no number, which leaves the last good checkpoint,
     CheckpointError when that is of another configuration, DataError when a clip cannot be read.
     """
+    memory = PeakMemory(device)
     torch.manual_seed(config.seed)
     model = D3DTransformer(config.model).to(device)
     average = build_average(model, config.training)
@@ -108,7 +109,8 @@ def train(
                 "eval_mean_class_accuracy": evaluation.mean_class_accuracy,
                 **{f"moved_{axis}": tokens for axis, tokens in evaluation.movement.items()},
             }
-        metrics["peak_memory_mib"] = peak_memory(device)
+        if (peak := memory.mib) is not None:
+            metrics["peak_memory_mib"] = peak
         report(EpochResult(epoch, metrics))
         save_checkpoint(checkpoint, config, model, optimizer, epoch, average)
     return (evaluation or evaluate(tested, dataset, config, device, workers)).predictions
@@ -201,9 +203,15 @@ def batches(loader: DataLoader[Sample]) -> Iterator[Batch]:
         raise DataError(said.partition(f"{DataError.__name__}: ")[2]) from error
 
 
+def autocast_dtype(device: torch.device) -> torch.dtype | None:
+    """What the model computes in beside float32: bfloat16 where a GPU gains by it, elsewhere nothing."""
+    return torch.bfloat16 if device.type == "cuda" else None
+
+
 def predict(model: nn.Module, batch: Batch, device: torch.device) -> Tensor:
-    """Logits B×K in float32, computed in bfloat16 where a GPU gains by it."""
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+    """Logits B×K in float32; see `autocast_dtype`."""
+    dtype = autocast_dtype(device)
+    with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
         logits: Tensor = model(batch.frames.to(device), batch.joints.to(device), batch.visible.to(device))
     return logits.float()
 
@@ -237,10 +245,3 @@ def learning_rate(training: TrainingConfig, epochs: float) -> float:
 def epoch_seed(seed: int, epoch: int) -> int:
     """The generator's seed in one epoch of one training."""
     return seed * 1_000_003 + epoch
-
-
-def peak_memory(device: torch.device) -> float:
-    """The most memory used so far, in MiB: the GPU's, or this process's on CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

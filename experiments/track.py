@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.errors import RecordError
 from d3d.prediction import Prediction, mean_class_accuracy
+from experiments.conditions import joined
 from experiments.database import make_database
 from experiments.declarations import EXPERIMENT, flatten
 from experiments.provenance import Code, code_of
@@ -132,8 +133,9 @@ class Record:
         if runs and code and not code.made(code_of(runs[0])):
             runs = []
         if cell.trained:
-            codes = [code_of(run) for run in self._runs(cell.trained)[:1]]
-            tags = {**tags, "trained": cell.trained.id, "code_digest": _joined(*codes, tags["code_digest"])}
+            tags = {**tags, "trained": cell.trained.id}
+            for training in self._runs(cell.trained)[:1]:
+                tags |= _both(training, tags)
         finished = bool(runs) and runs[0].info.status == "FINISHED"
         if finished and not anew:
             self._serve(runs[0], {key: value for key, value in tags.items() if key.startswith(SERVED)})
@@ -263,8 +265,8 @@ class Record:
 
     def _resume(self, run: Run, tags: Mapping[str, str]) -> None:
         id, before = run.info.run_id, run.data
-        if before.metrics:  # the epochs of this run may come to be of several versions of the code
-            tags = {**tags, "code_digest": _joined(before.tags["code_digest"], tags["code_digest"])}
+        if before.metrics:  # the epochs of this run may come to be of several versions of the code, or processors
+            tags = {**tags, **_both(run, tags)}
         for tag in {"reason", "failure", "pruned"} & before.tags.keys():  # of how it ended before
             self.client.delete_tag(id, tag)
         self.client.log_batch(id, tags=[RunTag(key, value) for key, value in tags.items()])
@@ -343,9 +345,10 @@ class CellRun:
         self.client.set_terminated(self.id, "FAILED")
 
 
-def _joined(*digests: str) -> str:
-    """Each once."""
-    return "+".join(dict.fromkeys(part for digest in digests for part in digest.split("+")))
+def _both(before: Run, tags: Mapping[str, str]) -> dict[str, str]:
+    """What made a result of which a part is that run's: of the tags that say so each value once."""
+    digests = "+".join(filter(None, (code_of(before), tags["code_digest"])))
+    return {"code_digest": "+".join(dict.fromkeys(digests.split("+"))), **joined(before.data.tags, tags)}
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from d3d.data import Dataset, open_dataset
 from d3d.errors import D3DError
 from d3d.training import EpochResult, evaluate_trained, train
 from experiments.cell import Cell
+from experiments.conditions import conditions
 from experiments.failures import failure_of
 from experiments.lease import leased
 from experiments.provenance import Code
@@ -69,11 +70,12 @@ def run_cell(trial: dict[str, Any], job: Job) -> None:
     Where another worker carries it out, which the driver before this one may have left behind, this one waits, and does
     nothing more where it finds it finished. A trial that is pruned ends at one of its reports.
     """
-    name, proposal = trial["cell"], trial.get("proposal")
-    cell, own = (proposal.cell, proposal.tags) if proposal else (job.cells[name], job.tags[name])
+    id, proposal = trial["cell"], trial.get("proposal")
+    cell, own = (proposal.cell, proposal.tags) if proposal else (job.cells[id], job.tags[id])
     torch.set_num_threads(job.cpus)
-    gpu = job.gpu and cell.kind != "baseline"
-    tags = {**own, "device": torch.cuda.get_device_name() if gpu else "cpu"}
+    device = torch.device("cpu") if cell.kind == "baseline" else job.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    tags = {**own, "device": name, **conditions(device, job.cpus)}
     with nullcontext() if proposal and proposal.idle else leased(job.folder(cell)):
         lasting = finished_epochs(job.folder(cell), cell.config) if cell.kind == "training" else 0
         # A finished training is begun anew where its weights are gone; its run stays as it is.

@@ -8,6 +8,7 @@ record.
 import csv
 import re
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -24,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.errors import RecordError
 from d3d.prediction import Prediction
+from experiments.conditions import PREFIX, SEPARATOR, SEVERAL
 from experiments.declarations import EXPERIMENT, VALIDATION, Value, overrides_of
 from experiments.provenance import current_code, kind_of
 
@@ -118,6 +120,7 @@ class Cell:
     read_predictions: Callable[[], tuple[Prediction, ...]] = field(repr=False, compare=False)
     weights: str = ""  # the training whose weights were tested: of a test another cell, of a training itself
     kind: str = field(default="training", kw_only=True)  # training, test, baseline or measurement
+    environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)  # see experiments/conditions.py
 
     def metric(self, name: str) -> float:
         """A recorded number. Raises RecordError where the finished run lacks it."""
@@ -270,6 +273,9 @@ class Record:
             finished_runs=len(runs),
             read_predictions=lambda: self._predictions(run, id),
             weights=run.data.tags.get("trained", id),
+            environment={
+                key.removeprefix(PREFIX): value for key, value in run.data.tags.items() if key.startswith(PREFIX)
+            },
         )
 
     def _predictions(self, run: Run, id: str) -> tuple[Prediction, ...]:
@@ -305,6 +311,7 @@ def doubts(launch: Launch, cells: Mapping[str, Cell]) -> tuple[str, ...]:
     if repeated:
         notes.append(f"finished more than once, the newest run counts: {', '.join(repeated)}")
     notes += _doubts_of_code(list(cells.values()))
+    notes += _mixed_conditions(list(cells.values()))
     planned = launch.data_digest.split("+")
     strangers = [cell for cell in cells.values() if cell.data_digest not in planned]
     if strangers:
@@ -325,6 +332,17 @@ def _doubts_of_code(cells: Sequence[Cell]) -> list[str]:
     stale = sum(not codes[cell.kind].made(cell.code_digest) for cell in cells)
     if stale:
         notes.append(f"{stale} of {len(cells)} cells were made by other code than today's")
+    return notes
+
+
+def _mixed_conditions(cells: Sequence[Cell]) -> list[str]:
+    """A line for each condition that differs; cells from before it was recorded say nothing of it."""
+    notes = []
+    for name, several in SEVERAL.items():
+        counts = Counter(cell.environment[name] for cell in cells if name in cell.environment)
+        if len(counts) > 1 or any(SEPARATOR in value for value in counts):
+            each = [f"{value} ({count} cell{'s' * (count > 1)})" for value, count in sorted(counts.items())]
+            notes.append(f"mixed {several}: {', '.join(each)}")
     return notes
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3d.data.clip import Clip, View
+from d3d.data.fingerprint import fingerprint, sample_file
 from d3d.data.images import images_in, read_image
 from d3d.data.source import Read
 from d3d.data.video import Header, read_header, read_video
@@ -28,12 +29,13 @@ def look_at(path: Path | None, clip: Clip) -> Read:
         return Read(clip, absent=clip.id)
     try:
         if path.is_dir():
-            sizes = [image.stat().st_size for image in images_in(path)]
-            available, pixels = len(sizes), str(sizes)
+            files = images_in(path)
+            available = len(files)
         else:
-            header, pixels = read_header(path, clip.id), str(path.stat().st_size)
+            files, header = [path], read_header(path, clip.id)
             available = header.frames
             _check_shape(path, clip, header)
+        pixels = fingerprint(map(sample_file, files))
     except FileNotFoundError:
         return Read(clip, absent=str(path))
     except OSError as error:

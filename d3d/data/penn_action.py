@@ -5,7 +5,6 @@ in some files (a difference would wrap around), `nframes` is mostly uint8, some 
 `train` is 1 or −1, and an invisible joint holds any number at all.
 """
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d3d.data.clip import JOINTS, MIRRORED, Clip, View
+from d3d.data.fingerprint import Sampled, fingerprint, sample_file
 from d3d.data.images import read_image
 from d3d.data.matlab import read_mat
 from d3d.data.source import Read, Source
@@ -40,7 +40,7 @@ ACTIONS = (
     "tennis_forehand",
     "tennis_serve",
 )  # as the label files spell them, which is not how the dataset's page does
-_JPEG_START, _JPEG_END, _TAIL = b"\xff\xd8", b"\xff\xd9", 1024  # some writers pad after the end
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"  # some writers pad after the end
 _FIELDS = ("action", "x", "y", "visibility", "train", "dimensions", "nframes")
 _LACKS_BOX = ("lack a row of bbox, which is not used",)
 _FAR = 1e5  # pixels; no coordinate of a video, and not NaN
@@ -96,12 +96,12 @@ def _read(path: Path, *, root: Path, classes: Sequence[str], frames: Literal["fi
     if frames == "rendered":
         return Read(clip, notes=notes)
     try:
-        sizes = [_jpeg_size(_image_path(root, clip, index), clip.id) for index in range(clip.length)]
+        images = [_sample_jpeg(_image_path(root, clip, index), clip.id) for index in range(clip.length)]
     except FileNotFoundError as error:
         return Read(clip, absent=str(error.filename), notes=notes)
     except OSError as error:
         raise DataError(f"clip {clip.id}: its image files cannot be read ({error}); restore them") from error
-    return Read(clip, pixels=str(sizes), notes=notes)
+    return Read(clip, pixels=fingerprint(images), notes=notes)
 
 
 def _grouped(clips: Sequence[Clip]) -> list[Clip]:
@@ -146,18 +146,15 @@ def _image_path(root: Path, clip: Clip, index: int) -> Path:
     return root / "frames" / clip.id / f"{index + 1:06d}.jpg"
 
 
-def _jpeg_size(path: Path, id: str) -> int:
-    """Bytes of a file that starts and ends as a JPEG does: a look at every file before anything is started.
+def _sample_jpeg(path: Path, id: str) -> Sampled:
+    """A look at a file that starts and ends as a JPEG does: every file gets one before anything is started.
 
     What is damaged in between is found when it is decoded.
     """
-    with path.open("rb", buffering=0) as file:
-        start = file.read(2)
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _TAIL))
-        if start != _JPEG_START or _JPEG_END not in file.read(_TAIL):
-            raise DataError(f"clip {id}: {path} is no whole JPEG; restore it, or data.frames=rendered")
-    return size
+    sampled = sample_file(path)
+    if not sampled.start.startswith(_JPEG_START) or _JPEG_END not in sampled.end:
+        raise DataError(f"clip {id}: {path} is no whole JPEG; restore it, or data.frames=rendered")
+    return sampled
 
 
 def read_images(root: Path, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:

@@ -32,7 +32,7 @@ class Read:
     """A clip as its annotation says, and what was seen of the files of its frames."""
 
     clip: Clip
-    pixels: str = ""  # what of these files decides the pixels, for the digest: their byte counts
+    pixels: str = ""  # what of these files decides the pixels, for the digest: see fingerprint.py
     absent: str = ""  # the file or folder of frames that is not there
     notes: tuple[str, ...] = ()  # what is odd and does no harm, as "2 clips …" would go on
 
@@ -139,8 +139,9 @@ def faults_together(source: Source, reads: Sequence[Read]) -> list[DataError]:
 def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "skip"]) -> Dataset:
     """The dataset of these clips; those without frames are an error, or left out.
 
-    The digest covers ids, labels, splits, sizes and joints of the clips, the names of classes and joints, and, for
-    files, what the reads say of them, for rendered frames the version of the drawing; not the frames' bytes.
+    The digest covers ids, labels, splits, sizes and joints of the clips, how many classes there are, the names of the
+    joints, and, for files, what the reads say of them: their sizes and a sample of their bytes. For rendered frames it
+    covers the version of the drawing. The names of the classes are not covered: no bit of a result depends on them.
     """
     clips = source.grouped([read.clip for read in reads])
     absent = [read.clip.id for read in reads if read.absent]
@@ -170,7 +171,7 @@ def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "s
         mirrored=source.mirrored,
         train=train,
         test=test,
-        digest=_digest(usable, "|".join((*source.classes, *source.joint_names, source.frames, pixels))),
+        digest=_digest(usable, "|".join((str(len(source.classes)), *source.joint_names, source.frames, pixels))),
         read_frames=FrameMemory(source.read_frames),
         persons=source.persons,
     )

@@ -95,6 +95,20 @@ def test_a_cell_that_two_versions_of_the_code_trained_says_so(record: Record, ce
     assert runs(record)[0].data.tags["code_digest"] == "new+newer"
 
 
+def test_a_cell_that_was_continued_elsewhere_names_both_environments(record: Record, cell: Cell) -> None:
+    here = {**TAGS, "environment.torch": "2.10.0+cpu", "environment.processor": "Xeon"}
+    there = {**TAGS, "environment.torch": "2.10.0+cpu", "environment.processor": "EPYC", "environment.threads": "2"}
+    record.begin(cell, here)
+    record.begin(cell, there).log_epoch(epoch(1))
+    assert runs(record)[0].data.tags["environment.processor"] == "EPYC", "the other finished no epoch"
+    for tags in (here, there):
+        record.begin(cell, tags)
+    tags = runs(record)[0].data.tags
+    assert tags["environment.processor"] == "EPYC + Xeon"
+    assert tags["environment.torch"] == "2.10.0+cpu"
+    assert tags["environment.threads"] == "2"
+
+
 def test_a_failed_cell_says_why_until_it_is_tried_again(record: Record, cell: Cell, tmp_path: Path) -> None:
     record.begin(cell, TAGS)
     traceback = "Traceback (most recent call last):\n  ...\nOSError: no disk\n"
@@ -160,10 +174,13 @@ def test_a_test_names_its_training_and_whatever_code_made_its_weights(
     record: Record, plan: Callable[..., Plan]
 ) -> None:
     training, test, *_ = plan("ablation=joint_noise").cells
-    record.begin(training, TAGS).finish(PREDICTIONS)
-    record.begin(test, {**TAGS, "code_digest": "new"}).finish(PREDICTIONS)
+    record.begin(training, {**TAGS, "environment.processor": "Xeon"}).finish(PREDICTIONS)
+    now = {**TAGS, "code_digest": "new", "environment.processor": "EPYC"}
+    record.begin(test, now)
+    record.begin(test, now).finish(PREDICTIONS)  # it was killed before
     [run] = runs(record, "tags.trained != ''")
     assert run.data.tags.items() >= {"cell": test.id, "trained": training.id, "code_digest": "c0de+new"}.items()
+    assert run.data.tags["environment.processor"] == "Xeon + EPYC"
     assert finished_in(record).keys() == {training.id, test.id}
 
 

@@ -71,6 +71,7 @@ def test_epochs_go_to_the_record_and_to_tune(
     run = finished_in(record)[cell]
     assert run.data.metrics == {"train_loss": 0.5, "eval_top1": 0.2, "top1": 1.0, "mean_class_accuracy": 1.0}
     assert run.data.tags["device"] == "cpu"
+    assert run.data.tags["environment.threads"] == "1"
 
 
 def test_what_a_user_can_mend_fails_the_cell_and_is_not_raised(

@@ -205,6 +205,23 @@ def test_results_of_equivalent_code_are_as_good_as_todays(record: FakeRecord, mo
     assert doubts(read.launches()[0], read.cells(asking("c1", "c2", "c3"))) == ()
 
 
+def test_cells_of_different_processors_are_counted_by_processor(record: FakeRecord) -> None:
+    record.plan("1a")
+    old, both = "2.10.0+cpu", "2.10.0+cpu + 2.11.0+cpu"
+    conditions = {"c1": ("Xeon", old), "c2": ("Xeon", old), "c3": ("EPYC", old), "c4": ("EPYC", both)}
+    for cell, (processor, torch) in conditions.items():
+        run = record.finish(cell)
+        record.client.set_tag(run, "environment.processor", processor)
+        record.client.set_tag(run, "environment.torch", torch)
+    record.finish("c5")  # before it was recorded
+    read = Record(record.storage)
+    launch = read.launches()[0]
+    assert doubts(launch, read.cells(asking("c1", "c2", "c5"))) == ()
+    assert doubts(launch, read.cells(asking("c1", "c2", "c3"))) == ("mixed processors: EPYC (1 cell), Xeon (2 cells)",)
+    (note,) = doubts(launch, read.cells(asking("c4")))
+    assert note == "mixed versions of PyTorch: 2.10.0+cpu + 2.11.0+cpu (1 cell)"
+
+
 def test_each_kind_of_cell_has_code_of_its_own(record: FakeRecord) -> None:
     record.plan("1a")
     record.finish("c1")

@@ -244,7 +244,20 @@ def test_the_digest_is_of_what_is_read_and_not_of_where(tmp_path: Path) -> None:
     digests.append(open_dataset(config(second), tmp_path).digest)
     write_images(second, "0001", [Image.new("RGB", (WIDTH, HEIGHT), "red").rotate(30)])
     digests.append(open_dataset(config(second), tmp_path).digest)
-    assert len(set(digests[1:])) == 4
+    path = second / "frames" / "0002" / "000003.jpg"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1  # of the same size
+    path.write_bytes(content)
+    digests.append(open_dataset(config(second), tmp_path).digest)
+    assert len(set(digests[1:])) == 5
+
+
+def test_the_names_of_the_classes_change_no_digest_and_their_number_does(tmp_path: Path) -> None:
+    root, digests = write_root(tmp_path), []
+    for names in ("bowl\njump", "bowl\nleap", "bowl\njump\nleap"):
+        (root / "classes.txt").write_text(names)
+        digests.append(open_dataset(config(root), tmp_path).digest)
+    assert digests[0] == digests[1] != digests[2]
 
 
 @pytest.mark.skipif(REAL is None, reason="set PENN_ACTION_ROOT to a folder with the official labels")
