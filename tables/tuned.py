@@ -59,8 +59,8 @@ def tuned_notes(launch: Launch, tuned: Sequence[Row]) -> list[str]:
     )
     notes = [
         f"Tuned: each row with the settings its study of the search {launch.tuned.search} found most accurate on a "
-        f"validation split of the training clips, {then}. The budget is the trials of the study, and the epochs trained "
-        "over all of them."
+        f"validation split of the training clips, {then}. The budget is the trials of the study, and the epochs "
+        "trained over all of them."
     ]
     unfinished = [label for label in launch.tuned.studies if label not in {row.label for row in tuned}]
     unfinished += [row.label for row in tuned if row.missing]
