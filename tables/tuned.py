@@ -65,10 +65,15 @@ def tuned_notes(launch: Launch, tuned: Sequence[Row]) -> list[str]:
     """How the column was made, what is unfinished of it, and the settings of each row."""
     if launch.tuned is None:
         return []
+    then = (
+        "then trained on all of them; the test clips were not looked at"
+        if launch.split != "validation"
+        else "and judged here by the clips of that same split, which are no longer unseen"
+    )
     notes = [
         f"Tuned: each row with the settings its study of the search {launch.tuned.search} found most accurate on a "
-        "validation split of the training clips, then trained on all of them; the test clips were not looked at. The "
-        "budget is the trials of the study, and the epochs trained over all of them."
+        f"validation split of the training clips, {then}. The budget is the trials of the study, and the epochs "
+        "trained over all of them."
     ]
     unfinished = [label for label in launch.tuned.studies if label not in {row.label for row in tuned}]
     unfinished += [row.label for row in tuned if row.missing]

@@ -68,6 +68,15 @@ def test_claims_are_judged_twice_each_in_a_family_of_its_own(record: FakeRecord)
     assert r"\textit{Same recipe}" in tex and r"\textit{Tuned}" in tex
 
 
+def test_a_search_of_a_launch_on_the_validation_split_says_that_it_looked(record: FakeRecord) -> None:
+    launch(record, {"full": 0.9}, {"full": {}}, split="validation", data="synthetic, files, validation split")
+    tables.build([], record.storage)
+    text, _ = read(record)
+    assert (
+        "the clips of that same split, which are no longer unseen" in text and "test clips" not in text.split("##")[0]
+    )
+
+
 def test_without_a_search_there_is_one_verdict_and_no_column(record: FakeRecord) -> None:
     record.rows(ROWS, seeds=3, claims=CLAIMS, reference="full")
     built = tables.build([], record.storage)
