@@ -202,8 +202,8 @@ def test_comparisons_hold_every_published_row_and_the_datasets_that_were_run(eve
     text = everything.text("table3.md")
     assert "| measured: penn_action, rendered, preset quick | R+P |  | 92.50 ± 0.83 (−7.20) |" in text
     assert "Measured ordering: STAR [1] > " in text and "HDM-BG [55] > Ours." in text
-    assert "| Top-1: Ours > STAR [1] | fails |" in text
-    assert "| Top-1: Ours > HDM-BG [55] | inconclusive |" in text
+    assert "| Top-1: Ours > STAR [1] by 1.0 | fails |" in text
+    assert "| Top-1: Ours > HDM-BG [55] by 1.0 | inconclusive |" in text
 
 
 def test_a_dataset_that_was_not_run_is_a_footnote_and_not_missing(everything: Everything) -> None:
@@ -211,7 +211,7 @@ def test_a_dataset_that_was_not_run_is_a_footnote_and_not_missing(everything: Ev
     text = everything.text("table1.md")
     assert len(re.findall(r"^- NTU\d+ X\w+: not run\.", text, re.MULTILINE)) == 4
     assert "| **Ours** | **R+P** |  | **94.3** | **97.9** | **90.5** | **91.4** |" in text
-    assert "| NTU60 XSub: Ours > TSMF [5] | not tested | — |  | not run |" in text
+    assert "| NTU60 XSub: Ours > TSMF [5] by 0.5 | not tested | — |  | not run |" in text
     assert not any("table1" in line or "NTU" in line for line in everything.built.missing)
 
 
@@ -226,7 +226,7 @@ def test_table_1_has_a_measured_row_below_each_protocol_that_was_run(record: Fak
     assert "| measured: ntu120, xset, files, preset quick | R+P |  |  |  |  | 50.83 ± 0.83 (−40.57) |" in text
     assert len(re.findall(r"^- NTU\d+ X\w+: not run\.", text, re.MULTILINE)) == 2
     assert "To run: `python orchestrate.py ablation=comparison data=ntu60 data.protocol=xview data.root=DIR`" in text
-    assert "| NTU60 XSub: Ours > STAR [1] | fails |" in text
+    assert "| NTU60 XSub: Ours > STAR [1] by 0.5 | fails |" in text
 
 
 def test_table_2_compares_mean_class_accuracy(record: FakeRecord) -> None:
