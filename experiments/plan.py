@@ -121,6 +121,7 @@ class Plan:
     reports: tuple[Report, ...]
     shared: dict[str, int]  # another ablation → how many of these cells it asks for as well
     codes: Mapping[str, Code]  # today's, by kind of cell
+    datasets: Mapping[str, Dataset]  # by digest
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -217,7 +218,11 @@ def make_plan(launch: Launch) -> Plan:
             check_frames(datasets[config.data], config.evaluation.frames, "evaluation.frames")
     reports = tuple(_report(launch, ablation, rows[ablation.name], datasets) for ablation in launch.ablations)
     shared = _shared(launch, reports, datasets)
-    return Plan(launch, _with_studies(launch, reports, datasets) if launch.search else reports, shared, codes)
+    if launch.search:
+        reports = _with_studies(launch, reports, datasets)
+    validation = [study.validation for report in reports for study in report.studies.values()]
+    known = {dataset.digest: dataset for dataset in (*datasets.values(), *validation)}
+    return Plan(launch, reports, shared, codes, known)
 
 
 def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets) -> tuple[Report, ...]:
