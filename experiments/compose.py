@@ -104,7 +104,6 @@ class Launch:
     name: str  # of the ablation, or all
     ablations: tuple[Ablation, ...]
     preset: str
-    seconds: float | None  # of one training of this preset on this data on a CPU core, as the preset declares it
     config: Config  # what the ablations' rows start from
     search: Search | None  # None: every row is trained as it is, and that is all
     seeds: tuple[int, ...]  # of every row; with `settle` those of the first look
@@ -156,7 +155,7 @@ def compose(arguments: Sequence[str]) -> Launch:
         for ablation in chosen:
             if override.key_or_group in ablation.axes:
                 raise ConfigError(f"{override.input_line}: {ablation.name} varies this key itself; leave it out")
-    preset, settings, config = _typed_parts(tree)
+    settings, config = _typed_parts(tree)
     for ablation in chosen:
         _check_rows(config, ablation)
     storage = _path("storage", settings.storage).absolute()
@@ -165,7 +164,6 @@ def compose(arguments: Sequence[str]) -> Launch:
         name=name,
         ablations=chosen,
         preset=choices["preset"],
-        seconds=preset.seconds.get(config.data.name),
         config=config,
         search=search,
         seeds=_seeds(settings.seeds),
@@ -194,7 +192,7 @@ def compose_inspection(command: str, arguments: Sequence[str]) -> Inspection:
         raise ConfigError("clip= is missing; name the clip to show, such as clip=0001")
     tree, _ = _compose([str(override.input_line) for override in overrides if override.key_or_group not in own])
     _require_known(tree, known)
-    _, settings, config = _typed_parts(tree)
+    settings, config = _typed_parts(tree)
     storage = _path("storage", settings.storage).absolute()
     clip = clips[-1].strip("'\"") if clips else ""
     return Inspection(config=config, storage=storage, resources=settings.resources, clip=clip)
@@ -222,11 +220,12 @@ def _require_known(tree: Mapping[str, Any], known: Sequence[str]) -> None:
             raise ConfigError(f"{key}: unknown key in preset, data or config.yaml{did_you_mean(key, known)}")
 
 
-def _typed_parts(tree: dict[str, Any]) -> tuple[Choice, Settings, Config]:
-    """What a composed tree says of the preset, of how to launch, and of what to train."""
-    preset, _ = _typed(_CHOICE, tree.pop("preset")), _typed(_CHOICE, tree.pop("dataset"))
+def _typed_parts(tree: dict[str, Any]) -> tuple[Settings, Config]:
+    """What a composed tree says of how to launch, and of what to train."""
+    for group in ("preset", "dataset"):
+        _typed(_CHOICE, tree.pop(group))
     settings = _typed(_SETTINGS, {key: tree.pop(key) for key in Settings.__dataclass_fields__})
-    return preset, settings, _with_absolute_paths(_typed(_CONFIG, tree))
+    return settings, _with_absolute_paths(_typed(_CONFIG, tree))
 
 
 def _parse(argument: str) -> Override:

@@ -65,7 +65,6 @@ class Choice:
 
     title: str
     cost: str
-    seconds: dict[str, float] = field(default_factory=dict)  # dataset → of one training on a CPU core
 
 
 @dataclass(frozen=True, kw_only=True)

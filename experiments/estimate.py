@@ -1,9 +1,13 @@
-"""How long trainings will take: from the record where it holds their like, else as the preset states it."""
+"""How long trainings will take: the clips they go over, times the seconds of a clip.
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+The seconds of a clip are those of the record where it holds a training of the same cost, whatever its epochs, its seed
+and its learning rate were; else a batch is trained on to find out (timing.py).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from math import ceil
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from mlflow.entities import Run
@@ -11,48 +15,48 @@ from mlflow.entities import Run
 from experiments.cell import Cell
 from experiments.compose import Launch
 from experiments.declarations import flatten
-from experiments.machine import slots
+from experiments.machine import gpus_per_cell, slots
+from experiments.plan import Plan
+from experiments.timing import seconds_per_clip
 
 Settings = frozenset[tuple[str, str]]
 
-COSTLESS = {
-    "seed",
-    "data.root",
-    "data.annotations",
-    "data.missing",
-}  # keys that do not decide how long a training takes
+COSTLY = (
+    *("model.", "augmentation."),
+    *("data.name", "data.frames", "data.view", "data.resize", "data.crop"),
+    *("training.frames", "training.batch_size", "training.mixup", "training.average"),
+)  # what keys start with that decide how long a clip takes
+FORWARD = 1 / 3  # of a training clip's time is what a test clip takes: a backward pass is worth two forward passes
+TIMINGS = 8  # different settings that are timed, at most; others are taken to cost as much as these do on average
 
 
-def estimate(launch: Launch, finished: Mapping[str, Run], trainings: Sequence[Cell]) -> str:
-    """The time these trainings take, and the source of that number.
-
-    The like of a training differs from it in its seed alone; where there is none, also in what the launch varies.
-    """
-    varied = COSTLESS.union(*(ablation.axes for ablation in launch.ablations))
-    if launch.search:
-        varied |= {"data.split", *launch.search.space}
-    others = {"trained", "baseline"}  # of tests and baselines
-    measured = [run for run in finished.values() if "top1" in run.data.metrics and not others & run.data.tags.keys()]
-    same, alike = _by_settings(measured, COSTLESS), _by_settings(measured, varied)
-    known = []
-    for cell in trainings:
-        settings = {key: str(value) for key, value in flatten(asdict(cell.config)).items()}
-        known.append(same.get(_without(settings, COSTLESS)) or alike.get(_without(settings, varied)))
-    seconds = [launch.seconds if each is None else median(each) for each in known]
-    stated = [each is None for each in known]
-    total = sum(each for each in seconds if each is not None)
-    if None in seconds:
-        return f"no estimate, preset {launch.preset} states none for {launch.config.data.name}"
-    source = f"as preset {launch.preset} states" if all(stated) else "from the record"
-    if 0 < sum(stated) < len(stated):
-        source += f" and, for {sum(stated)}, as preset {launch.preset} states"
-    mean = total / len(trainings)
-    each = f"{duration(mean)} each, {source}"
+def estimate(plan: Plan, known: Mapping[str, Run], trainings: Sequence[Cell]) -> str:
+    """The time these trainings take, and the source of that number. `known` are finished cells of the record."""
+    launch = plan.launch
+    recorded = _recorded(launch, known.values())
+    asked = {cell.id: _settings(flatten(asdict(cell.config))) for cell in trainings}
+    unknown = {asked[cell.id]: cell for cell in trainings if asked[cell.id] not in recorded}
+    timed = _timed(plan, [*unknown.values()][:TIMINGS]) if unknown else {}
+    if unknown and not timed:
+        where = "a GPU" if _on_gpu(launch) else "clips as large"
+        return f"no estimate: the record has no training like these, and {where} cannot be timed beforehand"
+    spare = fmean(timed.values()) if timed else 0.0
+    rates = [recorded.get(asked[cell.id], timed.get(asked[cell.id], spare)) for cell in trainings]
+    seconds = [rate * _clips(plan, cell) for rate, cell in zip(rates, trainings, strict=True)]
+    new = sum(asked[cell.id] in unknown for cell in trainings)
+    source = "from the record" if not new else "timed just now"
+    if 0 < new < len(trainings):
+        source = f"from the record and, for {new}, timed just now"
+    if len(timed) < len(unknown):
+        source += f", {len(timed)} of {len(unknown)} settings"
+    shortest, longest = duration(min(seconds)), duration(max(seconds))
+    each = f"{longest if shortest == longest else f'{shortest} to {longest}'} each, {source}"
+    total = sum(seconds)
     if launch.cluster.address is not None:
         return f"about {duration(total)} of training in all ({each})"
     at_once = min(slots(launch), len(trainings))
-    rounds = ceil(len(trainings) / at_once)
-    return f"about {duration(rounds * mean)}, {at_once} at a time ({each})"
+    rounds = ceil(len(trainings) / at_once) / len(trainings)  # with trainings of one length, the last may run alone
+    return f"about {duration(max(total * rounds, *seconds))}, {at_once} at a time ({each})"
 
 
 def duration(seconds: float) -> str:
@@ -66,14 +70,40 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:.0f} days"
 
 
-def _by_settings(runs: Sequence[Run], ignored: Collection[str]) -> dict[Settings, list[float]]:
-    """The seconds that finished trainings took, by their settings."""
-    seconds: dict[Settings, list[float]] = {}
+def _clips(plan: Plan, cell: Cell) -> float:
+    """How many clips a training goes over, those of its tests counted as what they cost."""
+    dataset, epochs = plan.datasets[cell.data_digest], cell.epochs
+    return epochs * len(dataset.train) + ceil(epochs / plan.launch.test_every) * len(dataset.test) * FORWARD
+
+
+def _recorded(launch: Launch, runs: Iterable[Run]) -> dict[Settings, float]:
+    """The seconds of a training clip that the record knows, by what decides them, on such a device as this launch's."""
+    found: dict[Settings, list[float]] = {}
     for run in runs:
-        took = (run.info.end_time - run.info.start_time) / 1000
-        seconds.setdefault(_without(run.data.params, ignored), []).append(took)
-    return seconds
+        speed = run.data.metrics.get("clips_per_second")
+        alike = launch.cluster.address is not None or (run.data.tags.get("device", "cpu") != "cpu") == _on_gpu(launch)
+        if speed and alike:
+            found.setdefault(_settings(run.data.params), []).append(1 / speed)
+    return {settings: median(seconds) for settings, seconds in found.items()}
 
 
-def _without(settings: Mapping[str, Any], ignored: Collection[str]) -> Settings:
-    return frozenset((key, value) for key, value in settings.items() if key not in ignored)
+def _timed(plan: Plan, cells: Sequence[Cell]) -> dict[Settings, float]:
+    """The same, found out now; none where the trainings would not be on such a device as there is to try."""
+    if _on_gpu(plan.launch):
+        return {}
+    found = {}
+    for cell in cells:
+        dataset = plan.datasets[cell.data_digest]
+        seconds = seconds_per_clip(replace(cell.config, seed=0), dataset, plan.launch.resources.cpus_per_cell)
+        if seconds is not None:
+            found[_settings(flatten(asdict(cell.config)))] = seconds
+    return found
+
+
+def _on_gpu(launch: Launch) -> bool:
+    return gpus_per_cell(launch.resources.gpus_per_cell) > 0
+
+
+def _settings(params: Mapping[str, Any]) -> Settings:
+    """What decides how long a clip takes."""
+    return frozenset((key, str(value)) for key, value in params.items() if key.startswith(COSTLY))

@@ -136,7 +136,7 @@ class Plan:
     reports: tuple[Report, ...]
     shared: dict[str, int]  # another ablation → how many of these cells it asks for as well
     codes: Mapping[str, Code]  # today's, by kind of cell
-    datasets: Datasets = field(default_factory=dict, repr=False)
+    opened: Datasets = field(repr=False)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -144,6 +144,12 @@ class Plan:
         distinct = {cell.id: cell for report in reversed(self.reports) for cell in reversed(report.all_cells)}
         asked = dict.fromkeys(cell.id for report in self.reports for cell in report.all_cells)
         return tuple(sorted((distinct[id] for id in asked), key=lambda cell: KINDS.index(cell.kind)))
+
+    @cached_property
+    def datasets(self) -> dict[str, Dataset]:
+        """Those of its cells and of its studies' trials, by digest."""
+        validation = [study.validation for report in self.reports for study in report.studies.values()]
+        return {dataset.digest: dataset for dataset in (*self.opened.values(), *validation)}
 
     @property
     def artefacts(self) -> tuple[str, ...]:
@@ -240,7 +246,7 @@ def with_seeds(plan: Plan, wanted: Mapping[str, Seeds]) -> Plan:
     """The plan where rows of an ablation (by its name) have as many seeds as are wanted of them by now."""
     reports = []
     for report in plan.reports:
-        grown = _report(plan.launch, report.ablation, plan.datasets, wanted.get(report.ablation.name, {}))
+        grown = _report(plan.launch, report.ablation, plan.opened, wanted.get(report.ablation.name, {}))
         reports.append(replace(grown, studies=report.studies))
     return replace(plan, reports=tuple(reports))
 

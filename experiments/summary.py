@@ -65,7 +65,7 @@ def _looks(plan: Plan, finished: Mapping[str, Run]) -> Iterator[str]:
         more = [cell for cell in grown.cells if cell.id not in known and cell.kind == "training"]
         known |= {cell.id for cell in more}
         if more:
-            cost = estimate(plan.launch, finished, more)
+            cost = estimate(plan, finished, more)
             yield f"while claims are open, {look.seeds} seeds: at most {len(more)} more to train: {cost}"
 
 
@@ -88,7 +88,7 @@ def _search(plan: Plan, finished: Mapping[str, Run]) -> str:
     cells = [study.cell(0, {}) for study in plan.studies for _ in range(standings[study.id].left)]
     pruned = "" if search.pruner == "none" else "at most "
     tuned = sum(len(report.studies) for report in plan.reports) * len(plan.launch.seeds)
-    line += f", {len(cells)} to run: {pruned}{estimate(plan.launch, finished, cells)}"
+    line += f", {len(cells)} to run: {pruned}{estimate(plan, finished, cells)}"
     return f"{line}\nthen at most {tuned} training{'s' * (tuned != 1)} with the settings they find"
 
 
@@ -119,7 +119,7 @@ def _work(plan: Plan, todo: Sequence[Cell], finished: Mapping[str, Run]) -> str:
     if again:
         line += f" ({again} of them once more: the weights that a test needs are gone or damaged)"
     trainings = [cell for cell in todo if cell.kind == "training"]
-    return f"{line}: {estimate(plan.launch, finished, trainings)}" if trainings else line
+    return f"{line}: {estimate(plan, finished, trainings)}" if trainings else line
 
 
 def summarise(
