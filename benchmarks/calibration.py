@@ -1,6 +1,6 @@
 """How often a verdict is false where nothing differs.
 
-    python -m benchmarks.calibration [REPETITIONS]
+    python -m benchmarks.calibration [TABLES]
     python -m benchmarks.calibration null STORAGE
 
 The first simulates tables whose rows differ in nothing, judges them with the project's own statistics, and prints how
@@ -8,13 +8,14 @@ many have a false verdict, how often the intervals hold what they should, and th
 with trainings: from a record that holds 24 seeds of one configuration it makes rows of three seeds each that differ in
 nothing but their label, and judges each disjoint pair of them.
 
-The simulated marks follow a probit model. Training s of row r has clip c of take g right where
+The simulated marks follow a probit model. Training s of row r has clip c right where
 
-    μ_r + a (√ρ take_g + √(1 − ρ) clip_c) + b own_rc + k seed_rs + noise_rsc > 0,
+    μ_r + a clip_c + b own_rc + k seed_rs + noise_rsc > 0,
 
-all terms standard normal. μ gives the accuracy, a² + b² the share of clips on which two trainings of one row disagree,
-k the standard deviation of a training's accuracy on the same clips; b² is the interaction of row and clip. Paired rows
-share the seed's term and part of the noise, as tests of the same weights do.
+all terms standard normal; those of the clips are correlated by ρ within a take. μ gives the accuracy, a² + b² the share
+of clips on which two trainings of one row disagree, k the standard deviation of a training's accuracy on the same
+clips; b² is the interaction of row and clip. Paired rows share the seed's term and part of the noise, as tests of the
+same weights do.
 """
 
 import sys
@@ -69,6 +70,7 @@ class Setting:
     takes: int = 1  # clips of a take, at most: they are 1, 2, …, `takes` in turn
     own: float = 0.0  # b² / (a² + b²)
     paired: bool = False
+    known: bool = True  # whether the takes are known to whoever judges
     behind: tuple[float, ...] = (0.0,) * ROWS  # points by which each row is below `accuracy`
 
     @property
@@ -78,6 +80,7 @@ class Setting:
         parts += [f"takes of 1 to {self.takes}"] if self.takes > 1 else []
         parts += ["row × clip"] if self.own else []
         parts += ["paired"] if self.paired else []
+        parts += [] if self.known else ["judged clip by clip"]
         return ", ".join(parts)
 
 
@@ -88,6 +91,7 @@ SETTINGS = tuple(
     for setting in MAIN
     for own, takes, paired in ((0, 1, False), (0.5, 1, False), (0, 3, False), (0.5, 3, False), (0.5, 1, True))
 )
+TAKES_UNKNOWN = tuple(replace(setting, own=0.5, takes=3, known=False) for setting in MAIN)
 
 
 def simulate(setting: Setting, seeds: int, tables: int, generator: np.random.Generator) -> list[Sample]:
@@ -95,10 +99,15 @@ def simulate(setting: Setting, seeds: int, tables: int, generator: np.random.Gen
     takes = take_numbers(setting)
     by_clip, by_seed = shares(setting)
     level = norm.ppf(setting.accuracy - np.array(setting.behind) / 100)[:, None, None]
-    tied, size = sqrt(CORRELATION) if setting.takes > 1 else 0.0, (tables, 1, 1, setting.clips)
-    clip = tied * generator.standard_normal((tables, 1, 1, takes.max() + 1))[..., takes]
-    clip = clip + sqrt(1 - tied**2) * generator.standard_normal(size)
-    own = generator.standard_normal((tables, ROWS, 1, setting.clips))
+    correlation = CORRELATION if setting.takes > 1 else 0.0
+
+    def of_clips(rows: int) -> Numbers:
+        """Standard normal, tables×rows×1×clips, correlated within takes."""
+        together = generator.standard_normal((tables, rows, 1, takes.max() + 1))[..., takes]
+        alone = generator.standard_normal((tables, rows, 1, setting.clips))
+        return np.asarray(sqrt(correlation) * together + sqrt(1 - correlation) * alone)
+
+    clip, own = of_clips(1), of_clips(ROWS)
     seed = generator.standard_normal((tables, 1 if setting.paired else ROWS, seeds, 1))
     noise = generator.standard_normal((tables, ROWS, seeds, setting.clips), dtype=np.float32)
     if setting.paired:
@@ -107,7 +116,8 @@ def simulate(setting: Setting, seeds: int, tables: int, generator: np.random.Gen
     fixed = level + sqrt(by_clip * (1 - setting.own)) * clip + sqrt(by_clip * setting.own) * own
     threshold = -(fixed + sqrt(by_seed) * seed) / sqrt(1 - by_clip - by_seed)
     right = noise > threshold.astype(np.float32)
-    return [sample(right[:, row], takes) for row in range(ROWS)]
+    units = takes if setting.known else np.arange(setting.clips)
+    return [sample(right[:, row], units) for row in range(ROWS)]
 
 
 def take_numbers(setting: Setting) -> NDArray[np.int64]:
@@ -228,13 +238,14 @@ def calibrate(tables: int) -> None:
     print(f"False holds + false fails in per cent, {tables} tables a line, ± half of the 95 % Monte Carlo interval\n")
     print("| setting | seeds | one claim | any of 4 | any of 6 | interval holds | of a difference |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    for setting in SETTINGS:
-        rates = measure(setting, tables)
+    for setting in (*SETTINGS, *TAKES_UNKNOWN):
+        rates = measure(setting, tables, settle=setting.known)
         for seeds in SEEDS:
             names = [f"{name}, {seeds}" for name in ("one of 6", "any of 4", "any of 6", "interval", "difference")]
-            print(f"| {setting.name} | {seeds} | {' | '.join(map(rates.text, names))} |")
-        names = ["one of 6, settle", "any of 4, settle", "any of 6, settle"]
-        print(f"| {setting.name} | settle | {' | '.join(map(rates.text, names))} | | |", flush=True)
+            print(f"| {setting.name} | {seeds} | {' | '.join(map(rates.text, names))} |", flush=True)
+        if setting.known:
+            names = ["one of 6, settle", "any of 4, settle", "any of 6, settle"]
+            print(f"| {setting.name} | settle | {' | '.join(map(rates.text, names))} | | |", flush=True)
     print("\n| setting | seeds | level, holds | level, fails | > by 1 | best of 5 | beside a printed number |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for setting in (replace(each, takes=3, own=0.5) for each in MAIN):

@@ -46,9 +46,9 @@ from tables.writers import csv_bytes, write_files
 OURS = "Ours"
 COLUMNS = ("method", "modality", "pretrained", "dataset", "data", "preset", "seeds", *ACCURACY, BY_CLASS, "published")
 HOW = (
-    "Another method is known by its printed number alone, which is taken for one training of the same spread as this "
-    "model's: p is of a t test whose variance has its seeds, that training, and the takes of the test clips, "
-    f"Holm-corrected over the claims of this table. {OUTCOMES} The other method was "
+    "Another method is known by its printed number alone, which is taken for one training of the same spread as "
+    "this model's, on clips of its own: p is of a t test whose variance has the seeds, that training, and the takes of "
+    f"both, Holm-corrected over the claims of this table. {OUTCOMES} The other method was "
     "not run on these frames: the verdict is of this record, not of the two methods."
 )
 

@@ -20,9 +20,14 @@ from tables.statistics import LEAST_SEEDS, Sample, accuracy_interval, mean_and_s
 
 MISSING = "—"
 METHOD = "baseline.method"  # nothing of a row that sets it is random
-TRAININGS, WEIGHTS, CLIPS = "other trainings, other clips", "these weights, other clips", "other clips"
-MIXED = f"{TRAININGS}; of a row with one seed {WEIGHTS}, of one without seeds {CLIPS}"
 PRIVATE = ("storage=", "tracking.uri=", "cluster.", "resources.")  # of a command what says nothing of its numbers
+SCOPES = {  # of an interval: what it allows for → what it says
+    "other trainings, other clips": "The interval of a row with several seeds is of its expected accuracy, over other "
+    "trainings and other test clips.",
+    "these weights, other clips": "The interval of a row with one seed is of these weights on other test clips; it "
+    "says nothing of another training.",
+    "other clips": "The interval of a row that has no seeds is over other test clips: nothing else of it is random.",
+}
 
 
 @dataclass(frozen=True)
@@ -217,23 +222,21 @@ def interval_text(row: Row) -> str:
 
 
 def interval_heading(rows: Sequence[Row]) -> str:
-    """Of a column of intervals: what else they allow for."""
-    return f"95 % interval{_scope(rows, ' ({})', '')}"
+    """Of a column of intervals: what else they allow for, where it is the same for all rows."""
+    scopes = _scopes(rows)
+    return f"95 % interval ({scopes[0]})" if len(scopes) == 1 else "95 % interval"
 
 
 def interval_note(rows: Sequence[Row]) -> list[str]:
-    """What the intervals are of."""
-    return [f"Intervals: {_scope(rows, '{}', MIXED)}."] if any(row.accuracy for row in rows) else []
+    """What the intervals are of, each kind in a sentence."""
+    return [SCOPES[scope] for scope in _scopes(rows)]
 
 
-def _scope(rows: Sequence[Row], form: str, mixed: str) -> str:
-    """What the intervals of rows allow for, which differs between a row of one seed and one of several."""
-    scopes = {
-        WEIGHTS if len(row.counted) == 1 and row.random else TRAININGS if row.random else CLIPS
-        for row in rows
-        if row.counted
-    }
-    return mixed if len(scopes) > 1 else "".join(form.format(scope) for scope in scopes)
+def _scopes(rows: Sequence[Row]) -> list[str]:
+    """The kinds of intervals that the rows have, keys of SCOPES in its order."""
+    several, single, fixed = SCOPES
+    there = {fixed if not row.random else single if len(row.counted) == 1 else several for row in rows if row.counted}
+    return [scope for scope in SCOPES if scope in there]
 
 
 def best_mean(rows: Iterable[Row]) -> float | None:

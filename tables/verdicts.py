@@ -291,9 +291,11 @@ def _open(evidence: Evidence, pair: Pair, level: float) -> str:
     low, high = pair.estimate.interval(evidence.confidence(pair, level))
     needed = evidence.seeds_needed(level)
     way = (
-        f"more than {MOST_SEEDS} seeds a row, or more test clips," if needed is None else f"about {needed} seeds a row"
+        f"it takes more than {MOST_SEEDS} seeds a row or more test clips to settle it"
+        if needed is None
+        else f"about {needed} seeds a row would settle it"
     )
-    return f"a difference from {signed(low)} to {signed(high)} may hide; {way} would settle it, were it as measured"
+    return f"a difference from {signed(low)} to {signed(high)} may hide; if it is as measured, {way}"
 
 
 def difference_text(estimate: Estimate, confidence: float = CONFIDENCE) -> str:

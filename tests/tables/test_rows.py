@@ -53,7 +53,10 @@ def test_an_interval_is_of_the_trainings_too_unless_there_is_one() -> None:
     assert interval_heading([one]) == "95 % interval (these weights, other clips)"
     assert interval_heading([several, several]) == "95 % interval (other trainings, other clips)"
     assert interval_heading([one, several]) == "95 % interval"
-    assert "of a row with one seed these weights, other clips" in interval_note([one, several])[0]
+    assert [note.split(" is ")[0] for note in interval_note([one, several])] == [
+        "The interval of a row with several seeds",
+        "The interval of a row with one seed",
+    ]
 
 
 def test_clips_of_one_take_say_nothing_of_another() -> None:

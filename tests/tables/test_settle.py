@@ -87,7 +87,7 @@ def test_a_line_says_how_many_seeds_an_open_claim_needs(record: FakeRecord) -> N
         record.finish(f"e{seed}", NEAR["c"][seed] - 0.12)
     record.launch(points, "2b", claims=["c > e"])
     (line,) = seeds_needed(record.storage, None, "2b")
-    assert line.startswith("c > e: inconclusive: a difference from −") and "; about " in line
+    assert line.startswith("c > e: inconclusive: a difference from −") and "measured, about " in line
 
 
 def test_what_is_no_settle_launch_is_refused(record: FakeRecord) -> None:

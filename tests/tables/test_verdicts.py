@@ -42,10 +42,10 @@ def test_an_inconclusive_claim_says_what_may_hide_and_how_many_seeds_would_show_
     assert found.seeds == 3
     low, high = found.difference.removesuffix(")").split(" (")[1].split(" to ")
     assert float(low.replace("−", "-")) < 0 < float(high)
-    assert f"a difference from {low} to {high} may hide; about " in found.remark
-    assert "seeds a row would settle it" in found.remark
+    assert f"a difference from {low} to {high} may hide; if it is as measured, about " in found.remark
+    assert found.remark.endswith(" seeds a row would settle it")
     same = verdict("a > b", steady("a", 900), row("b", *(marks(right, CLIPS) for right in (895, 901, 906))))
-    assert "more than 100 seeds a row, or more test clips, would settle it" in same.remark
+    assert "it takes more than 100 seeds a row or more test clips to settle it" in same.remark
 
 
 @pytest.mark.parametrize(("seeds", "said"), [(1, "1 seed; 3 are the least"), (2, "2 seeds; 3 are the least")])
