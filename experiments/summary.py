@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.cell import KINDS, Cell
-from experiments.claims import parse_claim
+from experiments.claims import Best, parse_claim
 from experiments.declarations import Value
 from experiments.estimate import estimate
 from experiments.failures import NAMES, Failure
@@ -70,8 +70,18 @@ def _looks(plan: Plan, finished: Mapping[str, Run]) -> Iterator[str]:
 
 
 def _claimed(report: Report, seeds: int) -> Seeds:
-    """So many seeds of every row that a claim concerns, and never fewer than it has."""
-    claims = [parse_claim(text) for text in report.ablation.claims]
+    """So many seeds of every row that a claim concerns, and never fewer than it has.
+
+    A claim about two rows that are one computation takes no seeds: it cannot be tested.
+    """
+    computed: dict[str, set[str]] = {}
+    for point in report.points:
+        computed.setdefault(point.row, set()).add(point.cell)
+    claims = [
+        claim
+        for claim in map(parse_claim, report.ablation.claims)
+        if all(isinstance(part, Best) or computed[part.left] != computed[part.right] for part in claim.parts)
+    ]
     rows = [row.label for row in report.ablation.rows if any(claim.concerns(row.label) for claim in claims)]
     return {RECIPE: {row: max(seeds, len(report.seeds_of(RECIPE, row))) for row in rows}}
 

@@ -38,6 +38,18 @@ rows:
   - {label: wide, settings: {model.temporal_window: 8}}
   - {label: wide at 8 frames, settings: {model.temporal_window: 8, evaluation.frames: 8}}
 """
+SETTLED = """
+title: a claim that a few clips cannot settle, and one that nothing can
+section: none
+command: python orchestrate.py ablation=settled.yaml
+cost: seconds
+claims: [a > b, c > the same as c]
+rows:
+  - {label: a, settings: {model.temporal_window: 4}}
+  - {label: b, settings: {model.temporal_window: 6}}
+  - {label: c, settings: {model.temporal_window: 12}}
+  - {label: the same as c, settings: {model.temporal_window: 13}}
+"""
 LAUNCH = ["ablation=mine.yaml", "preset=smoke", "data.clips=30", "training.epochs=3", "resources.cpus=1"]
 
 
@@ -171,6 +183,29 @@ def test_a_full_disk_stops_a_launch_which_goes_on_when_there_is_room(user: User,
     assert run.info.status == "FINISHED"
     assert steps(storage, run) == [1, 2, 3]
     assert not list(user.home.iterdir())
+
+
+def test_a_launch_that_settles_runs_more_seeds_of_the_rows_whose_claims_are_open_alone(user: User) -> None:
+    (user.folder / "settled.yaml").write_text(SETTLED)
+    launch = ["ablation=settled.yaml", *LAUNCH[1:3], "training.epochs=1", "seeds=settle", "seeds.most=4", "storage=s"]
+    first = user.run(*launch)
+    assert first.returncode == 0, first.stderr
+    assert "seeds 0, 1, 2, and up to 4 of a row until its claims are settled" in first.stdout
+    assert "while claims are open, 4 seeds: at most 2 more to train" in first.stdout
+    assert "settled: of 2 claims 1 inconclusive, 1 not tested" in first.stdout
+    finished = cells(user.folder / "s")
+    seeds = {label: {run.data.tags["seed"] for name, run in finished.items() if label in name} for label in "abc"}
+    assert seeds == {"a": set("0123"), "b": set("0123"), "c": set("012")}, "no claim that can be settled is of c"
+
+    again = user.run(*launch, "dry_run=true")
+    assert "14 points, 11 distinct cells, 11 finished" in again.stdout
+    [needed] = [line for line in again.stdout.splitlines() if line.startswith("a > b: inconclusive: ")]
+    assert "seeds" in needed
+    rebuilt = user.run(*launch)
+    assert rebuilt.returncode == 0
+    assert {name: run.info.end_time for name, run in cells(user.folder / "s").items()} == {
+        name: run.info.end_time for name, run in finished.items()
+    }
 
 
 def test_a_dry_run_plans_and_starts_nothing(user: User) -> None:
