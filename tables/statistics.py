@@ -62,12 +62,12 @@ class Trainings:
 
     variance: ArrayLike  # s², of a single training
     seeds: int  # S, over which it is averaged
-    beside: int = 0  # single trainings of the same spread that the mean is set against
+    beside: ArrayLike = 0.0  # of a single training that the mean is set against, its variance in units of s²
 
     @property
     def share(self) -> Numbers:
         """What it adds to the variance of the estimate."""
-        return np.asarray(self.variance) * (1 / self.seeds + self.beside)
+        return np.asarray(self.variance) * (1 / self.seeds + np.asarray(self.beside))
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,16 +166,19 @@ def beside_published(row: Sample, published: ArrayLike) -> Estimate:
     """A row's expected accuracy less a printed number, taken for one training of the same spread on clips of its own.
 
     The printed number may be of the same clips in name, but which of them it has right is not known, nor are they the
-    same frames: its clips count as others, with V_clips once more. Were they taken for the row's own, up to 9 % of true
-    null claims would be settled where another method is right on other clips.
+    same frames: its clips count as others, with V_clips once more. The variance of an accuracy p is taken to go with
+    p (1 − p), so that a printed number further from 100 % spreads wider; it is never taken for less than the row's own.
+    Without either, up to 9 % of null claims would be settled (docs/verdicts.md).
     """
-    ours = accuracy(row)
-    trainings = tuple(replace(each, beside=1) for each in ours.trainings)
+    ours, printed = accuracy(row), np.asarray(published)
+    ratio = printed * (1 - printed) / np.maximum(ours.value * (1 - ours.value), 1 / row.clips)
+    wider = np.maximum(1, ratio)
+    trainings = tuple(replace(each, beside=wider) for each in ours.trainings)
     return replace(
         ours,
-        value=ours.value - np.asarray(published),
+        value=ours.value - printed,
         trainings=trainings,
-        clips=2 * ours.clips,
+        clips=(1 + wider) * ours.clips,
         least=(UNSEEN / row.clips) ** 2,
     )
 

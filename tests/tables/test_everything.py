@@ -202,7 +202,7 @@ def test_comparisons_hold_every_published_row_and_the_datasets_that_were_run(eve
     text = everything.text("table3.md")
     assert "| measured: penn_action, rendered, preset quick | R+P |  | 92.50 ± 0.83 (−7.20) |" in text
     assert "Measured ordering: STAR [1] > " in text and "HDM-BG [55] > Ours." in text
-    assert "| Top-1: Ours > STAR [1] by 1.0 | fails |" in text
+    assert "| Top-1: Ours > STAR [1] by 1.0 | inconclusive |" in text
     assert "| Top-1: Ours > HDM-BG [55] by 1.0 | inconclusive |" in text
 
 
@@ -216,13 +216,13 @@ def test_a_dataset_that_was_not_run_is_a_footnote_and_not_missing(everything: Ev
 
 
 def test_table_1_has_a_measured_row_below_each_protocol_that_was_run(record: FakeRecord) -> None:
-    for data, right in (("ntu60, xsub, rendered", 100), ("ntu120, xset, files", 60)):
+    for data, right in (("ntu60, xsub, rendered", 70), ("ntu120, xset, files", 60)):
         rows = {f"full on {data}": right / CLIPS}
         record.rows(rows, seeds=3, ablation="comparison", artefacts=["table1"], data=data, launch=data)
     built = tables.build(["table1"], record.storage)
     assert not built.missing
     text = record.made("table1.md").read_text()
-    assert "| measured: ntu60, xsub, rendered, preset quick | R+P |  | 84.17 ± 0.83 (−10.13) |  |  |  |" in text
+    assert "| measured: ntu60, xsub, rendered, preset quick | R+P |  | 59.17 ± 0.83 (−35.13) |  |  |  |" in text
     assert "| measured: ntu120, xset, files, preset quick | R+P |  |  |  |  | 50.83 ± 0.83 (−40.57) |" in text
     assert len(re.findall(r"^- NTU\d+ X\w+: not run\.", text, re.MULTILINE)) == 2
     assert "To run: `python orchestrate.py ablation=comparison data=ntu60 data.protocol=xview data.root=DIR`" in text

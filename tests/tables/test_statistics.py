@@ -184,7 +184,12 @@ def test_a_printed_number_is_one_more_training_on_other_clips() -> None:
     found, ours = beside_published(row, 0.85), accuracy(row)
     assert found.value == pytest.approx(float(ours.value) - 0.85)
     seeds = row.accuracies.var(ddof=1)
+    mean = float(ours.value)
+    assert mean < 0.85, "the printed number is the higher one, and spreads no less"
     assert found.variance == pytest.approx(seeds * (1 / 3 + 1) + 2 * ours.clips)
+    wider = 0.7 * 0.3 / (mean * (1 - mean))
+    lower = beside_published(row, 0.7).variance
+    assert lower == pytest.approx(seeds * (1 / 3 + wider) + (1 + wider) * ours.clips)
 
 
 def test_an_interval_contains_a_bound_where_the_test_does_not_tell_it_apart() -> None:
