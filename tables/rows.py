@@ -23,10 +23,10 @@ METHOD = "baseline.method"  # nothing of a row that sets it is random
 PRIVATE = ("storage=", "tracking.uri=", "cluster.", "resources.")  # of a command what says nothing of its numbers
 SCOPES = {  # of an interval: what it allows for → what it says
     "other trainings, other clips": "The interval of a row with several seeds is of its expected accuracy, over other "
-    "trainings and other test clips.",
-    "these weights, other clips": "The interval of a row with one seed is of these weights on other test clips; it "
+    "trainings and other clips.",
+    "these weights, other clips": "The interval of a row with one seed is of these weights on other clips; it "
     "says nothing of another training.",
-    "other clips": "The interval of a row that has no seeds is over other test clips: nothing else of it is random.",
+    "other clips": "The interval of a row that has no seeds is over other clips: nothing else of it is random.",
 }
 
 

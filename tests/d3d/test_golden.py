@@ -16,7 +16,7 @@ TEST_LOSSES = [2.75753, 2.75536]
 
 def test_a_tiny_training_comes_to_the_same_losses(tiny_config: Config, tiny_dataset: Dataset, tmp_path: Path) -> None:
     config = replace(tiny_config, training=replace(tiny_config.training, epochs=2, mixup=0.2, average=0.9))
-    found: dict[str, list[float]] = {"train_loss": [], "test_loss": []}
+    found: dict[str, list[float]] = {"train_loss": [], "eval_loss": []}
 
     def report(result: EpochResult) -> None:
         for name, values in found.items():
@@ -26,4 +26,4 @@ def test_a_tiny_training_comes_to_the_same_losses(tiny_config: Config, tiny_data
     # Processors and versions of torch add in another order: after these six steps the seventh digit differs. Another
     # activation changes the third.
     assert found["train_loss"] == pytest.approx(TRAIN_LOSSES, rel=1e-4)
-    assert found["test_loss"] == pytest.approx(TEST_LOSSES, rel=1e-4)
+    assert found["eval_loss"] == pytest.approx(TEST_LOSSES, rel=1e-4)

@@ -1,4 +1,4 @@
-"""Which rows go on to how many seeds, read from a record."""
+"""How many seeds each row should have by now, read from a record."""
 
 import pytest
 
@@ -28,32 +28,32 @@ def wanted(record: FakeRecord, launch: str = "1a") -> dict[str, dict[str, int]]:
 
 def test_every_row_wants_the_seeds_of_the_first_look(record: FakeRecord) -> None:
     launch(record, {"a": 1, "b": 3, "c": 2, "d": 1, "e": 1})
-    assert wanted(record) == {"same recipe": {"a": 3, "c": 3, "d": 3, "e": 3}}
+    assert wanted(record) == {"same recipe": dict.fromkeys("abcde", 3)}
 
 
 def test_the_rows_of_open_claims_alone_go_on(record: FakeRecord) -> None:
     launch(record, {"a": 3, "b": 3, "c": 3, "d": 3, "e": 3})
-    assert wanted(record) == {"same recipe": {"c": 5, "d": 5}}
+    assert wanted(record) == {"same recipe": {"a": 3, "b": 3, "c": 5, "d": 5, "e": 3}}
 
 
 def test_a_row_of_an_open_and_a_settled_claim_goes_on(record: FakeRecord) -> None:
     launch(record, {"a": 3, "b": 3, "c": 3, "d": 3, "e": 3}, claims=["a > b", "c > d > b"])
-    assert wanted(record) == {"same recipe": {"b": 5, "c": 5, "d": 5}}
+    assert wanted(record) == {"same recipe": {"a": 3, "b": 5, "c": 5, "d": 5, "e": 3}}
 
 
-def test_nothing_is_wanted_once_the_most_is_reached(record: FakeRecord) -> None:
+def test_no_more_is_wanted_once_the_most_is_reached(record: FakeRecord) -> None:
     seeds = {"a": 3, "b": 3, "c": 5, "d": 5, "e": 3}
     launch(record, seeds, most=5)
-    assert wanted(record) == {}
+    assert wanted(record) == {"same recipe": seeds}
     launch(record, seeds, most=6, launch="2b")
-    assert wanted(record, "2b") == {"same recipe": {"c": 6, "d": 6}}
+    assert wanted(record, "2b") == {"same recipe": seeds | {"c": 6, "d": 6}}
     launch(record, seeds, most=20, launch="3c")
-    assert wanted(record, "3c") == {"same recipe": {"c": 8, "d": 8}}
+    assert wanted(record, "3c") == {"same recipe": seeds | {"c": 8, "d": 8}}
 
 
 def test_a_claim_that_no_seed_can_settle_asks_for_none(record: FakeRecord) -> None:
     launch(record, {"a": 3, "b": 3}, claims=["a > b", "a > nowhere"])
-    assert wanted(record) == {}
+    assert wanted(record) == {"same recipe": {"a": 3, "b": 3}}
 
 
 def test_each_part_is_a_family_of_its_own(record: FakeRecord) -> None:
@@ -61,7 +61,7 @@ def test_each_part_is_a_family_of_its_own(record: FakeRecord) -> None:
     launch(record, {"a": 3, "b": 3}, claims=["a > b", "c > d"], tuned=tuned(points, c={}, d={}))
     for each in points:
         record.finish(each["cell"], NEAR[each["row"]][each["seed"]])
-    assert wanted(record) == {"tuned": {"c": 5, "d": 5}}
+    assert wanted(record) == {"same recipe": {"a": 3, "b": 3}, "tuned": {"c": 5, "d": 5}}
     lines = seeds_needed(record.storage, None, "1a")
     assert len(lines) == 1 and lines[0].startswith("tuned, c > d: inconclusive: a difference from ")
 
@@ -72,10 +72,10 @@ def test_a_measurement_has_no_seeds_and_a_baseline_one(record: FakeRecord) -> No
     points.append(point("ridge", "r", axes={"baseline.method": "ridge"}))
     points.append(point("joint", "m", axes={"measurement.module": "joint"}))
     record.launch(points, "2b", claims=["full > ridge"], settle=20)
-    assert wanted(record, "2b") == {"same recipe": {"ridge": 1}}
+    assert wanted(record, "2b") == {"same recipe": {"full": 3, "ridge": 1}}
     run = record.finish("r", 0.5)
     record.client.log_param(run, "baseline.method", "ridge")
-    assert wanted(record, "2b") == {}
+    assert wanted(record, "2b") == {"same recipe": {"full": 3, "ridge": 1}}
 
 
 def test_a_line_says_how_many_seeds_an_open_claim_needs(record: FakeRecord) -> None:
