@@ -16,6 +16,7 @@ EXAMPLES = {
 }
 KEYS = {
     "seeds=3, seeds=[0,4]": "how many seeds, or which",
+    "seeds=settle seeds.most=8": "three, then more of the rows whose claims are open; 20 at most unless given",
     "storage=DIR": "all that a launch writes; results/ unless said",
     "dry_run=true": "prints the plan and starts nothing",
     "stale=rerun": "runs again what code other than today's has made; keep, the default, keeps it and says so",
