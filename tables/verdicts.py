@@ -366,9 +366,12 @@ def verdict_blocks(verdicts: Sequence[Verdict], notes: Sequence[str] = ()) -> li
 
 
 def tally(artefact: str, part: str, verdicts: Sequence[Verdict]) -> Tally:
-    """Counts, in the order in which outcomes are named, or the one reason for which no claim was tested."""
+    """Counts, in the order in which outcomes are named, or the one reason for which no claim was tested.
+
+    Where some claims lack seeds and others cannot be tested at all, the reason is the lack: it can be mended.
+    """
     counts = Counter(each.outcome for each in verdicts)
-    reasons = {each.remark for each in verdicts}
+    reasons = {each.remark for each in verdicts if each.lacking} or {each.remark for each in verdicts}
     reason = reasons.pop() if set(counts) == {"not tested"} and len(reasons) == 1 else ""
     return Tally(artefact, part, {outcome: counts[outcome] for outcome in get_args(Outcome) if counts[outcome]}, reason)
 

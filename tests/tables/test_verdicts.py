@@ -234,3 +234,12 @@ def test_a_tally_counts_or_says_why_nothing_was_tested() -> None:
     )
     some = [*few, Verdict("a > c", "holds", 0.01, "…")]
     assert str(tally("table4", "tuned", some)) == "table4, tuned: of 3 claims 1 holds, 2 not tested"
+
+
+def test_a_tally_names_the_lack_that_can_be_mended() -> None:
+    few = Verdict("a > b", "not tested", None, "", remark="1 seed; 3 are the least", lacking=True)
+    same = Verdict("b > c", "not tested", None, "", remark="b and c are one computation under two labels")
+    settled = Verdict("a > c", "holds", 0.001, "")
+    assert str(tally("figure7a", "", [few, same])) == "figure7a: not tested: 1 seed; 3 are the least"
+    assert str(tally("figure7a", "", [same])) == f"figure7a: not tested: {same.remark}"
+    assert str(tally("table4", "tuned", [few, settled])) == "table4, tuned: of 2 claims 1 holds, 1 not tested"
