@@ -92,6 +92,7 @@ class Evidence:
     pairs: tuple[Pair, ...] = ()
     seeds: int | None = None  # of the row that has the fewest
     obstacle: str = ""  # why it cannot be tested, whatever the number of seeds
+    void: bool = False  # whether it compares a computation with itself: no record can test it
     lacking: str = ""  # which seeds are missing
 
     @property
@@ -145,6 +146,7 @@ class Verdict:
     remark: str = ""  # why it was not tested, or what would settle it
     looks: int = 0  # at which its rows had their seeds
     lacking: bool = False  # whether more seeds would make it a test
+    void: bool = False  # whether it compares a computation with itself: no record can test it
 
     @property
     def open(self) -> bool:
@@ -184,7 +186,9 @@ def conclude(
         if not looks:
             own = evidence[0][index]
             remark, lacking = own.obstacle or own.lacking, bool(own.lacking)
-            verdicts.append(Verdict(claim, "not tested", None, own.measured, remark=remark, lacking=lacking))
+            verdicts.append(
+                Verdict(claim, "not tested", None, own.measured, remark=remark, lacking=lacking, void=own.void)
+            )
             continue
         own, level = evidence[int(decisions.look[index])][index], float(decisions.level[index])
         outcome: Outcome = ("inconclusive", "holds", "fails")[int(decisions.outcome[index])]
@@ -211,7 +215,7 @@ def examine(claim: Claim, rows: Sequence[Row], whole: Sequence[Row] | None = Non
     for left, right in ((complete[each.left], complete[each.right]) for each, _ in wanted):
         fault = obstacle(left, right)
         if fault:
-            return Evidence(measured, obstacle=fault)
+            return Evidence(measured, obstacle=fault, void=left.same_training(right))
     involved = [by_label[label] for label in named(claim, rows)]
     unfinished = [row.label for row in involved if not row.counted]
     if unfinished:
@@ -368,10 +372,10 @@ def verdict_blocks(verdicts: Sequence[Verdict], notes: Sequence[str] = ()) -> li
 def tally(artefact: str, part: str, verdicts: Sequence[Verdict]) -> Tally:
     """Counts, in the order in which outcomes are named, or the one reason for which no claim was tested.
 
-    Where some claims lack seeds and others cannot be tested at all, the reason is the lack: it can be mended.
+    A claim that compares a computation with itself has no say in that reason, for no record can test it.
     """
     counts = Counter(each.outcome for each in verdicts)
-    reasons = {each.remark for each in verdicts if each.lacking} or {each.remark for each in verdicts}
+    reasons = {each.remark for each in verdicts if not each.void} or {each.remark for each in verdicts}
     reason = reasons.pop() if set(counts) == {"not tested"} and len(reasons) == 1 else ""
     return Tally(artefact, part, {outcome: counts[outcome] for outcome in get_args(Outcome) if counts[outcome]}, reason)
 

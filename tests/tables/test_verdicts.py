@@ -238,7 +238,7 @@ def test_a_tally_counts_or_says_why_nothing_was_tested() -> None:
 
 def test_a_tally_names_the_lack_that_can_be_mended() -> None:
     few = Verdict("a > b", "not tested", None, "", remark="1 seed; 3 are the least", lacking=True)
-    same = Verdict("b > c", "not tested", None, "", remark="b and c are one computation under two labels")
+    same = Verdict("b > c", "not tested", None, "", remark="b and c are one computation under two labels", void=True)
     settled = Verdict("a > c", "holds", 0.001, "")
     assert str(tally("figure7a", "", [few, same])) == "figure7a: not tested: 1 seed; 3 are the least"
     assert str(tally("figure7a", "", [same])) == f"figure7a: not tested: {same.remark}"
