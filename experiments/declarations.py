@@ -25,6 +25,7 @@ EXPERIMENT = "3d-deformable-transformer"  # the record's name in MLflow
 VALIDATION = ", validation split"  # the end of the name of data that is tested on a part of its training clips
 LARGEST = 100_000  # values in a file
 ROWS = 10_000  # of a grid
+RECIPE, TUNED = "same recipe", "tuned"  # parts of a table: the rows as they are, and as their search found them
 PLACES = {"data.root", "data.annotations"}  # keys that say where data are, and nothing of what they are
 FROM_DATA = {"model.classes", "model.joints", "model.persons"}  # never the user's to say
 

@@ -14,7 +14,7 @@ from d3d.data import Dataset, check_frames, open_dataset
 from d3d.errors import ConfigError
 from experiments.cell import KINDS, Cell, make_cell
 from experiments.compose import ALL, Launch, configure
-from experiments.declarations import Ablation, Value, ablations, overrides_of
+from experiments.declarations import RECIPE, Ablation, Value, ablations, overrides_of
 from experiments.identity import short_hash
 from experiments.provenance import Code, code_of, current_code
 from experiments.standing import Standing
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Datasets = Mapping[DataConfig, Dataset]
 Seeds = Mapping[str, Mapping[str, int]]
 """Part of the rows, `RECIPE` or `TUNED` → row → how many seeds it is to have, where that is more than at first."""
-RECIPE, TUNED = "same recipe", "tuned"  # the rows as they are, and with the settings that their search found
 
 
 @dataclass(frozen=True)
@@ -276,12 +275,13 @@ def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets)
 def _report(launch: Launch, ablation: Ablation, datasets: Datasets, wanted: Seeds = MappingProxyType({})) -> Report:
     report = Report(launch, ablation, (), (), None, wanted=wanted)
     seeds = {row.label: report.seeds_of(RECIPE, row.label) for row in ablation.rows}
+    configs = {row.label: configure(launch.config, row) for row in ablation.rows}
     points: dict[tuple[str, int], Point] = {}
     cells: dict[str, Cell] = {}
     for seed in sorted(set().union(*seeds.values())):
         for row in ablation.rows:
             if seed in seeds[row.label]:
-                config = replace(configure(launch.config, row), seed=seed)
+                config = replace(configs[row.label], seed=seed)
                 cell = _cell(f"{ablation.name}: {row.label}", config, datasets)
                 cells.setdefault(cell.id, cell)
                 number = cell.config.seed  # a measurement or a baseline has no seed and is asked for once

@@ -11,11 +11,11 @@ from rich.table import Table
 
 from experiments.cell import KINDS, Cell
 from experiments.claims import Best, parse_claim
-from experiments.declarations import Value
+from experiments.declarations import RECIPE, TUNED, Value
 from experiments.estimate import estimate
 from experiments.failures import NAMES, Failure
 from experiments.looks import looks_until
-from experiments.plan import RECIPE, Plan, Point, Report, Seeds, with_seeds
+from experiments.plan import Plan, Point, Report, Seeds, with_seeds
 from experiments.progress import Ended
 from experiments.standing import Standing
 
@@ -217,7 +217,7 @@ def _grid(points: Sequence[Point], finished: Mapping[str, Run], down: str, acros
 
 
 def _rows(points: Sequence[Point], tuned: Sequence[Point], finished: Mapping[str, Run]) -> Table:
-    table = Table("", "same recipe", "tuned") if tuned else Table("", "mean")
+    table = Table("", RECIPE, TUNED) if tuned else Table("", "mean")
     for row in dict.fromkeys(point.row for point in points):
         own = [[point for point in asked if point.row == row] for asked in ((points, tuned) if tuned else (points,))]
         table.add_row(row, *(_entry(_mean(each, finished), None) for each in own))

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from experiments.plan import TUNED, Plan, Point, Report, Tuned
+from experiments.declarations import TUNED
+from experiments.plan import Plan, Point, Report, Tuned
 from experiments.standing import Standing
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.claims import Claim, parse_claim
+from experiments.declarations import RECIPE, TUNED
 from tables import Tally
 from tables.anchors import Anchors, anchors_of
 from tables.artefacts import Artefact
@@ -59,7 +60,7 @@ class Measured:
     @property
     def parts(self) -> dict[str, Judged]:
         """What is judged, by the name it has in the verdict; without a search it needs none."""
-        return {"": self.recipe} if self.tuned is None else {"same recipe": self.recipe, "tuned": self.tuned}
+        return {"": self.recipe} if self.tuned is None else {RECIPE: self.recipe, TUNED: self.tuned}
 
     @property
     def tallies(self) -> tuple[Tally, ...]:

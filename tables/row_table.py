@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from experiments.declarations import Value
+from experiments.declarations import RECIPE, Value
 from tables import Built
 from tables.anchors import chosen_notes
 from tables.artefacts import ACCURACY, BY_CLASS, Artefact
@@ -75,7 +75,7 @@ def row_grid(measured: Measured) -> Grid:
     printed = measured.printed.rows
     launch = measured.launch
     best = best_mean(measured.rows)
-    header = ["row", "same recipe" if launch.tuned else "measured", interval_heading(measured.rows)]
+    header = ["row", RECIPE if launch.tuned else "measured", interval_heading(measured.rows)]
     by_class = launch.data.startswith(AVERAGED)
     if printed:
         header[1:1] = ["in the paper", "published"]

@@ -5,13 +5,12 @@ from pathlib import Path
 
 from d3d.errors import ConfigError
 from experiments.claims import Claim, parse_claim
+from experiments.declarations import RECIPE, TUNED
 from experiments.looks import looks_until
 from tables.artefacts import MODULE
 from tables.record import Launch, Record
 from tables.rows import Row, rows_of, tuned_rows
 from tables.verdicts import judge, named
-
-PARTS = ("same recipe", "tuned")
 
 
 def seeds_wanted(storage: Path, tracking_uri: str | None, launch: str) -> dict[str, dict[str, int]]:
@@ -58,5 +57,5 @@ def _parts(storage: Path, tracking_uri: str | None, launch: str) -> tuple[Launch
     (found,) = record.launches(launch)
     cells = record.cells(found)
     recipe = [row for row in rows_of(found, cells, partial=False) if row.axes.get(MODULE) is None]
-    tuned = {PARTS[1]: tuned_rows(found, cells, partial=False)} if found.tuned else {}
-    return found, {PARTS[0]: recipe, **tuned}
+    tuned = {TUNED: tuned_rows(found, cells, partial=False)} if found.tuned else {}
+    return found, {RECIPE: recipe, **tuned}

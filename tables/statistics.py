@@ -26,9 +26,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import kendalltau, nct, norm
 from scipy.stats import t as student
 
+from experiments.looks import LEAST
+
 SIGNIFICANCE = 0.05
 CONFIDENCE = 1 - SIGNIFICANCE
-LEAST_SEEDS = 3  # below, the variance over seeds is hardly known at all
+LEAST_SEEDS = LEAST  # below, the variance over seeds is hardly known at all
 UNSEEN = 2  # clips that may have gone either way: what is not seen to vary is no certainty
 POWER = 0.8
 MOST_SEEDS = 100  # more are absurd to propose

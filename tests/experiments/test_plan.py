@@ -8,7 +8,8 @@ from d3d.data.clip import Dataset
 from d3d.errors import DataError
 from d3d.prediction import Prediction
 from experiments.cell import Cell
-from experiments.plan import RECIPE, Plan, Report, with_seeds
+from experiments.declarations import RECIPE
+from experiments.plan import Plan, Report, with_seeds
 from experiments.provenance import Code
 from experiments.track import Record, finished_cells
 from tests.experiments.conftest import save_weights
