@@ -29,18 +29,9 @@ from tables.rows import (
     spread_text,
 )
 from tables.statistics import LEAST_SEEDS, SIGNIFICANCE, Sample, beside_published
-from tables.verdicts import (
-    OUTCOMES,
-    Evidence,
-    Pair,
-    Verdict,
-    conclude,
-    few,
-    orderings,
-    tally,
-    verdict_blocks,
-    verdict_heading,
-)
+from tables.verdict_section import OUTCOMES, orderings, tally, verdict_blocks, verdict_heading
+from tables.verdicts import Evidence, Pair, Verdict, conclude
+from tables.wording import few
 from tables.writers import csv_bytes, write_files
 
 OURS = "Ours"

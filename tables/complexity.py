@@ -11,7 +11,8 @@ from tables.published import published
 from tables.record import Launch, Record, doubts
 from tables.row_table import value_text
 from tables.rows import MISSING, Row, made_by, missing_lines, missing_note, recipe, rows_of
-from tables.verdicts import Outcome, Verdict, kendall_text, tally, verdict_blocks, verdict_heading
+from tables.verdict_section import kendall_text, tally, verdict_blocks, verdict_heading
+from tables.verdicts import Outcome, Verdict
 from tables.writers import csv_bytes, write_files
 
 ATTENTION, WINDOW = "measurement.attention", "measurement.window"

@@ -12,7 +12,8 @@ from tables.published import Published, published
 from tables.record import Launch, Record, doubts
 from tables.rows import Row, rows_of, tuned_rows
 from tables.statistics import Estimate, holm
-from tables.verdicts import Verdict, compared, comparisons, judge, obstacle, tally
+from tables.verdict_section import tally
+from tables.verdicts import Verdict, compared, comparisons, judge, obstacle
 
 
 @dataclass(frozen=True, eq=False)

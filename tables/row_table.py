@@ -30,8 +30,9 @@ from tables.rows import (
     spread_text,
 )
 from tables.tuned import COLUMNS, tuned_entries, tuned_header, tuned_missing, tuned_notes, tuned_values
-from tables.verdicts import difference_text, how, ordering, orderings, p_text, signed, verdict_blocks
-from tables.verdicts import verdict_heading as heading
+from tables.verdict_section import how, orderings, verdict_blocks
+from tables.verdict_section import verdict_heading as heading
+from tables.wording import difference_text, ordering, p_text, signed
 from tables.writers import csv_bytes, write_files
 
 REFERENCE = ("to_reference", "to_reference_low", "to_reference_high", "p_value")  # columns of the CSV

@@ -7,36 +7,27 @@ tables/statistics.py has the test of a pair, tables/looks.py decides the family 
 """
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from experiments.claims import Best, Claim, Comparison
 from experiments.looks import looks_until
-from tables import Tally
-from tables.document import Block, Grid, Heading, Notes, Text
 from tables.looks import decide
 from tables.rows import MISSING, Row, sample_of, takes_of
 from tables.statistics import (
-    CONFIDENCE,
     LEAST_SEEDS,
     MOST_SEEDS,
     SIGNIFICANCE,
     Estimate,
     Numbers,
     difference,
-    kendall_tau,
     seeds_for,
 )
+from tables.wording import difference_text, few, signed
 
-OUTCOMES = (
-    f"A claim holds where p < {SIGNIFICANCE} speaks for it, fails where it speaks against it, and is else "
-    "inconclusive: the interval of the difference, in points, is what may still hide."
-)
 Outcome = Literal["holds", "fails", "inconclusive", "not tested"]
 
 
@@ -227,11 +218,6 @@ def examine(claim: Claim, rows: Sequence[Row], whole: Sequence[Row] | None = Non
     return Evidence(measured, pairs, min(seeds, default=None))
 
 
-def few(seeds: int, way: str = "`seeds=settle` runs as many as it takes") -> str:
-    """Why so few seeds are no test, and the way out."""
-    return f"{seeds} seed{'s' * (seeds != 1)}; {LEAST_SEEDS} are the least, {way}"
-
-
 def comparisons(claim: Claim, rows: Sequence[Row]) -> list[tuple[Comparison, Literal[1, 2]]]:
     """The pairs a claim comes to, and on how many sides each is tested.
 
@@ -300,111 +286,6 @@ def _open(evidence: Evidence, pair: Pair, level: float) -> str:
         else f"about {needed} seeds a row would settle it"
     )
     return f"a difference from {signed(low)} to {signed(high)} may hide; if it is as measured, {way}"
-
-
-def difference_text(estimate: Estimate, confidence: float = CONFIDENCE) -> str:
-    """A difference in points, with its interval."""
-    low, high = estimate.interval(confidence)
-    return f"{signed(estimate.value)} ({signed(low)} to {signed(high)})"
-
-
-def signed(fraction: ArrayLike) -> str:
-    """In points, with its sign."""
-    return f"{100 * float(np.asarray(fraction)):+.2f}".replace("-", "−")
-
-
-def ordering(values: Mapping[str, float]) -> str:
-    """Labels from the highest value to the lowest; equal to two decimals is equal."""
-    ranked = sorted(values.items(), key=lambda item: -round(item[1], 2))
-    text = ""
-    for index, (label, value) in enumerate(ranked):
-        sign = "" if not index else " = " if round(value, 2) == round(ranked[index - 1][1], 2) else " > "
-        text += sign + label
-    return text
-
-
-def orderings(published: Mapping[str, float], measured: Mapping[str, float]) -> list[Block]:
-    """Both orderings, and Kendall's τ between them over the rows that have both numbers."""
-    measured = {label: round(value, 2) for label, value in measured.items()}  # as it is shown
-    both = [label for label in published if label in measured]
-    tau = kendall_text("them", [published[label] for label in both], [measured[label] for label in both])
-    if len(both) < 2:
-        return [tau]
-    return [
-        Text(f"Published ordering: {ordering(published)}."),
-        Text(f"Measured ordering: {ordering({label: measured[label] for label in both})}."),
-        tau,
-    ]
-
-
-def kendall_text(between: str, published: Sequence[float], measured: Sequence[float]) -> Text:
-    """Kendall's τ in a sentence."""
-    if len(published) < 2:
-        return Text("Kendall's τ needs two rows with a published and a measured number; here there are fewer.")
-    tau = kendall_tau(published, measured)
-    value = "is not defined: all values of one side are equal" if math.isnan(tau) else f"= {tau:.2f}".replace("-", "−")
-    return Text(f"Kendall's τ between {between}, over {len(published)} rows, {value}.")
-
-
-def verdict_blocks(verdicts: Sequence[Verdict], notes: Sequence[str] = ()) -> list[Block]:
-    """The claims as a table, and how they were judged."""
-    if not verdicts:
-        return [Text("No claim is declared for it.")]
-    counts = Counter(each.outcome for each in verdicts)
-    summary = "; ".join(f"{outcome}: {counts[outcome]}" for outcome in get_args(Outcome) if counts[outcome])
-    columns = {
-        "claim": [each.claim for each in verdicts],
-        "verdict": [each.outcome for each in verdicts],
-        "p": [p_text(each.p_value) for each in verdicts],
-        "measured": [each.measured for each in verdicts],
-    }
-    where_any = {
-        "seeds": ["" if each.seeds is None else str(each.seeds) for each in verdicts],
-        "difference": [each.difference for each in verdicts],
-        "remark": [each.remark for each in verdicts],
-    }
-    columns |= {name: values for name, values in where_any.items() if any(values)}
-    align = "".join({"verdict": "l", "p": "r", "seeds": "r"}.get(name, "w") for name in columns)
-    said = Text(f"Of {len(verdicts)} claim{'s' * (len(verdicts) > 1)} — {summary}.")
-    return [said, Grid(tuple(columns), tuple(zip(*columns.values(), strict=True)), align), Notes(tuple(notes))]
-
-
-def tally(artefact: str, part: str, verdicts: Sequence[Verdict]) -> Tally:
-    """Counts, in the order in which outcomes are named, or the one reason for which no claim was tested.
-
-    A claim that compares a computation with itself has no say in that reason, for no record can test it.
-    """
-    counts = Counter(each.outcome for each in verdicts)
-    reasons = {each.remark for each in verdicts if not each.void} or {each.remark for each in verdicts}
-    reason = reasons.pop() if set(counts) == {"not tested"} and len(reasons) == 1 else ""
-    return Tally(artefact, part, {outcome: counts[outcome] for outcome in get_args(Outcome) if counts[outcome]}, reason)
-
-
-def verdict_heading() -> Heading:
-    """What every artefact ends with."""
-    return Heading("Verdict")
-
-
-def how(family: str, settle: int | None = None) -> str:
-    """How claims are judged; `family` is what is corrected together."""
-    looks = (
-        ""
-        if settle is None
-        else " Claims were looked at after "
-        + ", ".join(f"{look.seeds} (α = {look.level:g})" for look in looks_until(settle))
-        + " seeds, p against that α, and a settled one was not looked at again; `seeds` is the number it took."
-    )
-    return (
-        "Both the trainings and the takes of the test clips could have been others: p is of a t test whose variance "
-        f"has both parts, Holm-corrected over the claims of {family}. {OUTCOMES}{looks}"
-    )
-
-
-def p_text(p_value: float | None) -> str:
-    """For a reader; four decimals say enough."""
-    if p_value is None:
-        return MISSING
-    return "< 0.0001" if p_value < 0.0001 else f"{p_value:.4f}"
 
 
 def _measured(claim: Claim, rows: Sequence[Row]) -> str:

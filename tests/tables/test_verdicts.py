@@ -1,19 +1,8 @@
 import pytest
 
 from experiments.claims import Best, parse_claim
-from tables.document import Grid, Text
 from tables.rows import Row
-from tables.verdicts import (
-    Verdict,
-    compared,
-    judge,
-    ordering,
-    orderings,
-    p_text,
-    rivals,
-    tally,
-    verdict_blocks,
-)
+from tables.verdicts import Verdict, compared, judge, rivals
 from tests.tables.rows import marks, noisy, row
 
 CLIPS = 1000
@@ -195,51 +184,3 @@ def test_a_look_is_stricter_than_a_single_one() -> None:
     assert plain.p_value is not None and 0.005 < plain.p_value < 0.05
     assert plain.outcome == "holds"
     assert verdict("a > b", *rows, settle=20).outcome == "inconclusive"
-
-
-def test_orderings_and_tau() -> None:
-    published = {"a": 99.7, "b": 97.0, "c": 92.2}
-    texts = [
-        block.text for block in orderings(published, {"c": 80.0, "b": 80.001, "a": 70.0}) if isinstance(block, Text)
-    ]
-    assert texts[0] == "Published ordering: a > b > c."
-    assert texts[1] == "Measured ordering: b = c > a."
-    assert texts[2] == "Kendall's τ between them, over 3 rows, = −0.82."
-    (few,) = orderings(published, {"a": 1.0})
-    assert isinstance(few, Text) and "two rows" in few.text
-    assert "not defined" in str(orderings(published, dict.fromkeys(published, 50.0))[2])
-    assert ordering({}) == ""
-
-
-def test_the_verdict_section_counts_and_lists() -> None:
-    verdicts = [
-        Verdict("a > b", "holds", 0.00001, "…", seeds=3, difference="+1"),
-        Verdict("b > c", "holds", 0.01, "…", seeds=5, difference="+2"),
-        Verdict("c ~ d", "not tested", None, "…", remark="no row d"),
-    ]
-    said, grid, _ = verdict_blocks(verdicts)
-    assert isinstance(said, Text) and said.text == "Of 3 claims — holds: 2; not tested: 1."
-    assert isinstance(grid, Grid)
-    assert grid.header == ("claim", "verdict", "p", "measured", "seeds", "difference", "remark")
-    assert [line[2] for line in grid.rows] == ["< 0.0001", "0.0100", "—"]
-    assert p_text(0.049) == "0.0490"
-    _, counted, _ = verdict_blocks([Verdict("a > b", "holds", None, "…")])
-    assert isinstance(counted, Grid) and counted.header == ("claim", "verdict", "p", "measured")
-
-
-def test_a_tally_counts_or_says_why_nothing_was_tested() -> None:
-    few = [verdict(text, steady("a", 9, 1), steady("b", 8, 1)) for text in ("a > b", "b > a")]
-    assert str(tally("figure7a", "", few)) == (
-        "figure7a: not tested: 1 seed; 3 are the least, `seeds=settle` runs as many as it takes"
-    )
-    some = [*few, Verdict("a > c", "holds", 0.01, "…")]
-    assert str(tally("table4", "tuned", some)) == "table4, tuned: of 3 claims 1 holds, 2 not tested"
-
-
-def test_a_tally_names_the_lack_that_can_be_mended() -> None:
-    few = Verdict("a > b", "not tested", None, "", remark="1 seed; 3 are the least", lacking=True)
-    same = Verdict("b > c", "not tested", None, "", remark="b and c are one computation under two labels", void=True)
-    settled = Verdict("a > c", "holds", 0.001, "")
-    assert str(tally("figure7a", "", [few, same])) == "figure7a: not tested: 1 seed; 3 are the least"
-    assert str(tally("figure7a", "", [same])) == f"figure7a: not tested: {same.remark}"
-    assert str(tally("table4", "tuned", [few, settled])) == "table4, tuned: of 2 claims 1 holds, 1 not tested"
