@@ -27,7 +27,7 @@ COSTLY = (
     *("training.frames", "training.batch_size", "training.mixup", "training.average"),
 )  # what keys start with that decide how long a clip takes
 FORWARD = 1 / 3  # of a training clip's time is what a test clip takes: a backward pass is worth two forward passes
-TIMINGS = 8  # different settings that are timed, at most; others are taken to cost as much as these do on average
+TIMINGS = 4  # different settings that are timed, at most, from the first to the last; others cost their average
 
 
 def estimate(plan: Plan, known: Mapping[str, Run], trainings: Sequence[Cell]) -> str:
@@ -36,7 +36,7 @@ def estimate(plan: Plan, known: Mapping[str, Run], trainings: Sequence[Cell]) ->
     recorded = _recorded(launch, known.values())
     asked = {cell.id: _settings(flatten(asdict(cell.config))) for cell in trainings}
     unknown = {asked[cell.id]: cell for cell in trainings if asked[cell.id] not in recorded}
-    timed = _timed(plan, [*unknown.values()][:TIMINGS]) if unknown else {}
+    timed = _timed(plan, _spread([*unknown.values()])) if unknown else {}
     if unknown and not timed:
         where = "a GPU" if _on_gpu(launch) else "clips as large"
         return f"no estimate: the record has no training like these, and {where} cannot be timed beforehand"
@@ -85,6 +85,12 @@ def _recorded(launch: Launch, runs: Iterable[Run]) -> dict[Settings, float]:
         if speed and alike:
             found.setdefault(_settings(run.data.params), []).append(1 / speed)
     return {settings: median(seconds) for settings, seconds in found.items()}
+
+
+def _spread(cells: Sequence[Cell]) -> list[Cell]:
+    """As many as are timed, evenly from the first to the last: the rows of a grid grow, and so do their costs."""
+    count = min(TIMINGS, len(cells))
+    return [cells[round(index * (len(cells) - 1) / max(1, count - 1))] for index in range(count)]
 
 
 def _timed(plan: Plan, cells: Sequence[Cell]) -> dict[Settings, float]:
