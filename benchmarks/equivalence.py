@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from d3d.digest import code_digest
-from experiments.provenance import ENTRIES
+from experiments.provenance import all_entries
 
 ROOT = Path(__file__).parents[1]
 
@@ -50,7 +50,7 @@ def sha(*parts):
     return digest.hexdigest()
 
 def trained(number, changes):
-    model = ModelConfig(width=4, depth=2, heads=2, kernel=2, dropout=0.1, drop_path=0.1, **changes)
+    model = D3DConfig(width=4, depth=2, heads=2, kernel=2, dropout=0.1, drop_path=0.1, **changes)
     training = TrainingConfig(
         frames=8, epochs=2, warmup_epochs=1, batch_size=8, learning_rate=5e-3, mixup=0.2, average=0.9
     )
@@ -68,7 +68,7 @@ def trained(number, changes):
     return sha(predictions, tested.loss, tested.predictions, *tensors)
 
 def counted(module):
-    cost = measure(ModelConfig(), MeasurementConfig(module=module, rgb_tokens=49, repetitions=1), cpu)
+    cost = measure(D3DConfig(), MeasurementConfig(module=module, rgb_tokens=49, repetitions=1), cpu)
     return cost.score_pairs, cost.printed, cost.flops, cost.memory_mib
 
 methods = ("ridge", "kernel ridge", "nearest neighbour")
@@ -87,7 +87,10 @@ def main(revision: str) -> int:
         subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(tree), revision], cwd=ROOT, check=True)
         try:
             theirs, ours = results(tree), results(ROOT)
-            digests = {kind: (code_digest(entry, tree / "d3d"), code_digest(entry)) for kind, entry in ENTRIES.items()}
+            digests = {
+                part: (code_digest(*theirs, package=tree / "d3d"), code_digest(*ours))
+                for part, ours in all_entries().items()
+            }
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)
     for kind, (before, now) in digests.items():

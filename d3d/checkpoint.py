@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from d3d.config import Config
+from d3d.config import Config, without_added
 from d3d.errors import CheckpointError, DamageError
 
 FILE = "checkpoint.safetensors"
@@ -30,7 +30,7 @@ PREVIOUS = "previous.safetensors"  # the one before it
 
 def fingerprint(config: Config) -> str:
     """Of what a checkpoint must agree with: all that trains, wherever the data lies and whatever is tested after."""
-    plain = dataclasses.asdict(config)
+    plain = without_added(dataclasses.asdict(config))
     del plain["evaluation"], plain["measurement"]
     for key in ("root", "annotations", "missing", "classes"):  # of the classes the model's number speaks
         del plain["data"][key]

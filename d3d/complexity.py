@@ -4,7 +4,7 @@ The printed O(T²·w²) of joint and O(w²·D_n²) of temporal stride attention 
 are counted as they are computed, and one module is run: operations, time and memory.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 
 import torch
@@ -15,10 +15,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
-from d3d.config import Config, MeasurementConfig, ModelConfig
-from d3d.model import D3DTransformer
-from d3d.model.stride import StrideAttention
-from d3d.model.windows import sliding_windows
+from d3d.config import Config, MeasurementConfig
+from d3d.data.batch import Batch
+from d3d.data.skeleton import Skeleton
+from d3d.models.config import SystemConfig
+from d3d.models.d3d.config import D3DConfig
+from d3d.models.d3d.stride import StrideAttention
+from d3d.models.d3d.windows import sliding_windows
+from d3d.models.registry import build
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,9 @@ def printed_formula(shape: Shape) -> int:
     return (shape.window * shape.side) ** 2
 
 
-def measure(model: ModelConfig, measurement: MeasurementConfig, device: torch.device) -> Complexity:
-    """Runs one module of the model's width and heads on random tokens of one clip."""
+def measure(model: SystemConfig, measurement: MeasurementConfig, device: torch.device) -> Complexity:
+    """Runs one attention module of the 3D deformable transformer's width and heads on random tokens of one clip."""
+    assert isinstance(model, D3DConfig), "no other system has a module that is measured"
     shape = attention_shape(measurement)
     module = StrideAttention(model, shape.window, shape.stride, drop_path=0.0).to(device)
     tokens = torch.randn(1, shape.length, shape.side, 4 * model.width, device=device)
@@ -83,19 +88,28 @@ def measure(model: ModelConfig, measurement: MeasurementConfig, device: torch.de
     )
 
 
-def forward_gmacs(config: Config) -> float:
-    """Billions of multiply-accumulates of one clip's forward pass through the whole model; nothing is computed.
+def forward_gmacs(config: Config, skeleton: Skeleton | None = None) -> float:
+    """Billions of multiply-accumulates of one clip's forward pass through a whole system; nothing is computed.
 
-    Every person is present, so they count as one with all the joints.
+    Every person of the clip is present. `skeleton` is the dataset's, for a system that needs a graph.
     """
-    model, frames, side = replace(config.model, persons=1), config.training.frames, config.data.crop
+    frames, side, joints = config.training.frames, config.data.crop, config.model.joints
     with FakeTensorMode(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-        transformer = D3DTransformer(model).eval()
-        video, joints = torch.empty(1, 3, frames, side, side), torch.empty(1, frames, model.joints, 2)
-        visible = torch.empty(1, frames, model.joints, dtype=torch.bool)
+        system = build(config.model.everybody_present(), skeleton).eval()
+        seen = {"frames": torch.empty(1, 3, frames, side, side)} if "frames" in config.model.reads else {}
+        if "joints" in config.model.reads:
+            visible = torch.empty(1, frames, joints, dtype=torch.bool)
+            seen |= {"joints": torch.empty(1, frames, joints, 2), "visible": visible}
         with FlopCounterMode(display=False) as counter:
-            transformer(video, joints, visible)
+            system(Batch((side, side), **seen))
     return int(counter.get_total_flops()) / 2e9  # each is a multiplication and an addition
+
+
+def parameter_count(config: Config, skeleton: Skeleton | None = None) -> int:
+    """How many numbers a training adjusts."""
+    with FakeTensorMode():
+        system = build(config.model, skeleton)
+    return sum(parameter.numel() for parameter in system.parameters() if parameter.requires_grad)
 
 
 def _flops(module: StrideAttention, tokens: Tensor, modal: Tensor) -> int:

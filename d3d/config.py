@@ -7,58 +7,15 @@ never be right is refused here, with a `ConfigError`; whatever depends on the da
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from d3d.errors import ConfigError
+from d3d.errors import require
+from d3d.models.config import SystemConfig
+from d3d.models.d3d.config import D3DConfig
 
+ADDED: dict[str, Any] = {"model.system": "d3d"}
+"""Keys that were added after results had been recorded → the value with which they change nothing.
 
-def _require(holds: bool, key: str, value: Any, rule: str) -> None:
-    if not holds:
-        raise ConfigError(f"{key}={value}: {rule}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """The 3D deformable transformer. Section and equation numbers are the paper's (arXiv 2212.05638)."""
-
-    classes: int = 15  # logits; taken from the dataset in a launch
-    joints: int = 13  # R, joints of all persons; taken from the dataset in a launch
-    persons: int = 1  # how many these are the joints of, in turn; taken from the dataset in a launch
-    width: int = 64  # C, backbone channels; tokens have 4C
-    depth: int = 3  # L, transformer blocks
-    heads: int = 8  # attention heads of every module
-    feedforward_ratio: int = 4  # hidden channels of a feed-forward network, in token widths
-    norm: Literal["pre", "printed"] = "pre"  # LayerNorm before each attention, or none there, as the equations print it
-    dropout: float = 0.0  # of attention and feed-forward outputs
-    drop_path: float = 0.0  # probability that the last block skips a residual branch, linear from 0 over several
-    sigma: float = 1.2  # Gaussian of a joint in feature pixels of a map 112 wide, scaled with the map (Eq. 2)
-    pose_position: Literal["coordinate", "relative", "index"] = "coordinate"  # what a pose token knows of its place
-    tokens: Literal["cross", "single", "none"] = "cross"  # modal tokens, Table 5
-    deformable_attention: bool = True  # Table 4; an eliminated module is the identity
-    joint_attention: bool = True  # Table 4
-    temporal_attention: bool = True  # Table 4
-    kernel: int = 7  # k of the 3D token search, unpadded (section 3.2)
-    offset_convolution: Literal["depthwise", "dense"] = "depthwise"  # the k×k×k convolution of the token search
-    offset_range: float = 1.0  # how far a reference point may move, in tokens
-    joint_window: int = 6  # joints a window of joint stride attention holds
-    joint_stride: int | None = None  # joints from one window to the next; None: half the window
-    temporal_window: int = 6  # frames a window of temporal stride attention holds
-    temporal_stride: int | None = None  # frames from one window to the next; None: half the window
-
-    def __post_init__(self) -> None:
-        for key in ("classes", "joints", "persons", "width", "depth", "heads", "feedforward_ratio", "kernel"):
-            _require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
-        _require(self.joints % self.persons == 0, "model.persons", self.persons, f"must divide joints = {self.joints}")
-        dimension = 4 * self.width
-        _require(dimension % self.heads == 0, "model.heads", self.heads, f"must divide 4 × model.width = {dimension}")
-        _require(self.sigma > 0, "model.sigma", self.sigma, "must be above 0")
-        _require(self.offset_range >= 0, "model.offset_range", self.offset_range, "must not be negative")
-        for key in ("dropout", "drop_path"):
-            _require(0 <= getattr(self, key) < 1, f"model.{key}", getattr(self, key), "must be in [0, 1)")
-        for kind in ("joint", "temporal"):
-            window, stride = getattr(self, f"{kind}_window"), getattr(self, f"{kind}_stride")
-            _require(window >= 1, f"model.{kind}_window", window, "must be at least 1")
-            if stride is not None:
-                rule = f"must be between 1 and model.{kind}_window = {window}"
-                _require(1 <= stride <= window, f"model.{kind}_stride", stride, rule)
+Where a key has that value it takes no part in the name of a cell or of a checkpoint, so that a new switch orphans none.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +38,12 @@ class DataConfig:
     crop: int = 224  # side of the square that enters the model, in pixels: random in training, centred in test
 
     def __post_init__(self) -> None:
-        _require(self.persons >= 1, "data.persons", self.persons, "must be at least 1")
-        _require(self.classes is None or self.classes >= 2, "data.classes", self.classes, "must be at least 2")
-        _require(self.splits[0] != self.splits[1], "data.splits", list(self.splits), "must be two different ones")
-        _require(self.clips >= 30, "data.clips", self.clips, "must be at least 30, two for each of the 15 classes")
-        _require(self.crop >= 16, "data.crop", self.crop, "must be at least 16 pixels")
-        _require(self.resize >= self.crop, "data.resize", self.resize, f"must be at least data.crop = {self.crop}")
+        require(self.persons >= 1, "data.persons", self.persons, "must be at least 1")
+        require(self.classes is None or self.classes >= 2, "data.classes", self.classes, "must be at least 2")
+        require(self.splits[0] != self.splits[1], "data.splits", list(self.splits), "must be two different ones")
+        require(self.clips >= 30, "data.clips", self.clips, "must be at least 30, two for each of the 15 classes")
+        require(self.crop >= 16, "data.crop", self.crop, "must be at least 16 pixels")
+        require(self.resize >= self.crop, "data.resize", self.resize, f"must be at least data.crop = {self.crop}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +63,13 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for key in ("frames", "epochs", "batch_size"):
-            _require(getattr(self, key) >= 1, f"training.{key}", getattr(self, key), "must be at least 1")
+            require(getattr(self, key) >= 1, f"training.{key}", getattr(self, key), "must be at least 1")
         for key in ("learning_rate", "gradient_clip"):
-            _require(getattr(self, key) > 0, f"training.{key}", getattr(self, key), "must be above 0")
+            require(getattr(self, key) > 0, f"training.{key}", getattr(self, key), "must be above 0")
         for key in ("warmup_epochs", "weight_decay", "mixup"):
-            _require(getattr(self, key) >= 0, f"training.{key}", getattr(self, key), "must not be negative")
+            require(getattr(self, key) >= 0, f"training.{key}", getattr(self, key), "must not be negative")
         for key in ("label_smoothing", "average"):
-            _require(0 <= getattr(self, key) < 1, f"training.{key}", getattr(self, key), "must be in [0, 1)")
+            require(0 <= getattr(self, key) < 1, f"training.{key}", getattr(self, key), "must be in [0, 1)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +86,10 @@ class AugmentationConfig:
 
     def __post_init__(self) -> None:
         for key in ("zoom", "colour", "joint_dropout"):
-            _require(0 <= getattr(self, key) < 1, f"augmentation.{key}", getattr(self, key), "must be in [0, 1)")
+            require(0 <= getattr(self, key) < 1, f"augmentation.{key}", getattr(self, key), "must be in [0, 1)")
         for key in ("rotation", "joint_noise"):
-            _require(getattr(self, key) >= 0, f"augmentation.{key}", getattr(self, key), "must not be negative")
-        _require(0 < self.span <= 1, "augmentation.span", self.span, "must be in (0, 1]")
+            require(getattr(self, key) >= 0, f"augmentation.{key}", getattr(self, key), "must not be negative")
+        require(0 < self.span <= 1, "augmentation.span", self.span, "must be in (0, 1]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,9 +101,9 @@ class EvaluationConfig:
     joint_dropout: float = 0.0  # probability that a visible joint is hidden
 
     def __post_init__(self) -> None:
-        _require(self.frames is None or self.frames >= 1, "evaluation.frames", self.frames, "must be at least 1")
-        _require(self.joint_noise >= 0, "evaluation.joint_noise", self.joint_noise, "must not be negative")
-        _require(0 <= self.joint_dropout <= 1, "evaluation.joint_dropout", self.joint_dropout, "must be in [0, 1]")
+        require(self.frames is None or self.frames >= 1, "evaluation.frames", self.frames, "must be at least 1")
+        require(self.joint_noise >= 0, "evaluation.joint_noise", self.joint_noise, "must not be negative")
+        require(0 <= self.joint_dropout <= 1, "evaluation.joint_dropout", self.joint_dropout, "must be in [0, 1]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +120,7 @@ class MeasurementConfig:
 
     def __post_init__(self) -> None:
         for key in ("frames", "joints", "rgb_tokens", "window", "repetitions"):
-            _require(getattr(self, key) >= 1, f"measurement.{key}", getattr(self, key), "must be at least 1")
+            require(getattr(self, key) >= 1, f"measurement.{key}", getattr(self, key), "must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +134,7 @@ class BaselineConfig:
 class Config:
     """All that one training and its test are made of, apart from where they run."""
 
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: SystemConfig = field(default_factory=D3DConfig)
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
@@ -187,4 +144,16 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require(self.seed >= 0, "seed", self.seed, "must not be negative")
+        require(self.seed >= 0, "seed", self.seed, "must not be negative")
+
+
+def without_added(tree: dict[str, Any]) -> dict[str, Any]:
+    """A configuration as nested mappings, group → key → value, without the later keys that are as before."""
+    return {
+        group: {
+            key: value for key, value in keys.items() if (name := f"{group}.{key}") not in ADDED or value != ADDED[name]
+        }
+        if isinstance(keys, dict)
+        else keys
+        for group, keys in tree.items()
+    }

@@ -1,4 +1,4 @@
-"""What code a result is of: a digest of the modules of this package that a computation runs through.
+"""What code a result is of: a digest of the modules of this project that a computation runs through.
 
 It follows imports as they are written, so that it needs neither torch nor what the modules import. Only what Python
 carries out counts: comments, docstrings, layout and what is imported for type checkers alone change nothing.
@@ -6,28 +6,34 @@ carries out counts: comments, docstrings, layout and what is imported for type c
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 
 
-def code_digest(entry: str, package: Path = PACKAGE) -> str:
-    """16 hexadecimal digits over a module such as "d3d.training" and every module of the package that it imports.
+def code_digest(*entries: str, package: Path = PACKAGE) -> str:
+    """16 hexadecimal digits over modules such as "d3d.training" and every module of their packages that they import.
 
     Imports within functions count, and so do the packages that a module lies in, whose `__init__` Python runs first.
-    What is imported by a name that is put together at run time is not seen. `package` is the folder of the sources;
-    module names begin with its name. The same code gives the same digest whichever Python version computes it.
-    Raises FileNotFoundError where the package has no such module.
+    What is imported by a name that is put together at run time is not seen. `package` is the folder of this package's
+    sources. An entry of another package, such as a system of the user's own, is found where Python would import it
+    from, and is followed within its own package. The digest does not depend on the version of Python.
+    Raises FileNotFoundError where there is no such module.
     """
-    if _source(entry, package) is None:
-        raise FileNotFoundError(f"{entry}: {package} has no such module")
+    roots: dict[str, Path | None] = {package.name: package}
+    for top in (entry.partition(".")[0] for entry in entries):
+        roots[top] = roots[top] if top in roots else _root(top)
+    for entry in entries:
+        if _source(entry, roots) is None:
+            raise FileNotFoundError(f"{entry}: there is no such module")
     found: dict[str, str] = {}
-    waiting = [*_with_parents(entry)]
+    waiting = [name for entry in entries for name in _with_parents(entry)]
     while waiting:
         name = waiting.pop()
-        path = _source(name, package)
+        path = _source(name, roots)
         if path and name not in found:
             inside = name if path.name == "__init__.py" else name.rpartition(".")[0]
             found[name], imported = _read(path.read_text("utf-8"), inside)
@@ -36,12 +42,24 @@ def code_digest(entry: str, package: Path = PACKAGE) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _source(name: str, package: Path) -> Path | None:
+def _root(top: str) -> Path | None:
+    """The folder of a package, or the file of a module that lies in none; None where Python finds neither."""
+    spec = find_spec(top)
+    if spec is None:
+        return None
+    places = spec.submodule_search_locations
+    return Path(places[0]) if places else Path(spec.origin) if spec.origin else None
+
+
+def _source(name: str, roots: Mapping[str, Path | None]) -> Path | None:
     """The file of a module; None of what is another package's, or no module but something in one."""
     top, *rest = name.split(".")
-    if top != package.name:
+    root = roots.get(top)
+    if root is None:
         return None
-    place = package.joinpath(*rest)
+    if root.suffix == ".py":
+        return None if rest else root
+    place = root.joinpath(*rest)
     candidates = (place / "__init__.py", place.with_suffix(".py"))
     return next((path for path in candidates if path.is_file()), None)
 

@@ -48,3 +48,9 @@ class ScheduleError(D3DError):
 
 class RecordError(D3DError):
     """A record of runs that does not hold what is asked of it."""
+
+
+def require(holds: bool, key: str, value: object, rule: str) -> None:
+    """Raises ConfigError unless the value of a configuration key obeys the rule, which the message ends with."""
+    if not holds:
+        raise ConfigError(f"{key}={value}: {rule}")

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Beta
 from torch.nn.functional import cross_entropy
 
-from d3d.data.samples import Batch
+from d3d.data.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,16 @@ class Mixture:
 
     def mix(self, batch: Batch) -> Batch:
         """The blended clips. A joint visible in one of the two alone stays where it is there."""
-        joints, seen = batch.joints[self.other], batch.visible[self.other]
-        both = (batch.visible & seen)[..., None]
-        blended = torch.lerp(joints, batch.joints, self.share)
-        return Batch(
-            torch.lerp(batch.frames[self.other], batch.frames, self.share),
-            torch.where(both, blended, joints + batch.joints),  # an invisible joint is zero
-            batch.visible | seen,
-            batch.labels,
-        )
+        blended = {}
+        if batch.has_frames:
+            blended["frames"] = torch.lerp(batch.frames[self.other], batch.frames, self.share)
+        if batch.has_joints:
+            joints, seen = batch.joints[self.other], batch.visible[self.other]
+            both = (batch.visible & seen)[..., None]
+            between = torch.lerp(joints, batch.joints, self.share)
+            blended["joints"] = torch.where(both, between, joints + batch.joints)  # an invisible joint is zero
+            blended["visible"] = batch.visible | seen
+        return Batch(batch.size, **blended)
 
     def cross_entropy(self, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         """Of logits B×K against either label, in their shares."""

@@ -19,12 +19,13 @@ from torch.utils.data import DataLoader
 
 from d3d.checkpoint import load_checkpoint, load_trained, save_checkpoint
 from d3d.config import Config, TrainingConfig
+from d3d.data.batch import Batch, Labelled
 from d3d.data.clip import Dataset
-from d3d.data.samples import Batch, ClipSamples, Sample, collate
+from d3d.data.samples import ClipSamples, Sample
 from d3d.errors import DataError, TrainingError
 from d3d.mixup import draw_mixture
-from d3d.model import D3DTransformer
-from d3d.model.deformable import observed_movement
+from d3d.models.registry import build
+from d3d.models.system import System
 from d3d.peak_memory import PeakMemory
 from d3d.prediction import Prediction, mean_class_accuracy
 
@@ -39,11 +40,11 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The mean cross entropy and the prediction of every clip, and how far the deformable attention's points moved."""
+    """The mean cross entropy, the prediction of every clip, and what the system reports of itself."""
 
     loss: float
     predictions: tuple[Prediction, ...]
-    movement: dict[str, float] = field(default_factory=dict)  # axis t, y or x → mean |Δp| in tokens; none: no search
+    observed: dict[str, float] = field(default_factory=dict)  # metrics of the system's own, see System.observed
 
     @property
     def top1(self) -> float:
@@ -76,7 +77,7 @@ def train(
     """
     memory = PeakMemory(device)
     torch.manual_seed(config.seed)
-    model = D3DTransformer(config.model).to(device)
+    model = build(config.model).to(device)
     average = build_average(model, config.training)
     optimizer = build_optimizer(model, config.training)
     samples = ClipSamples(
@@ -86,6 +87,7 @@ def train(
         config.training.frames,
         seed=config.seed,
         augmentation=config.augmentation,
+        reads=config.model.reads,
     )
     finished = load_checkpoint(checkpoint, config, model, optimizer, average, notice)
     tested = model if average is None else average
@@ -107,7 +109,7 @@ def train(
                 "eval_loss": evaluation.loss,
                 "eval_top1": evaluation.top1,
                 "eval_mean_class_accuracy": evaluation.mean_class_accuracy,
-                **{f"moved_{axis}": tokens for axis, tokens in evaluation.movement.items()},
+                **evaluation.observed,
             }
         if (peak := memory.mib) is not None:
             metrics["peak_memory_mib"] = peak
@@ -123,7 +125,7 @@ def evaluate_trained(
 
     The two may differ in the evaluation and in windows and strides, which have no weights. Raises CheckpointError.
     """
-    model = D3DTransformer(config.model).to(device)
+    model = build(config.model).to(device)
     load_trained(checkpoint, trained, model)
     return evaluate(model, dataset, config, device, workers)
 
@@ -143,14 +145,14 @@ def train_one_epoch(
     `average` follows the weights after every step. With mixup the top-1 is of mixed clips, against their own labels.
     """
     model.train()
-    loader = DataLoader(samples, training.batch_size, shuffle=True, collate_fn=collate, num_workers=workers)
+    loader = DataLoader(samples, training.batch_size, shuffle=True, collate_fn=samples.collate, num_workers=workers)
     total_loss = torch.zeros((), device=device)
     total_right = torch.zeros((), device=device)
-    for step, batch in enumerate(batches(loader)):
+    for step, (batch, targets) in enumerate(batches(loader)):
         rate = learning_rate(training, epoch - 1 + step / len(loader))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        labels = batch.labels.to(device)
+        labels = targets.to(device)
         if training.mixup:
             mixture = draw_mixture(training.mixup, len(labels))
             logits = predict(model, mixture.mix(batch), device)
@@ -174,24 +176,29 @@ def train_one_epoch(
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, dataset: Dataset, config: Config, device: torch.device, workers: int = 0) -> Evaluation:
+def evaluate(
+    model: System | AveragedModel, dataset: Dataset, config: Config, device: torch.device, workers: int = 0
+) -> Evaluation:
     """The test clips once, in order: centred segments, centre crop, and what `config.evaluation` changes."""
     model.eval()
     frames = config.evaluation.frames or config.training.frames
-    samples = ClipSamples(dataset.test, dataset, config.data, frames, seed=None, evaluation=config.evaluation)
-    loader = DataLoader(samples, config.training.batch_size, collate_fn=collate, num_workers=workers)
+    reads = config.model.reads
+    samples = ClipSamples(
+        dataset.test, dataset, config.data, frames, seed=None, evaluation=config.evaluation, reads=reads
+    )
+    loader = DataLoader(samples, config.training.batch_size, collate_fn=samples.collate, num_workers=workers)
     losses, predicted = [], []
-    with observed_movement(model) as movement:
-        for batch in batches(loader):
+    with _system(model).observed() as observed:
+        for batch, labels in batches(loader):
             logits = predict(model, batch, device)
-            losses.append(cross_entropy(logits, batch.labels.to(device), reduction="none"))
+            losses.append(cross_entropy(logits, labels.to(device), reduction="none"))
             predicted.append(logits.argmax(dim=1))
     pairs = zip(dataset.test, torch.cat(predicted).tolist(), strict=True)
     predictions = tuple(Prediction(clip.id, clip.label, answer, clip.group) for clip, answer in pairs)
-    return Evaluation(torch.cat(losses).mean().item(), predictions, movement.mean)
+    return Evaluation(torch.cat(losses).mean().item(), predictions, observed)
 
 
-def batches(loader: DataLoader[Sample]) -> Iterator[Batch]:
+def batches(loader: DataLoader[Sample]) -> Iterator[Labelled]:
     """What it loads. Raises the DataError of a clip as the clip's reader raised it, in whichever process that was."""
     try:
         yield from loader
@@ -212,8 +219,15 @@ def predict(model: nn.Module, batch: Batch, device: torch.device) -> Tensor:
     """Logits B×K in float32; see `autocast_dtype`."""
     dtype = autocast_dtype(device)
     with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-        logits: Tensor = model(batch.frames.to(device), batch.joints.to(device), batch.visible.to(device))
+        logits: Tensor = model(batch.to(device))
     return logits.float()
+
+
+def _system(model: System | AveragedModel) -> System:
+    """The system itself, or that of the moving average of its weights."""
+    system = model.module if isinstance(model, AveragedModel) else model
+    assert isinstance(system, System)
+    return system
 
 
 def build_average(model: nn.Module, training: TrainingConfig) -> AveragedModel | None:

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.compose import ALL
-from experiments.declarations import ablations, choices
+from experiments.declarations import SECTIONS, ablations, choices
 from experiments.searches import searches
 
 ALL_COST = "44 trainings; a quarter of an hour with preset=quick on 2 cores"
@@ -44,7 +44,7 @@ def show_catalogue(console: Console) -> None:
     }
     rows[ALL] = ["Every one of these in one launch; what they share is run once", ALL_COST]
     _section(console, "ablation", rows)
-    for group in ("preset", "data"):
+    for group in SECTIONS:
         _section(console, group, {name: [each.title, each.cost] for name, each in choices(group).items()})
     rows = {
         each.name: [each.title, f"{each.trials} trials of each row, for {' and '.join(each.objectives)}", each.cost]

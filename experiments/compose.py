@@ -24,19 +24,24 @@ from pydantic import TypeAdapter, ValidationError
 
 from d3d.config import Config
 from d3d.errors import ConfigError
+from d3d.models.config import FROM_DATA, SystemConfig
+from d3d.models.registry import config_type
 from experiments.declarations import (
     FOLDER,
-    FROM_DATA,
+    MODEL,
+    SECTIONS,
     VALIDATION,
     Ablation,
     Choice,
     Row,
+    Value,
     ablations,
     did_you_mean,
     flatten,
     options,
     read_ablation,
     read_yaml,
+    settable,
 )
 from experiments.identity import OF_DATASET
 from experiments.looks import LEAST, MOST, looks_until
@@ -45,6 +50,7 @@ from experiments.searches import KEYS, Search, read_search
 T = TypeVar("T")
 
 ALL = "all"  # the ablation that is every ablation of the project
+PRESET = "quick"  # unless another is named, as config.yaml has it
 SETTLE = "settle"  # as many seeds as it takes until every claim is settled
 
 
@@ -105,6 +111,7 @@ class Launch:
     ablations: tuple[Ablation, ...]
     preset: str
     config: Config  # what the ablations' rows start from
+    models: Mapping[str, SystemConfig]  # what rows that name another system start from, by that name
     search: Search | None  # None: every row is trained as it is, and that is all
     seeds: tuple[int, ...]  # of every row; with `settle` those of the first look
     settle: int | None  # the most seeds of a row, which gets more of them while its claims are open; None: no more
@@ -115,6 +122,13 @@ class Launch:
     stale: Literal["keep", "rerun"]  # what becomes of finished cells that other code made
     resources: Resources
     cluster: Cluster
+
+    def configure(self, row: Row) -> Config:
+        """The configuration of an ablation's row. Raises ConfigError where a key or a value cannot be."""
+        settings = dict(row.settings)
+        named = settings.pop(MODEL, None)
+        base = self.config if named is None else replace(self.config, model=self.models[str(named)])
+        return with_settings(base, settings)
 
     @property
     def data(self) -> str:
@@ -143,28 +157,29 @@ _CHOICE, _SETTINGS, _CONFIG = TypeAdapter(Choice), TypeAdapter(Settings), TypeAd
 
 def compose(arguments: Sequence[str]) -> Launch:
     """The launch that overrides such as `ablation=stride_grid training.epochs=30` ask for. Raises ConfigError."""
-    known = _known_keys()
+    system = _system_of(arguments)
+    known = _known_keys(system)
     overrides = _parse_all(arguments, known)
     name, chosen = _chosen([override for override in overrides if override.key_or_group == "ablation"])
     search = _search([override for override in overrides if _of_search(override)])
     most = [override for override in overrides if override.key_or_group == "seeds.most"]
     apart = [o for o in overrides if o.key_or_group == "ablation" or _of_search(o) or o in most]
-    tree, choices = _compose([str(override.input_line) for override in overrides if override not in apart])
+    rest = [override for override in overrides if override not in apart]
+    tree, choices = _compose(rest, system)
     _require_known(tree, known)
     for override in overrides:
         for ablation in chosen:
             if override.key_or_group in ablation.axes:
                 raise ConfigError(f"{override.input_line}: {ablation.name} varies this key itself; leave it out")
     settings, config = _typed_parts(tree)
-    for ablation in chosen:
-        _check_rows(config, ablation)
     storage = _path("storage", settings.storage).absolute()
-    return Launch(
+    launch = Launch(
         arguments=tuple(arguments),
         name=name,
         ablations=chosen,
         preset=choices["preset"],
         config=config,
+        models=_models(chosen, rest, choices[MODEL], config.model),
         search=search,
         seeds=_seeds(settings.seeds),
         settle=_settle(settings.seeds, most, chosen),
@@ -176,12 +191,16 @@ def compose(arguments: Sequence[str]) -> Launch:
         resources=settings.resources,
         cluster=settings.cluster,
     )
+    for ablation in chosen:
+        _check_rows(launch, ablation)
+    return launch
 
 
 def compose_inspection(command: str, arguments: Sequence[str]) -> Inspection:
     """What the overrides of a command that looks at data ask for, one of COMMANDS. Raises ConfigError."""
     apart = ("ablation", "search")
-    known = [key for key in _known_keys() if key.partition(".")[0] not in apart and key != "seeds.most"]
+    system = _system_of(arguments)
+    known = [key for key in _known_keys(system) if key.partition(".")[0] not in apart and key != "seeds.most"]
     own = ["clip"] if command == "show" else []
     for argument in arguments:
         if argument.partition("=")[0].partition(".")[0] in apart:
@@ -190,7 +209,7 @@ def compose_inspection(command: str, arguments: Sequence[str]) -> Inspection:
     clips = [str(override.input_line).partition("=")[2] for override in overrides if override.key_or_group == "clip"]
     if own and not clips:
         raise ConfigError("clip= is missing; name the clip to show, such as clip=0001")
-    tree, _ = _compose([str(override.input_line) for override in overrides if override.key_or_group not in own])
+    tree, _ = _compose([override for override in overrides if override.key_or_group not in own], system)
     _require_known(tree, known)
     settings, config = _typed_parts(tree)
     storage = _path("storage", settings.storage).absolute()
@@ -198,13 +217,23 @@ def compose_inspection(command: str, arguments: Sequence[str]) -> Inspection:
     return Inspection(config=config, storage=storage, resources=settings.resources, clip=clip)
 
 
-def configure(config: Config, row: Row) -> Config:
-    """The configuration with an ablation row's keys set. Raises ConfigError where a value cannot be."""
-    tree = asdict(config)
-    for key, value in row.settings.items():
+def with_settings(config: Config, settings: Mapping[str, Value]) -> Config:
+    """The configuration with some keys set. Raises ConfigError for an unknown key, and for a value that cannot be."""
+    tree, known = asdict(config), settable(type(config.model))
+    for key, value in settings.items():
+        if key not in known:
+            raise ConfigError(f"{key}: unknown key of model.system={config.model.system}{did_you_mean(key, known)}")
         group, _, name = key.partition(".")
         tree[group][name] = value
-    return _typed(_CONFIG, tree)
+    return read_config(tree)
+
+
+def read_config(tree: Mapping[str, Any]) -> Config:
+    """The configuration that nested mappings describe. Raises ConfigError where a value cannot be."""
+    own = tree[MODEL]
+    model = _typed(TypeAdapter(config_type(own["system"])), own, (MODEL,))
+    rest = _typed(_CONFIG, {**tree, MODEL: {"system": own["system"]}})
+    return replace(rest, model=model)
 
 
 def _parse_all(arguments: Sequence[str], known: Sequence[str]) -> list[Override]:
@@ -215,17 +244,17 @@ def _parse_all(arguments: Sequence[str], known: Sequence[str]) -> list[Override]
 
 
 def _require_known(tree: Mapping[str, Any], known: Sequence[str]) -> None:
-    for key in flatten({key: value for key, value in tree.items() if key not in ("preset", "dataset")}):
+    for key in flatten({key: value for key, value in tree.items() if key not in SECTIONS.values()}):
         if key not in known:
             raise ConfigError(f"{key}: unknown key in preset, data or config.yaml{did_you_mean(key, known)}")
 
 
 def _typed_parts(tree: dict[str, Any]) -> tuple[Settings, Config]:
     """What a composed tree says of how to launch, and of what to train."""
-    for group in ("preset", "dataset"):
-        _typed(_CHOICE, tree.pop(group))
+    for section in SECTIONS.values():
+        _typed(_CHOICE, tree.pop(section))
     settings = _typed(_SETTINGS, {key: tree.pop(key) for key in Settings.__dataclass_fields__})
-    return settings, _with_absolute_paths(_typed(_CONFIG, tree))
+    return settings, _with_absolute_paths(read_config(tree))
 
 
 def _parse(argument: str) -> Override:
@@ -243,7 +272,7 @@ def _check(override: Override, known: Sequence[str]) -> None:
         raise ConfigError(f"{line}: keys can be set, not added or removed; write key=value")
     if override.is_sweep_override():
         raise ConfigError(f"{line}: a launch has one value a key; an ablation file is what varies a key")
-    if key in ("preset", "data") and override.value() not in options(key):
+    if key in SECTIONS and override.value() not in options(key):
         near = did_you_mean(str(override.value()), options(key))
         raise ConfigError(f"{line}: unknown {key}{near}; there are: {', '.join(options(key))}")
     if key not in known:
@@ -289,43 +318,91 @@ def _search(overrides: Sequence[Override]) -> Search | None:
     return read_search(path, {o.key_or_group.partition(".")[2]: o.value() for o in overrides if o not in named})
 
 
-def _compose(overrides: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+def _system_of(arguments: Sequence[str]) -> str:
+    """The system that a command line names, by `model.system=` or by `model=`. Raises ConfigError."""
+    named = dict(argument.partition("=")[::2] for argument in arguments)
+    if "model.system" in named:
+        return named["model.system"].strip("'\"")
+    option = named.get(MODEL, "d3d")
+    if option not in options(MODEL):
+        there = ", ".join(options(MODEL))
+        raise ConfigError(f"model={option}: unknown model{did_you_mean(option, options(MODEL))}; there are: {there}")
+    return _system_of_option(option)
+
+
+def _system_of_option(option: str) -> str:
+    return str(read_yaml(FOLDER / MODEL / f"{option}.yaml")[MODEL]["system"])
+
+
+def _models(
+    chosen: Sequence[Ablation], overrides: Sequence[Override], option: str, own: SystemConfig
+) -> dict[str, SystemConfig]:
+    """What each `model` that a row names comes to; the command line changes the keys of the launch's own system alone.
+
+    Raises ConfigError.
+    """
+    models = {option: own} if own.system == _system_of_option(option) else {}
+    others = [o for o in overrides if o.key_or_group != MODEL and not o.key_or_group.startswith(f"{MODEL}.")]
+    for ablation in chosen:
+        for row in ablation.rows:
+            named = row.settings.get(MODEL)
+            if named is None or named in models:
+                continue
+            if named not in options(MODEL):
+                near = did_you_mean(str(named), options(MODEL))
+                there = ", ".join(options(MODEL))
+                raise ConfigError(
+                    f"{ablation.source}, row {row.label}: model={named}: unknown model{near}; there are: {there}"
+                )
+            tree, _ = _compose([*others, _parse(f"{MODEL}={named}")], _system_of_option(str(named)))
+            models[str(named)] = _typed_parts(tree)[1].model
+    return models
+
+
+def _compose(overrides: Sequence[Override], system: str) -> tuple[dict[str, Any], dict[str, str]]:
     """The composed tree without Hydra's own part, and which option of each group was taken."""
-    ConfigStore.instance().store(name="schema", node=_schema())
+    presets = [str(override.value()) for override in overrides if override.key_or_group == "preset"]
+    ConfigStore.instance().store(name="schema", node=_schema(system, presets[-1] if presets else PRESET))
+    lines = [str(override.input_line) for override in overrides]
     try:
         with initialize_config_dir(str(FOLDER), version_base="1.3"):
-            composed = hydra_compose("config", overrides, return_hydra_config=True)
+            composed = hydra_compose("config", lines, return_hydra_config=True)
         own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
         tree = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(str(error).splitlines()[0]) from error
     assert isinstance(tree, dict)
+    del tree["models"]
     return tree, composed.hydra.runtime.choices  # type: ignore[return-value]
 
 
-def _schema() -> dict[str, Any]:
-    """Every key of d3d/config.py a user may set, with its default."""
+def _schema(system: str, preset: str) -> dict[str, Any]:
+    """Every key a user may set, with its default; the size of the system is the preset's."""
     tree = asdict(Config())
     del tree["seed"]
-    for key in FROM_DATA:
-        group, _, name = key.partition(".")
-        del tree[group][name]
-    return tree
+    size = read_yaml(FOLDER / "preset" / f"{preset}.yaml").get("models", {}).get(system, {})
+    own = asdict(config_type(system)(system=system)) | size
+    tree[MODEL] = {key: value for key, value in own.items() if key not in FROM_DATA}
+    return tree | {"models": {}}
 
 
-def _known_keys() -> list[str]:
+def _known_keys(system: str) -> list[str]:
     settings = {key: value for key, value in read_yaml(FOLDER / "config.yaml").items() if key != "defaults"}
     searched = [f"search.{key}" for key in KEYS if key != "space"]  # which a file alone can write
-    return ["ablation", "preset", "data", "search", *searched, "seeds.most", *flatten(settings), *flatten(_schema())]
+    keys = [*flatten(settings), "model.system", *settable(config_type(system))]
+    return ["ablation", *SECTIONS, "search", *searched, "seeds.most", *keys]
 
 
-def _typed(kind: TypeAdapter[T], tree: dict[str, Any]) -> T:
-    """The dataclass a tree describes. JSON is pydantic's strict input that still admits mappings for dataclasses."""
+def _typed(kind: TypeAdapter[T], tree: Mapping[str, Any], within: tuple[str, ...] = ()) -> T:
+    """The dataclass that a tree describes; `within` are the keys above it.
+
+    JSON is pydantic's strict input that still admits mappings for dataclasses.
+    """
     try:
         return kind.validate_json(json.dumps(tree), strict=True)
     except ValidationError as error:
         fault = error.errors()[0]
-        value, path = tree, []
+        value, path = tree, [*within]
         for step in fault["loc"]:  # a union's members stand at the end of the path
             if isinstance(value, Mapping) and step in value:
                 value = value[str(step)]
@@ -333,10 +410,10 @@ def _typed(kind: TypeAdapter[T], tree: dict[str, Any]) -> T:
         raise ConfigError(f"{'.'.join(path)}={value}: {fault['msg'].replace('Input should', 'must')}") from error
 
 
-def _check_rows(config: Config, ablation: Ablation) -> None:
+def _check_rows(launch: Launch, ablation: Ablation) -> None:
     for row in ablation.rows:
         try:
-            configure(config, row)
+            launch.configure(row)
         except ConfigError as error:
             raise ConfigError(f"{error} ({ablation.source}, row {row.label})") from error
 

@@ -18,6 +18,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from d3d.config import Config
 from d3d.errors import ConfigError
+from d3d.models.config import FROM_DATA, SystemConfig
+from d3d.models.d3d.config import D3DConfig
 from experiments.claims import parse_claim
 
 FOLDER = Path(__file__).parent
@@ -27,7 +29,9 @@ LARGEST = 100_000  # values in a file
 ROWS = 10_000  # of a grid
 RECIPE, TUNED = "same recipe", "tuned"  # parts of a table: the rows as they are, and as their search found them
 PLACES = {"data.root", "data.annotations"}  # keys that say where data are, and nothing of what they are
-FROM_DATA = {"model.classes", "model.joints", "model.persons"}  # never the user's to say
+
+SECTIONS = {"preset": "preset", "data": "dataset", "model": "system"}  # group → what describes each of its options
+MODEL = "model"  # the key with which a row names another system than the launch's
 
 Value = bool | int | float | str | None
 
@@ -62,7 +66,7 @@ class Ablation:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A preset or a dataset: what it is and what it costs."""
+    """A preset, a dataset or a system: what it is and what it costs."""
 
     title: str
     cost: str
@@ -139,8 +143,8 @@ def ablations() -> dict[str, Ablation]:
 
 
 def choices(group: str) -> dict[str, Choice]:
-    """The project's presets (group `preset`) or datasets (`data`), by name."""
-    section = {"preset": "preset", "data": "dataset"}[group]
+    """The project's presets (group `preset`), datasets (`data`) or systems (`model`), by name."""
+    section = SECTIONS[group]
     return {name: Choice(**read_yaml(FOLDER / group / f"{name}.yaml")[section]) for name in options(group)}
 
 
@@ -187,9 +191,12 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def settable() -> list[str]:
-    """The configuration keys that a row may set."""
-    return [key for key in flatten(asdict(Config())) if key not in FROM_DATA | {"seed"}]
+def settable(model: type[SystemConfig] = D3DConfig) -> list[str]:
+    """The configuration keys that a row may set where its system has this configuration."""
+    groups = asdict(Config())
+    del groups["seed"]
+    groups["model"] = {field.name: None for field in fields(model) if field.name not in (*FROM_DATA, "system")}
+    return list(flatten(groups))
 
 
 def overrides_of(arguments: Iterable[str]) -> tuple[str, ...]:
@@ -232,7 +239,7 @@ def _check_rows(rows: Sequence[Row], source: str) -> None:
     labels = set()
     for row in rows:
         for key in row.settings:
-            if key not in known:
+            if key not in known and key != MODEL and not key.startswith(f"{MODEL}."):  # those depend on the system
                 raise ConfigError(f"{source}: {key}: unknown key{did_you_mean(key, known)}")
         if row.label in labels:
             raise ConfigError(f"{source}: label {row.label}: two rows have it; a row is named by its label")

@@ -16,9 +16,10 @@ from d3d.config import (
     DataConfig,
     EvaluationConfig,
     MeasurementConfig,
-    ModelConfig,
     TrainingConfig,
+    without_added,
 )
+from d3d.errors import ConfigError
 
 OF_DATASET = {
     "clips": {"synthetic"},
@@ -30,49 +31,30 @@ OF_DATASET = {
 }  # the keys of data that not every dataset looks at; what they decide of the clips is in the dataset's digest
 UNSEEN = {"root", "missing", *OF_DATASET}  # the keys of data that the dataset's digest speaks for
 
-T = TypeVar("T", ModelConfig, DataConfig, MeasurementConfig, AugmentationConfig, EvaluationConfig)
+T = TypeVar("T", DataConfig, MeasurementConfig, AugmentationConfig, EvaluationConfig)
 
 SCHEMA = 3  # raise it when the same configuration comes to mean another computation, and empty ADDED then
-ADDED: dict[str, Any] = {}
-"""Configuration keys that were added since SCHEMA was raised → the value with which they change nothing."""
-MEASURED = ("width", "heads", "feedforward_ratio", "norm", "dropout")  # what of the model one attention module has
 
 
 def canonical(config: Config) -> Config:
     """The one configuration that stands for all that compute exactly the same; it is the one that is run.
 
-    `model.joints` must be the dataset's, except in a measurement. Strides are filled in. Windows are cut to their axis,
-    and strides to the largest that gives windows of its own: query windows start at 0, s, 2s, … clamped to N − window,
-    and key windows one stride later, clamped likewise, so every stride of at least N − window is one computation. N
-    frames are those of the test, where it has a number of its own. What belongs to an eliminated module, to the joints
-    of a model whose head they do not reach, or to another dataset, is set to its default, and so is all that a
-    measurement or a baseline does not look at.
+    `model.joints` must be the dataset's, except in a measurement. A system says what of its own keys computes the same
+    on the frames of the test. What is done to frames or joints that the system does not read, and what belongs to
+    another dataset, is set to its default, and so is all that a measurement or a baseline does not look at.
+    Raises ConfigError where a module is to be measured of a system that has none.
     """
     if config.measurement.module is not None:
         return _measurement(config)
     if config.baseline.method is not None:
         return _baseline(config)
-    config = _without_joints(config)
-    model, data, evaluation = config.model, config.data, config.evaluation
+    config = _without_unread(config)
+    evaluation = config.evaluation
     frames = evaluation.frames or config.training.frames
     if frames == config.training.frames:
         evaluation = replace(evaluation, frames=None)
-    if not model.deformable_attention:
-        model = _defaults(model, "kernel", "offset_convolution", "offset_range")
-    if not model.joint_attention:
-        model = _defaults(model, "joint_window", "joint_stride")
-    if not model.temporal_attention:
-        model = _defaults(model, "temporal_window", "temporal_stride")
-    joint = _window_and_stride(model.joint_window, model.joint_stride, model.joints)
-    temporal = _window_and_stride(model.temporal_window, model.temporal_stride, frames)
-    model = replace(
-        model,
-        joint_window=joint[0],
-        joint_stride=joint[1],
-        temporal_window=temporal[0],
-        temporal_stride=temporal[1],
-    )
-    return replace(config, model=model, data=_of_dataset(data), evaluation=evaluation, measurement=MeasurementConfig())
+    model, data = config.model.canonical(frames), _of_dataset(config.data)
+    return replace(config, model=model, data=data, evaluation=evaluation, measurement=MeasurementConfig())
 
 
 def cell_id(config: Config, digest: str, trained: str | None = None) -> str:
@@ -83,7 +65,7 @@ def cell_id(config: Config, digest: str, trained: str | None = None) -> str:
     """
     tree = asdict(config)
     if config.measurement.module is not None:
-        model = {key: tree["model"][key] for key in MEASURED}
+        model = {key: tree["model"][key] for key in config.model.measured}
         return short_hash(_named({"model": model, "measurement": tree["measurement"]}))
     if config.baseline.method is not None:
         seen = {"frames": config.training.frames, "digest": digest}
@@ -104,13 +86,7 @@ def training_identity(config: Config, digest: str) -> dict[str, Any]:
 
 def _named(tree: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The keys of these groups that enter a hash: all but later ones that are as before."""
-    groups = {
-        group: {
-            key: value for key, value in keys.items() if (name := f"{group}.{key}") not in ADDED or value != ADDED[name]
-        }
-        for group, keys in tree.items()
-    }
-    return {"schema": SCHEMA, **groups}
+    return {"schema": SCHEMA, **without_added(tree)}
 
 
 def short_hash(value: Any) -> str:
@@ -121,7 +97,11 @@ def short_hash(value: Any) -> str:
 
 def _measurement(config: Config) -> Config:
     """A window as long as the axis is full attention, and full attention has no window."""
-    measurement = config.measurement
+    measurement, model = config.measurement, config.model
+    if not model.measured:
+        raise ConfigError(
+            f"measurement.module={measurement.module}: model.system={model.system} has no such module; use model=d3d"
+        )
     if measurement.module == "joint":
         length, measurement = measurement.joints, _defaults(measurement, "rgb_tokens")
     else:
@@ -129,7 +109,7 @@ def _measurement(config: Config) -> Config:
     if measurement.attention == "full" or measurement.window >= length:
         measurement = replace(_defaults(measurement, "window"), attention="full")
     return Config(
-        model=ModelConfig(**{key: getattr(config.model, key) for key in MEASURED}),
+        model=type(model)(system=model.system, **{key: getattr(model, key) for key in model.measured}),
         measurement=measurement,
     )
 
@@ -143,33 +123,21 @@ def _baseline(config: Config) -> Config:
     )
 
 
-def _without_joints(config: Config) -> Config:
-    """Without joint and temporal attention no path leads from the joints to a head that reads modal tokens.
-
-    What is drawn of the joints changes then no bit, as it is drawn last; how a pose token is placed does, for it
-    decides how many weights are drawn. With several persons the joints still say who is present, and so which clips
-    are computed together.
-    """
-    model = config.model
-    if model.joint_attention or model.temporal_attention or model.tokens == "none":
-        return config
-    config = replace(config, model=_defaults(model, "sigma"))
-    if model.persons > 1:
-        return config
-    disturbed = "joint_noise", "joint_dropout"
-    augmentation = _defaults(config.augmentation, *disturbed)
-    return replace(config, augmentation=augmentation, evaluation=_defaults(config.evaluation, *disturbed))
+def _without_unread(config: Config) -> Config:
+    """What is done to frames or joints that the system does not look at changes no bit: it is drawn last, or apart."""
+    reads = config.model.reads
+    augmentation, evaluation = config.augmentation, config.evaluation
+    if "joints" not in reads:
+        disturbed = "joint_noise", "joint_dropout"
+        augmentation, evaluation = _defaults(augmentation, *disturbed), _defaults(evaluation, *disturbed)
+    if "frames" not in reads and not (augmentation.joint_noise or augmentation.joint_dropout):
+        augmentation = _defaults(augmentation, "colour")  # else it moves what is drawn after it
+    return replace(config, augmentation=augmentation, evaluation=evaluation)
 
 
 def _of_dataset(data: DataConfig) -> DataConfig:
     """What belongs to another dataset set to its default."""
     return _defaults(data, *(key for key, names in OF_DATASET.items() if data.name not in names))
-
-
-def _window_and_stride(window: int, stride: int | None, length: int) -> tuple[int, int]:
-    if window >= length:
-        return length, length
-    return window, min(max(1, window // 2) if stride is None else stride, length - window)
 
 
 def _defaults(config: T, *keys: str) -> T:

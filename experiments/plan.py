@@ -13,10 +13,10 @@ from d3d.config import Config, DataConfig
 from d3d.data import Dataset, check_frames, open_dataset
 from d3d.errors import ConfigError
 from experiments.cell import KINDS, Cell, make_cell
-from experiments.compose import ALL, Launch, configure
+from experiments.compose import ALL, Launch
 from experiments.declarations import RECIPE, Ablation, Value, ablations, overrides_of
 from experiments.identity import short_hash
-from experiments.provenance import Code, code_of, current_code
+from experiments.provenance import Code, code_of, current_code, part_of
 from experiments.standing import Standing
 from experiments.study import SPLIT, Study, plan_study
 
@@ -134,7 +134,7 @@ class Plan:
     launch: Launch
     reports: tuple[Report, ...]
     shared: dict[str, int]  # another ablation → how many of these cells it asks for as well
-    codes: Mapping[str, Code]  # today's, by kind of cell
+    codes: Mapping[str, Code]  # today's, by part
     opened: Datasets = field(repr=False)
 
     @cached_property
@@ -195,10 +195,14 @@ class Plan:
         """Of all studies."""
         return sum(standing.left for standing in self.standings.values())
 
+    def code_of(self, cell: Cell) -> Code:
+        """Today's code that a cell runs through."""
+        return self.codes[part_of(cell.kind, cell.config.model.system)]
+
     def stale(self, finished: Mapping[str, "Run"]) -> tuple[Cell, ...]:
         """Of the finished cells those that other code made."""
         there = [cell for cell in self.cells if cell.id in finished]
-        return tuple(cell for cell in there if not self.codes[cell.kind].made(code_of(finished[cell.id])))
+        return tuple(cell for cell in there if not self.code_of(cell).made(code_of(finished[cell.id])))
 
     def counted(self, finished: Mapping[str, "Run"]) -> dict[str, "Run"]:
         """The finished cells that this launch takes as finished: with stale=rerun none that other code made."""
@@ -207,8 +211,12 @@ class Plan:
 
     @property
     def continued(self) -> dict[str, Code]:
-        """By kind of cell the code whose runs are continued; that of a kind that is not there may be any."""
+        """By part of the code, the code whose runs are continued; that of a part that is not there may be any."""
         return dict(self.codes) if self.launch.stale == "rerun" else {}
+
+    def continued_code(self, cell: Cell) -> Code | None:
+        """The code whose run of a cell is continued; None where it may be any."""
+        return self.code_of(cell) if self.launch.stale == "rerun" else None
 
     def unfinished(self, finished: Collection[str]) -> tuple[Cell, ...]:
         """What is to be run where these cells are `counted` as finished, in order.
@@ -228,8 +236,8 @@ class Plan:
 
 def make_plan(launch: Launch) -> Plan:
     """The launch's plan. Makes the synthetic dataset where it is not there yet. Raises ConfigError and DataError."""
-    codes = current_code()
-    asked = [configure(launch.config, row) for ablation in launch.ablations for row in ablation.rows]
+    codes = current_code(launch.config.model.system)
+    asked = [launch.configure(row) for ablation in launch.ablations for row in ablation.rows]
     trained = [config for config in asked if config.measurement.module is None]
     datasets = {data: open_dataset(data, launch.storage / "data") for data in {config.data for config in trained}}
     for config in trained:
@@ -253,7 +261,7 @@ def with_seeds(plan: Plan, wanted: Mapping[str, Seeds]) -> Plan:
 def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets) -> tuple[Report, ...]:
     """A study for each row whose cells are trainings."""
     assert launch.search
-    configs = [configure(launch.config, row) for report in reports for row in report.ablation.rows]
+    configs = [launch.configure(row) for report in reports for row in report.ablation.rows]
     splits = {config.data: replace(config.data, split=SPLIT) for config in configs if config.data in datasets}
     validation = {data: open_dataset(split, launch.storage / "data") for data, split in splits.items()}
     planned = []
@@ -263,7 +271,7 @@ def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets)
         studies = {}
         for row in report.ablation.rows:
             if row.label in trained:
-                config = configure(launch.config, row)
+                config = launch.configure(row)
                 clips = datasets[config.data], validation[config.data]
                 studies[row.label] = plan_study(launch, report.ablation, row, config, *clips)
         planned.append(replace(report, studies=studies))
@@ -275,7 +283,7 @@ def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets)
 def _report(launch: Launch, ablation: Ablation, datasets: Datasets, wanted: Seeds = MappingProxyType({})) -> Report:
     report = Report(launch, ablation, (), (), None, wanted=wanted)
     seeds = {row.label: report.seeds_of(RECIPE, row.label) for row in ablation.rows}
-    configs = {row.label: configure(launch.config, row) for row in ablation.rows}
+    configs = {row.label: launch.configure(row) for row in ablation.rows}
     points: dict[tuple[str, int], Point] = {}
     cells: dict[str, Cell] = {}
     for seed in sorted(set().union(*seeds.values())):
@@ -319,7 +327,7 @@ def _ids(launch: Launch, ablation: Ablation, datasets: Datasets) -> set[str]:
     ids = set()
     for row in ablation.rows:
         with suppress(ConfigError):  # an override of this launch may not go with a row of that ablation
-            config = configure(launch.config, row)
+            config = launch.configure(row)
             if config.measurement.module is not None or config.data in datasets:
                 cells = [_cell("", replace(config, seed=seed), datasets) for seed in launch.seeds]
                 ids |= {each.id for cell in cells for each in (cell, cell.trained) if each}

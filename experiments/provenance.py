@@ -5,7 +5,7 @@ where it was continued, or tests the weights of another cell. Nothing here impor
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,12 +15,14 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from d3d.digest import code_digest
 from d3d.errors import ConfigError
+from d3d.models.registry import SYSTEMS, module_of
 from experiments.declarations import FOLDER, fault_of, read_yaml
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-ENTRIES = {"training": "d3d.training", "baseline": "d3d.baselines", "measurement": "d3d.complexity"}
+ENTRIES = {"baseline": "d3d.baselines", "measurement": "d3d.complexity"}  # kind of cell → where its code begins
+TRAINING = "d3d.training"  # where that of trainings and tests begins, beside the system
 EQUIVALENT = FOLDER / "equivalent_code.yaml"
 
 
@@ -57,30 +59,45 @@ def kind_of(tags: Mapping[str, str]) -> str:
     return next((kind for tag, kind in named.items() if tag in tags), "training")
 
 
+def part_of(kind: str, system: str) -> str:
+    """How the list calls the code that cells of a kind run through, which for trainings and tests is a system's own."""
+    return kind if kind in ENTRIES else f"training of {system}"
+
+
 @cache
-def current_code() -> dict[str, Code]:
-    """Today's code by kind of cell. Raises ConfigError where the list of equivalent code cannot be used."""
-    return read_code(EQUIVALENT)
+def current_code(own: str | None = None) -> dict[str, Code]:
+    """Today's code by part, see `part_of`; that of the user's `own` system too, where one is named.
+
+    Raises ConfigError where the list of equivalent code cannot be used.
+    """
+    return read_code(EQUIVALENT, own)
 
 
-def read_code(path: Path) -> dict[str, Code]:
-    """The same, with a list of equivalent code of one's own. A test runs through the code of a training.
+def read_code(path: Path, own: str | None = None) -> dict[str, Code]:
+    """The same, with a list of equivalent code of one's own.
 
-    Raises ConfigError naming the file, the kind of cell and the digest that is of no release and not today's.
+    Raises ConfigError naming the file, the part of the code and the digest that is of no release and not today's.
     """
     try:
         known = TypeAdapter(dict[str, _Known]).validate_python(read_yaml(path))
     except ValidationError as error:
         raise ConfigError(f"{path}: {fault_of(error, _Known.__dataclass_fields__)}") from error
-    for kind in known:
-        if kind not in ENTRIES:
-            raise ConfigError(f"{path}: {kind}: is no kind of cell; there are: {', '.join(ENTRIES)}")
-    codes = {kind: _code(f"{path}: {kind}", entry, known.get(kind, _Known())) for kind, entry in ENTRIES.items()}
-    return codes | {"test": codes["training"]}
+    entries = all_entries(own)
+    for part in known:
+        if part not in entries:
+            raise ConfigError(f"{path}: {part}: is no part of the code; there are: {', '.join(entries)}")
+    return {part: _code(f"{path}: {part}", modules, known.get(part, _Known())) for part, modules in entries.items()}
 
 
-def _code(where: str, entry: str, known: _Known) -> Code:
-    today = code_digest(entry)
+def all_entries(own: str | None = None) -> dict[str, tuple[str, ...]]:
+    """Part of the code → the modules it begins with."""
+    systems = dict.fromkeys([*SYSTEMS, *([own] if own else [])])
+    trainings = {part_of("training", system): (TRAINING, module_of(system)) for system in systems}
+    return trainings | {kind: (entry,) for kind, entry in ENTRIES.items()}
+
+
+def _code(where: str, entries: Sequence[str], known: _Known) -> Code:
+    today = code_digest(*entries)
     for digest in (*known.releases.values(), *(each for group in known.equivalent for each in group)):
         if not re.fullmatch("[0-9a-f]{16}", digest):
             raise ConfigError(f"{where}: {digest}: is no digest; write 16 hexadecimal digits, in quotes")

@@ -99,7 +99,7 @@ class Queue(Searcher):
 
 def run(plan: Plan, cells: Sequence[Cell], share: Share, progress: Progress) -> None:
     """Runs the cells within `attached`; `progress` sees what becomes of each. StorageError: a disk is full."""
-    tags = {cell.id: common_tags(plan, cell.kind) | plan.tags_of(cell.id) for cell in cells}
+    tags = {cell.id: common_tags(plan, cell) | plan.tags_of(cell.id) for cell in cells}
     job = make_job(plan, share, {cell.id: cell for cell in cells}, tags)
     attempts = Attempts()
     with progress:
@@ -141,9 +141,9 @@ def make_job(plan: Plan, share: Share, cells: dict[str, Cell], tags: dict[str, d
     )
 
 
-def common_tags(plan: Plan, kind: Kind) -> dict[str, str]:
-    """Of every run of a kind of cell in the launch."""
-    return {"preset": plan.launch.preset, "data": plan.launch.data, "code_digest": plan.codes[kind].digest}
+def common_tags(plan: Plan, cell: Cell) -> dict[str, str]:
+    """Of the run of a cell, whatever it serves in the launch."""
+    return {"preset": plan.launch.preset, "data": plan.launch.data, "code_digest": plan.code_of(cell).digest}
 
 
 def _hopeless(cell: Cell, progress: Progress) -> bool:

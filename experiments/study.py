@@ -13,7 +13,7 @@ from d3d.config import Config
 from d3d.data import Dataset, check_frames
 from d3d.errors import ConfigError
 from experiments.cell import Cell, make_cell
-from experiments.compose import Launch, configure
+from experiments.compose import Launch, with_settings
 from experiments.declarations import Ablation, Row, Value, flatten
 from experiments.identity import canonical, short_hash, training_identity
 from experiments.searches import Search
@@ -64,13 +64,13 @@ class Study:
 
     def cell(self, number: int, settings: Mapping[str, Value]) -> Cell:
         """Of its trial of this number. Raises ConfigError where the settings do not go together."""
-        config = configure(self.config, Row("", dict(settings)))
+        config = with_settings(self.config, settings)
         config = replace(config, seed=self.seed, data=replace(config.data, split=SPLIT))
         return make_cell(f"{self.label}, {self.search.name} trial {number}", config, self.validation)
 
     def tuned(self, row: str, settings: Mapping[str, Value], seed: int) -> Cell:
         """A row at these settings, tested as it is itself."""
-        config = configure(self.config, Row("", dict(settings)))
+        config = with_settings(self.config, settings)
         return make_cell(f"{row}, tuned", replace(config, seed=seed), self.dataset)
 
 
@@ -106,6 +106,6 @@ def _configs(config: Config, key: str, range_: Range, where: str) -> set[Config]
     """The different computations its values come to: one where the key does not matter."""
     values = range_.values if len(range_.values) <= TRIED else (range_.values[0], range_.values[-1])
     try:
-        return {canonical(configure(config, Row("", {key: value}))) for value in values}
+        return {canonical(with_settings(config, {key: value})) for value in values}
     except ConfigError as error:
         raise ConfigError(f"{error} ({where})") from error

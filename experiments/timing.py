@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from d3d.complexity import forward_gmacs
 from d3d.config import Config
 from d3d.data import ClipSamples, Dataset
 from d3d.data.clip import Clip, View
-from d3d.model import D3DTransformer
+from d3d.models.registry import build
 from d3d.training import build_optimizer, train_one_epoch
 
-LARGEST = 5_000_000  # frames × pixels × channels of a clip; a batch of larger ones takes minutes, and gigabytes
+LARGEST = 10  # GMACs of a clip; a batch of larger ones takes minutes, and gigabytes
 
 
 @cache  # a plan with several looks asks for each of them
@@ -26,7 +27,7 @@ def seconds_per_clip(config: Config, dataset: Dataset, threads: int) -> float | 
     stay in memory, and most are read once in a training. What else the machine does meanwhile is not in it either, for
     it is the processor's time that is measured, in equal shares of the threads.
     """
-    if config.training.frames * config.data.crop**2 * config.model.width > LARGEST:
+    if forward_gmacs(config) > LARGEST:
         return None
     before, batch = torch.get_num_threads(), config.training.batch_size
     clips = (dataset.train * ceil(batch / len(dataset.train)))[:batch]
@@ -34,11 +35,17 @@ def seconds_per_clip(config: Config, dataset: Dataset, threads: int) -> float | 
     with torch.random.fork_rng(devices=[]):
         try:
             torch.set_num_threads(threads)
-            model = D3DTransformer(config.model)
+            model = build(config.model)
             optimizer = build_optimizer(model, config.training)
             for part in (clips[:2], clips):  # the first time all sorts of things are made ready
                 samples = ClipSamples(
-                    part, blank, config.data, config.training.frames, seed=0, augmentation=config.augmentation
+                    part,
+                    blank,
+                    config.data,
+                    config.training.frames,
+                    seed=0,
+                    augmentation=config.augmentation,
+                    reads=config.model.reads,
                 )
                 started = time.process_time()
                 train_one_epoch(model, optimizer, samples, config.training, 1, torch.device("cpu"), workers=0)

@@ -6,7 +6,8 @@ scheduler is where the study hears of an epoch.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ray import tune
@@ -14,6 +15,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from experiments.cell import Cell
 from experiments.failures import Attempts, Failure
 from experiments.open_study import OpenStudy, Trial
 from experiments.plan import Plan
@@ -31,8 +33,9 @@ def tune_rows(plan: Plan, record: Record, share: Share, progress: Progress) -> N
     lefts = {id: standing.left for id, standing in plan.standings.items()}
     opened = [OpenStudy(study, lefts[study.id], there) for study in plan.studies if lefts[study.id]]
     attempts = Attempts()
-    tags, code = common_tags(plan, "training"), plan.continued.get("training")
-    search = InTurn(opened, record, share.slots, tags, progress, attempts, code)
+    search = InTurn(
+        opened, record, share.slots, partial(common_tags, plan), progress, attempts, code_of_cell=plan.continued_code
+    )
     config = tune.TuneConfig(search_alg=search, scheduler=Pruning(search), num_samples=-1, reuse_actors=True)
     job = make_job(plan, share, {}, {})
     try:
@@ -52,19 +55,19 @@ class InTurn(Searcher):
         studies: Sequence[OpenStudy],
         record: Record,
         slots: int,
-        tags: dict[str, str],
+        tags_of: Callable[[Cell], dict[str, str]],
         progress: Progress,
         attempts: Attempts,
-        code: Code | None = None,
+        code_of_cell: Callable[[Cell], Code | None] = lambda cell: None,
     ) -> None:
         super().__init__()
         self.studies = deque(studies)
         self.record = record
         self.slots = slots
-        self.tags = tags
+        self.tags_of = tags_of
         self.progress = progress
         self.attempts = attempts
-        self.code = code  # the record is asked for what this code made alone; None: for what any did
+        self.code_of_cell = code_of_cell  # the record is asked for what this code made alone; None: for what any did
         self.running: dict[str, Trial] = {}  # by the name that Tune gives them
         self.waiting: list[Trial] = []  # for their cell, which another trial is training, or to be tried again
         self.apart: list[Trial] = []  # that ran out of memory beside others
@@ -91,7 +94,8 @@ class InTurn(Searcher):
             if trial.stopped:
                 self.record.prune(trial.cell.id)
             run = self.record.latest(trial.cell.id)
-            if run and self.code and not self.code.made(code_of(run)):
+            code = self.code_of_cell(trial.cell)
+            if run and code and not code.made(code_of(run)):
                 run = None
             if end := trial.end_of(run):
                 if run and end == "complete":
@@ -105,7 +109,8 @@ class InTurn(Searcher):
                 self.progress.proposed(trial.cell)
                 trial.proposed = True
             step = self.attempts.step(trial.cell.id)
-            proposal = Proposal(trial.cell, self.tags | trial.tags, trial.cell.id in self.idle)
+            tags = self.tags_of(trial.cell) | trial.tags
+            proposal = Proposal(trial.cell, tags, trial.cell.id in self.idle)
             return {"cell": trial.cell.id, "step": step, "proposal": proposal}
         return None if self.running or self.waiting or self.apart else self.FINISHED
 

@@ -23,7 +23,7 @@ from experiments.cell import Cell
 from experiments.conditions import conditions
 from experiments.failures import failure_of
 from experiments.lease import leased
-from experiments.provenance import Code
+from experiments.provenance import Code, part_of
 from experiments.track import CellRun, Record
 
 
@@ -79,7 +79,8 @@ def run_cell(trial: dict[str, Any], job: Job) -> None:
     with nullcontext() if proposal and proposal.idle else leased(job.folder(cell)):
         lasting = finished_epochs(job.folder(cell), cell.config) if cell.kind == "training" else 0
         # A finished training is begun anew where its weights are gone; its run stays as it is.
-        anew, code = cell.kind == "training" and not lasting, job.continued.get(cell.kind)
+        anew = cell.kind == "training" and not lasting
+        code = job.continued.get(part_of(cell.kind, cell.config.model.system))
         run = _record(job.tracking_uri).begin(cell, tags, anew=anew, code=code)
         if run.results and lasting == cell.epochs:
             tune.report(run.results)

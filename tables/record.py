@@ -27,7 +27,7 @@ from d3d.errors import RecordError
 from d3d.prediction import Prediction
 from experiments.conditions import PREFIX, SEPARATOR, SEVERAL
 from experiments.declarations import EXPERIMENT, VALIDATION, Value, overrides_of
-from experiments.provenance import current_code, kind_of
+from experiments.provenance import current_code, kind_of, part_of
 
 BASELINES = "baselines"  # the ablation of what no deep learning gives
 LONGEST = 180  # letters of a folder's name before the launch's id
@@ -127,6 +127,11 @@ class Cell:
         if name not in self.metrics:
             raise damaged(self.run_id, self.id, f"{name} is not recorded")
         return self.metrics[name]
+
+    @property
+    def code(self) -> str:
+        """The part of the code that it ran through, see `provenance.part_of`."""
+        return part_of(self.kind, self.params.get("model.system", "d3d"))
 
     @cached_property
     def correct(self) -> Mapping[str, bool]:
@@ -322,14 +327,15 @@ def doubts(launch: Launch, cells: Mapping[str, Cell]) -> tuple[str, ...]:
 def _doubts_of_code(cells: Sequence[Cell]) -> list[str]:
     """Whether several versions of the code made these cells, and how many of them today's did not."""
     codes, notes = current_code(), []
-    for kind in dict.fromkeys(cell.kind for cell in cells):  # each runs through code of its own
-        own, today = [cell for cell in cells if cell.kind == kind], codes[kind]
+    cells = [cell for cell in cells if cell.code in codes]  # a system of the user's own may not be at hand
+    for part in dict.fromkeys(cell.code for cell in cells):
+        own, today = [cell for cell in cells if cell.code == part], codes[part]
         digests = {digest for cell in own for digest in cell.code_digest.split("+")}
         versions = {today.digest if digest in today.equivalent else digest for digest in digests}
         if len(versions) > 1:
             members = _members(own, "code_digest")
             notes.append(f"mixed code: {len(versions)} versions of d3d/ made these cells: {members}")
-    stale = sum(not codes[cell.kind].made(cell.code_digest) for cell in cells)
+    stale = sum(not codes[cell.code].made(cell.code_digest) for cell in cells)
     if stale:
         notes.append(f"{stale} of {len(cells)} cells were made by other code than today's")
     return notes

@@ -225,7 +225,7 @@ def test_help_lists_what_there_is_and_what_it_costs(user: User) -> None:
         assert ablation.name in said
         assert ablation.title in said
         assert f"makes {', '.join(ablation.artefacts) or 'no table'}" in said
-    for choice in [*choices("preset").values(), *choices("data").values()]:
+    for choice in (choice for group in ("preset", "data", "model") for choice in choices(group).values()):
         assert choice.cost in said
     for search in searches().values():
         assert search.cost in said

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from d3d.checkpoint import FILE, load_checkpoint, load_trained
-from d3d.config import Config, DataConfig, ModelConfig
+from d3d.config import Config, DataConfig
 from d3d.data import find_source, open_dataset
 from d3d.errors import CheckpointError, ConfigError, DataError
-from d3d.model import D3DTransformer
+from d3d.models.d3d.config import D3DConfig
+from d3d.models.registry import build
 from d3d.training import build_optimizer
 from experiments.compose import compose
 from experiments.declarations import read_yaml
@@ -23,7 +24,7 @@ from tests.experiments.test_compose import MINE
 from tests.test_orchestrate import User
 
 ROOT = Path(__file__).parents[1]
-TINY = Config(model=ModelConfig(width=1, depth=1, heads=1, kernel=2))
+TINY = Config(model=D3DConfig(width=1, depth=1, heads=1, kernel=2))
 
 
 class Harm:
@@ -44,7 +45,7 @@ def mark(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("write", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
 def test_a_checkpoint_runs_nothing(tmp_path: Path, mark: Path, write: Callable[[Any, Path], Any]) -> None:
-    model = D3DTransformer(TINY.model)
+    model = build(TINY.model)
     write({"model": Harm(mark)}, tmp_path / FILE)
     with pytest.raises(CheckpointError, match=FILE):
         load_trained(tmp_path, TINY, model)

@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 
 from d3d.config import DataConfig
+from d3d.data.batch import Batch, Labelled
 from d3d.data.clip import Clip, Dataset
 from d3d.data.kept import open_kept
 from d3d.data.ntu import ntu_source
 from d3d.data.penn_action import penn_action_source
 from d3d.data.pyskl import GYM99, pyskl_source
-from d3d.data.samples import Batch, ClipSamples, Sample, collate
+from d3d.data.samples import ClipSamples, Sample
 from d3d.data.sampling import check_frames
 from d3d.data.source import Source, open_source
 from d3d.data.synthetic import synthetic_source
@@ -21,9 +22,9 @@ __all__ = [
     "Clip",
     "ClipSamples",
     "Dataset",
+    "Labelled",
     "Sample",
     "check_frames",
-    "collate",
     "find_source",
     "open_dataset",
 ]

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from d3d.config import AugmentationConfig, DataConfig, EvaluationConfig
 from d3d.data.augmentation import augment, augmented_indices
-from d3d.data.clip import Clip, Dataset
+from d3d.data.batch import Batch, Labelled
+from d3d.data.clip import Clip, Dataset, View
 from d3d.data.sampling import sample_indices
 from d3d.data.transforms import Frames, Joints, Visible, crop, disturb, inside
 from d3d.data.view import view_of
+from d3d.modality import FRAMES_AND_JOINTS, Modality
 
 MEAN, DEVIATION = 0.45, 0.225  # of all channels of natural video, as Kinetics models use them
 
@@ -25,26 +27,17 @@ MEAN, DEVIATION = 0.45, 0.225  # of all channels of natural video, as Kinetics m
 class Sample(NamedTuple):
     """T frames of one clip, cut to the square that enters the model."""
 
-    frames: Tensor  # T×crop×crop×3 uint8
+    frames: Tensor  # T×crop×crop×3 uint8; empty where they are not read
     joints: Tensor  # T×R×2 float32, (x, y) pixels of the crop, zero where not visible
     visible: Tensor  # T×R bool, false where invisible or outside the crop
     label: Tensor  # int64 scalar
-
-
-class Batch(NamedTuple):
-    """B samples, the frames normalised and with channels first."""
-
-    frames: Tensor  # B×3×T×H×W float32
-    joints: Tensor  # B×T×R×2 float32
-    visible: Tensor  # B×T×R bool
-    labels: Tensor  # B int64
 
 
 class ClipSamples(torch.utils.data.Dataset[Sample]):
     """One sample a clip: augmented with a seed (training), the centre of everything without (test).
 
     Set `epoch` before each epoch: with the seed and the index it decides every random choice. `evaluation` disturbs the
-    joints of test clips, every time in the same way.
+    joints of test clips, every time in the same way. `reads` is what the system looks at: without frames none are read.
     """
 
     def __init__(
@@ -57,6 +50,7 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
         seed: int | None,
         augmentation: AugmentationConfig | None = None,
         evaluation: EvaluationConfig | None = None,
+        reads: frozenset[Modality] = FRAMES_AND_JOINTS,
     ) -> None:
         self.clips = clips
         self.dataset = dataset
@@ -65,6 +59,7 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
         self.seed = seed
         self.augmentation = augmentation or AugmentationConfig()
         self.evaluation = evaluation or EvaluationConfig()
+        self.reads = reads
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -78,34 +73,43 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
             frames, joints, visible = self._augmented(clip, np.random.default_rng([self.seed, self.epoch, index]))
         visible = visible & inside(joints, self.data.crop, self.data.crop)
         return Sample(
-            torch.from_numpy(np.ascontiguousarray(frames)),
+            torch.empty(0) if frames is None else torch.from_numpy(np.ascontiguousarray(frames)),
             torch.from_numpy(np.where(visible[..., None], joints, np.float32(0))),
             torch.from_numpy(visible),
             torch.tensor(clip.label),
         )
 
-    def _augmented(self, clip: Clip, generator: np.random.Generator) -> tuple[Frames, Joints, Visible]:
+    def _augmented(self, clip: Clip, generator: np.random.Generator) -> tuple[Frames | None, Joints, Visible]:
         indices = augmented_indices(clip.length, self.frames, self.augmentation, generator)
-        view = self._read(clip, indices)
-        return augment(*view, self.data.crop, self.dataset.mirrored, self.augmentation, generator)
+        view = view_of(clip, self.data.view, self.data.resize)
+        seen = self._read(clip, indices, view)
+        shape = (view.rows, view.columns)
+        return augment(*seen, shape, self.data.crop, self.dataset.mirrored, self.augmentation, generator)
 
-    def _centred(self, clip: Clip, index: int) -> tuple[Frames, Joints, Visible]:
-        frames, joints, visible = self._read(clip, sample_indices(clip.length, self.frames, None))
-        (height, width), size, changed = frames.shape[1:3], self.data.crop, self.evaluation
-        frames, joints = crop(frames, joints, (height - size) // 2, (width - size) // 2, size)
+    def _centred(self, clip: Clip, index: int) -> tuple[Frames | None, Joints, Visible]:
+        view, size, changed = view_of(clip, self.data.view, self.data.resize), self.data.crop, self.evaluation
+        frames, joints, visible = self._read(clip, sample_indices(clip.length, self.frames, None), view)
+        frames, joints = crop(frames, joints, (view.rows - size) // 2, (view.columns - size) // 2, size)
         if changed.joint_noise or changed.joint_dropout:
             noise, generator = changed.joint_noise * size, np.random.default_rng(index)
             joints, visible = disturb(joints, visible, noise, changed.joint_dropout, generator)
         return frames, joints, visible
 
-    def _read(self, clip: Clip, indices: NDArray[np.int64]) -> tuple[Frames, Joints, Visible]:
-        """What the data configuration says of the clip's frames, and the joints upon it."""
-        view = view_of(clip, self.data.view, self.data.resize)
-        return self.dataset.read_frames(clip, indices, view), view.place(clip.joints[indices]), clip.visible[indices]
+    def _read(self, clip: Clip, indices: NDArray[np.int64], view: View) -> tuple[Frames | None, Joints, Visible]:
+        """The view's pixels, where they are looked at, and the joints upon them."""
+        frames = self.dataset.read_frames(clip, indices, view) if "frames" in self.reads else None
+        return frames, view.place(clip.joints[indices]), clip.visible[indices]
+
+    def collate(self, samples: Sequence[Sample]) -> Labelled:
+        """B samples as a batch of what the system reads."""
+        frames, joints, visible, labels = (torch.stack(tensors) for tensors in zip(*samples, strict=True))
+        seen = {"frames": normalised(frames)} if "frames" in self.reads else {}
+        if "joints" in self.reads:
+            seen |= {"joints": joints, "visible": visible}
+        return Labelled(Batch((self.data.crop, self.data.crop), **seen), labels)
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples of one size; frames come to about zero mean and unit variance."""
-    frames, joints, visible, labels = (torch.stack(tensors) for tensors in zip(*samples, strict=True))
+def normalised(frames: Tensor) -> Tensor:
+    """B×T×H×W×3 uint8 → B×3×T×H×W float32 of about zero mean and unit variance."""
     channels_first = frames.permute(0, 4, 1, 2, 3).float()  # stays channels-last in memory, as the backbone wants it
-    return Batch(channels_first.div_(255).sub_(MEAN).div_(DEVIATION), joints, visible, labels)
+    return channels_first.div_(255).sub_(MEAN).div_(DEVIATION)

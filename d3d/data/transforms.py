@@ -1,4 +1,4 @@
-"""Crop and flip, each done to frames (T×H×W×3) and to joints (T×R×2) alike.
+"""Crop and flip, each done to frames (T×H×W×3), where they are read at all, and to joints (T×R×2) alike.
 
 A coordinate is that of a pixel's centre, so that mirroring takes x to W − 1 − x.
 """
@@ -13,17 +13,20 @@ Joints = NDArray[np.float32]
 Visible = NDArray[np.bool_]
 
 
-def crop(frames: Frames, joints: Joints, top: int, left: int, size: int) -> tuple[Frames, Joints]:
+def crop(frames: Frames | None, joints: Joints, top: int, left: int, size: int) -> tuple[Frames | None, Joints]:
     """Cut the square of `size` pixels whose first pixel is (top, left)."""
-    return frames[:, top : top + size, left : left + size], joints - np.array([left, top], np.float32)
+    cut = None if frames is None else frames[:, top : top + size, left : left + size]
+    return cut, joints - np.array([left, top], np.float32)
 
 
-def flip(frames: Frames, joints: Joints, visible: Visible, mirrored: Sequence[int]) -> tuple[Frames, Joints, Visible]:
-    """Mirror left and right. A mirrored right hand is a left hand, so paired joints change places too."""
+def flip(
+    frames: Frames | None, joints: Joints, visible: Visible, width: int, mirrored: Sequence[int]
+) -> tuple[Frames | None, Joints, Visible]:
+    """Mirror frames of `width` pixels. A mirrored right hand is a left hand, so paired joints change places too."""
     order = list(mirrored)
     flipped = joints[:, order]
-    flipped[..., 0] = frames.shape[2] - 1 - flipped[..., 0]
-    return frames[:, :, ::-1], flipped, visible[:, order]
+    flipped[..., 0] = width - 1 - flipped[..., 0]
+    return None if frames is None else frames[:, :, ::-1], flipped, visible[:, order]
 
 
 def inside(joints: Joints, height: int, width: int) -> Visible:

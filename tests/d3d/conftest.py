@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from d3d.config import Config, DataConfig, ModelConfig, TrainingConfig
+from d3d.config import Config, DataConfig, TrainingConfig
 from d3d.data import open_dataset
 from d3d.data.clip import Dataset
+from d3d.models.d3d.config import D3DConfig
 
 TINY_DATA = DataConfig(clips=30, resize=18, crop=16)
 
@@ -20,7 +21,7 @@ def tiny_config(tiny_dataset: Dataset) -> Config:
     """A training that takes well under a second an epoch."""
     classes, joints = len(tiny_dataset.classes), len(tiny_dataset.joint_names)
     return Config(
-        model=ModelConfig(
+        model=D3DConfig(
             classes=classes, joints=joints, width=2, depth=1, heads=1, kernel=2, dropout=0.1, drop_path=0.1
         ),
         data=TINY_DATA,

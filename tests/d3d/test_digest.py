@@ -8,7 +8,7 @@ import pytest
 
 from d3d.digest import PACKAGE, code_digest
 
-ENTRIES = ("d3d.training", "d3d.baselines", "d3d.complexity", "d3d.data")
+ENTRIES = ("d3d.training", "d3d.models.d3d.transformer", "d3d.baselines", "d3d.complexity", "d3d.data.datasets")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def package(tmp_path: Path) -> Callable[..., Path]:
 
 
 def digests(package: Path) -> dict[str, str]:
-    return {entry: code_digest(entry, package) for entry in ENTRIES}
+    return {entry: code_digest(entry, package=package) for entry in ENTRIES}
 
 
 def changed(package: Path, edit: Callable[[], object]) -> set[str]:
@@ -56,14 +56,17 @@ def test_is_short_and_does_not_depend_on_where_the_sources_lie(copy: Path) -> No
 
 
 def test_another_activation_is_other_code_for_what_runs_through_the_model_alone(copy: Path) -> None:
-    source = copy / "model" / "attention.py"
-    assert changed(copy, lambda: edit_text(source, "nn.GELU()", "nn.ReLU()")) == {"d3d.training", "d3d.complexity"}
+    source = copy / "models" / "layers" / "attention.py"
+    assert changed(copy, lambda: edit_text(source, "nn.GELU()", "nn.ReLU()")) == {
+        "d3d.models.d3d.transformer",
+        "d3d.complexity",
+    }
 
 
 def test_how_clips_are_read_is_code_of_what_reads_clips(copy: Path) -> None:
     source = copy / "data" / "sampling.py"
     edited = changed(copy, lambda: source.write_text(source.read_text() + "\nMORE = 1\n"))
-    assert edited == {"d3d.training", "d3d.baselines", "d3d.data"}
+    assert edited == {"d3d.training", "d3d.baselines", "d3d.data.datasets"}
 
 
 def test_a_module_that_nothing_imports_changes_nothing(copy: Path) -> None:
@@ -77,7 +80,7 @@ def test_comments_docstrings_and_layout_change_nothing(copy: Path) -> None:
             path.write_text(f'"""Another docstring."""\n\n# a comment\n{plain}\n\n"""A text that stands alone."""\n')
 
     assert changed(copy, rewrite) == set()
-    config = copy / "config.py"
+    config = copy / "models" / "d3d" / "config.py"
     assert changed(copy, lambda: edit_text(config, '"""The 3D deformable transformer.', '"""Another model.')) == set()
 
 
@@ -94,24 +97,26 @@ def test_comments_docstrings_and_layout_change_nothing(copy: Path) -> None:
     ],
 )
 def test_whatever_is_imported_counts(package: Callable[..., Path], imports: str) -> None:
-    first = code_digest("p.entry", package(entry=imports, other="CONSTANT = 1"))
-    assert code_digest("p.entry", package(entry=imports, other="CONSTANT = 2")) != first
+    first = code_digest("p.entry", package=package(entry=imports, other="CONSTANT = 1"))
+    assert code_digest("p.entry", package=package(entry=imports, other="CONSTANT = 2")) != first
 
 
 def test_modules_are_followed_all_the_way_and_through_their_packages(package: Callable[..., Path]) -> None:
     sources = {"entry": "import p.a", "a": "from p.inner import b", "inner__in____init__": "", "inner__in__b": "B = 1"}
-    first = code_digest("p.entry", package(**sources))
-    assert code_digest("p.entry", package(**sources | {"inner__in__b": "B = 2"})) != first
-    assert code_digest("p.entry", package(**sources | {"inner__in____init__": "C = 1"})) != first
+    first = code_digest("p.entry", package=package(**sources))
+    assert code_digest("p.entry", package=package(**sources | {"inner__in__b": "B = 2"})) != first
+    assert code_digest("p.entry", package=package(**sources | {"inner__in____init__": "C = 1"})) != first
     circle = package(**sources | {"inner__in__b": "from ..a import b\nfrom .. import entry"})
-    assert code_digest("p.entry", circle) != first
+    assert code_digest("p.entry", package=circle) != first
 
 
 def test_what_is_imported_for_type_checkers_alone_does_not_count(package: Callable[..., Path]) -> None:
     entry = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from p.other import A\n"
-    first = code_digest("p.entry", package(entry=entry, other="A = 1"))
-    assert code_digest("p.entry", package(entry=entry, other="A = 2")) == first
-    assert code_digest("p.entry", package(entry=entry.replace("import A", "import A, B"), other="A = 2")) == first
+    first = code_digest("p.entry", package=package(entry=entry, other="A = 1"))
+    assert code_digest("p.entry", package=package(entry=entry, other="A = 2")) == first
+    assert (
+        code_digest("p.entry", package=package(entry=entry.replace("import A", "import A, B"), other="A = 2")) == first
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,9 +134,9 @@ def test_what_is_imported_for_type_checkers_alone_does_not_count(package: Callab
     ],
 )
 def test_different_code_has_different_digests(package: Callable[..., Path], one: str, other: str) -> None:
-    assert code_digest("p.entry", package(entry=one)) != code_digest("p.entry", package(entry=other))
+    assert code_digest("p.entry", package=package(entry=one)) != code_digest("p.entry", package=package(entry=other))
 
 
 def test_a_module_that_is_not_there(package: Callable[..., Path]) -> None:
     with pytest.raises(FileNotFoundError, match=r"p\.nothing"):
-        code_digest("p.nothing", package())
+        code_digest("p.nothing", package=package())

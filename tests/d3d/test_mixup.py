@@ -10,13 +10,23 @@ def batch(clips: int = 4) -> Batch:
     generator = torch.Generator().manual_seed(0)
     visible = torch.rand(clips, 5, 13, generator=generator) > 0.4
     joints = torch.rand(clips, 5, 13, 2, generator=generator) * visible[..., None]
-    return Batch(torch.rand(clips, 3, 5, 8, 8, generator=generator), joints, visible, torch.arange(clips))
+    return Batch((8, 8), frames=torch.rand(clips, 3, 5, 8, 8, generator=generator), joints=joints, visible=visible)
 
 
 def test_a_clip_mixed_with_itself_stays_what_it_is() -> None:
     mixed = Mixture(0.3, torch.arange(4)).mix(batch())
     assert torch.allclose(mixed.frames, batch().frames) and torch.allclose(mixed.joints, batch().joints)
     assert torch.equal(mixed.visible, batch().visible)
+
+
+def test_what_is_not_read_is_not_mixed() -> None:
+    whole = batch()
+    mixture = Mixture(0.3, torch.tensor([1, 2, 3, 0]))
+    joints = mixture.mix(Batch((8, 8), joints=whole.joints, visible=whole.visible))
+    frames = mixture.mix(Batch((8, 8), frames=whole.frames))
+    assert (joints.has_frames, frames.has_joints) == (False, False)
+    assert torch.equal(joints.joints, mixture.mix(whole).joints)
+    assert torch.equal(frames.frames, mixture.mix(whole).frames)
 
 
 def test_a_joint_seen_in_one_clip_alone_stays_there() -> None:

@@ -11,11 +11,14 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from d3d.checkpoint import FILE, PREVIOUS, fingerprint, finished_epochs, save_checkpoint
-from d3d.config import AugmentationConfig, Config, DataConfig, EvaluationConfig, ModelConfig, TrainingConfig
+from d3d.config import AugmentationConfig, Config, DataConfig, EvaluationConfig, TrainingConfig
 from d3d.data import open_dataset
+from d3d.data.batch import Batch
 from d3d.data.clip import Dataset
 from d3d.errors import CheckpointError, DataError, TrainingError
-from d3d.model import D3DTransformer
+from d3d.models.d3d.config import D3DConfig
+from d3d.models.registry import build
+from d3d.models.system import System
 from d3d.prediction import Prediction
 from d3d.training import (
     EpochResult,
@@ -26,6 +29,7 @@ from d3d.training import (
     train,
 )
 from tests.d3d.data.penn_files import write_root
+from tests.d3d.systems import d3d_model
 
 CPU = torch.device("cpu")
 TIMINGS = {"clips_per_second", "peak_memory_mib"}
@@ -160,7 +164,7 @@ def test_each_epoch_reports_every_metric(tiny_config: Config, tiny_dataset: Data
 
 
 def test_the_training_learns(tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path) -> None:
-    model = dataclasses.replace(tiny_config.model, width=4, dropout=0.0, drop_path=0.0)
+    model = dataclasses.replace(d3d_model(tiny_config), width=4, dropout=0.0, drop_path=0.0)
     longer = dataclasses.replace(tiny_config.training, epochs=25, label_smoothing=0.0)
     report, _, _ = run(dataclasses.replace(tiny_config, model=model, training=longer), tiny_dataset, checkpoint)
     assert report.epochs[-1][1]["train_loss"] < 0.8 * report.epochs[0][1]["train_loss"]
@@ -298,7 +302,7 @@ def test_a_warm_up_longer_than_the_training_is_no_division_by_zero() -> None:
 
 
 def test_norms_and_biases_do_not_decay(tiny_config: Config) -> None:
-    model = D3DTransformer(tiny_config.model)
+    model = build(tiny_config.model)
     decaying, free = build_optimizer(model, tiny_config.training).param_groups
     assert decaying["weight_decay"] == 0.05 and free["weight_decay"] == 0
     assert all(p.dim() > 1 for p in decaying["params"]) and all(p.dim() <= 1 for p in free["params"])
@@ -306,11 +310,11 @@ def test_norms_and_biases_do_not_decay(tiny_config: Config) -> None:
 
 
 def test_evaluation_counts_what_the_model_says(tiny_config: Config, tiny_dataset: Dataset) -> None:
-    class Constant(nn.Module):
-        def forward(self, frames: Tensor, joints: Tensor, visible: Tensor) -> Tensor:
-            return nn.functional.one_hot(torch.full((len(frames),), 2), tiny_config.model.classes).float()
+    class Constant(System):
+        def forward(self, batch: Batch) -> Tensor:
+            return nn.functional.one_hot(torch.full((len(batch.frames),), 2), tiny_config.model.classes).float()
 
-    evaluation = evaluate(Constant(), tiny_dataset, tiny_config, CPU)
+    evaluation = evaluate(Constant(tiny_config.model), tiny_dataset, tiny_config, CPU)
     share = sum(clip.label == 2 for clip in tiny_dataset.test) / len(tiny_dataset.test)
     assert evaluation.top1 == pytest.approx(share) and share > 0
     assert {p.predicted for p in evaluation.predictions} == {2}
@@ -371,7 +375,7 @@ def test_an_image_damaged_in_its_middle_ends_the_training_and_is_named(tmp_path:
         content = path.read_bytes()
         path.write_bytes(content[:2] + b"\0" * (len(content) - 4) + content[-2:])
     config = Config(
-        model=ModelConfig(width=2, depth=1, heads=1, kernel=2),
+        model=D3DConfig(width=2, depth=1, heads=1, kernel=2),
         data=DataConfig(name="penn_action", root=str(root), resize=18, crop=16),
         training=TrainingConfig(frames=4, epochs=1, batch_size=2),
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from d3d.data.clip import JOINTS, MIRRORED, Dataset
 from experiments.cell import make_cell
-from experiments.compose import compose, configure
+from experiments.compose import compose
 from experiments.declarations import options
 
 FILE = Path(__file__).with_name("golden_ids.json")
@@ -34,7 +34,7 @@ def ids() -> Ids:
             launch = compose(["ablation=all", f"preset={preset}", *arguments])
             clips = Dataset(data, CLASSES, JOINTS, MIRRORED, (), (), "da7a", _unread)
             for ablation in launch.ablations:
-                configs = {row.label: configure(launch.config, row) for row in ablation.rows}
+                configs = {row.label: launch.configure(row) for row in ablation.rows}
                 cells = {
                     label: make_cell(label, config, None if config.measurement.module else clips)
                     for label, config in configs.items()

@@ -1,10 +1,14 @@
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from d3d.errors import ConfigError
+from d3d.models.d3d.config import D3DConfig
+from d3d.models.gcn.config import GCNConfig
 from experiments.compose import compose
 from experiments.declarations import FOLDER, ablations, read_yaml
+from tests.d3d.systems import d3d_model
 
 MINE = """
 title: mine
@@ -16,10 +20,24 @@ rows:
     settings: {model.width: %s}
 """
 
+OWN = """
+from dataclasses import dataclass
+
+from d3d.models.config import SystemConfig
+from d3d.models.system import System
+
+@dataclass(frozen=True, kw_only=True)
+class MineConfig(SystemConfig):
+    hidden: int = 3
+
+class Mine(System):
+    config_type = MineConfig
+"""
+
 
 def test_the_command_line_has_the_last_word() -> None:
     launch = compose(["ablation=full", "preset=quick", "model.width=12", "training.epochs=7", "seeds=[4,0]"])
-    assert launch.config.model.width == 12
+    assert d3d_model(launch.config).width == 12
     assert launch.config.training.epochs == 7
     assert launch.config.data.crop == read_yaml(FOLDER / "preset" / "quick.yaml")["data"]["crop"], "the preset's"
     assert launch.config.training.frames == 12, "the default"
@@ -45,6 +63,39 @@ def test_paths_do_not_depend_on_where_a_training_runs(tmp_path: Path, monkeypatc
     assert launch.tracking_uri == f"sqlite:///{tmp_path / 'results' / 'mlflow.db'}"
     assert compose(["ablation=full", "tracking.uri='sqlite:///x.db'"]).tracking_uri == f"sqlite:///{tmp_path / 'x.db'}"
     assert not list(tmp_path.iterdir()), "composing writes nothing"
+
+
+def test_a_preset_sets_the_size_of_each_system() -> None:
+    own = compose(["ablation=full", "preset=quick", "model=stgcn", "model.graph=fixed"]).config.model
+    assert isinstance(own, GCNConfig)
+    sizes = read_yaml(FOLDER / "preset" / "quick.yaml")["models"]
+    assert (own.system, own.graph, own.width) == ("gcn", "fixed", sizes["gcn"]["width"])
+
+
+def test_a_row_names_another_system_which_takes_the_presets_size(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text((MINE % 8) + "  - label: graph\n    settings: {model: stgcn, model.graph: free}\n")
+    launch = compose([f"ablation={path}", "model.depth=2"])
+    narrow, graph = (launch.configure(row).model for row in launch.ablations[0].rows)
+    assert isinstance(narrow, D3DConfig) and (narrow.width, narrow.depth) == (8, 2)
+    alone = compose(["ablation=full", "model=stgcn", "model.graph=free"]).config.model
+    assert graph == alone
+
+
+def test_a_row_that_names_a_system_there_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text((MINE % 8) + "  - label: graph\n    settings: {model: stgcnn}\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml, row graph: model=stgcnn: unknown model \(did you mean stgcn"):
+        compose([f"ablation={path}"])
+
+
+def test_a_system_of_the_users_own_has_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_own_system.py").write_text(OWN)
+    launch = compose(["ablation=full", "model.system=my_own_system:Mine", "model.hidden=5"])
+    assert (launch.config.model.system, asdict(launch.config.model)["hidden"]) == ("my_own_system:Mine", 5)
+    with pytest.raises(ConfigError, match=r"model.width=8: unknown key"):
+        compose(["ablation=full", "model.system=my_own_system:Mine", "model.width=8"])
 
 
 def test_an_ablation_of_the_users_own(tmp_path: Path) -> None:
@@ -92,6 +143,18 @@ def test_an_ablation_that_cannot_be_used_is_named(tmp_path: Path, file: str, wid
         ("ablation=full data=pen_action", ["data=pen_action", "did you mean penn_action"]),
         ("ablation=full model.widht=3", ["model.widht=3", "did you mean model.width"]),
         ("ablation=full storag=x", ["storag=x", "did you mean storage"]),
+        ("ablation=full model.classes=3 model=stgcn", ["model.classes=3", "unknown"]),
+        ("ablation=full model=stgcn model.sigma=1", ["model.sigma=1", "unknown key"]),
+        ("ablation=full model=stgcn model.temporal_window=3", ["model.temporal_window=3", "model.temporal_kernel"]),
+        (
+            "ablation=modules model=stgcn",
+            ["model.deformable_attention", "model.system=gcn", "modules", "no_deformable"],
+        ),
+        ("ablation=full model=stgcnn", ["model=stgcnn", "did you mean stgcn", "r2plus1d"]),
+        ("ablation=full model.system=nowhere", ["model.system=nowhere", "package.module:Class", "gcn"]),
+        ("ablation=full model.system=nowhere:Mine", ["model.system=nowhere:Mine", "No module named"]),
+        ("ablation=full model.system=pathlib:Path", ["model.system=pathlib:Path", "docs/systems.md"]),
+        ("ablation=full model.system=pathlib:Pth", ["model.system=pathlib:Pth", "has no attribute"]),
         ("ablation=full zzzzzz=1", ["zzzzzz=1", "d3d/config.py"]),
         ("ablation=full model.classes=3", ["model.classes=3", "unknown"]),
         ("ablation=full model.width=abc", ["model.width=abc", "integer"]),

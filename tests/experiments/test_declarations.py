@@ -103,11 +103,10 @@ def test_claims_are_kept_as_they_are_written() -> None:
         ({"rows": [{"label": "full"}, {"label": "none"}], "claims": ["full > non"]}, ["non", "did you mean none"]),
         ({"claims": ["best(one) = one more"]}, ["one more"]),
         ({"rows": [{"label": "x", "setings": {}}]}, ["setings", "settings"]),
-        ({"rows": [{"label": "x", "settings": {"model.widht": 1}}]}, ["model.widht", "model.width"]),
+        ({"rows": [{"label": "x", "settings": {"training.epoch": 1}}]}, ["training.epoch", "training.epochs"]),
         ({"grids": {"model.width": [1]}}, ["grids", "list"]),
         ({"grids": [{"model.width": 1}]}, ["grids", "model.width", "list"]),
         ({"grids": [{"seed": [1]}]}, ["seed", "unknown"]),
-        ({"grids": [{"model.classes": [1]}]}, ["model.classes", "unknown"]),
     ],
 )
 def test_a_fault_names_the_file_the_key_and_the_nearest(change: dict[str, Any], words: list[str]) -> None:

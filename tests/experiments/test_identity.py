@@ -5,26 +5,31 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import TypeAdapter
 
 from d3d.checkpoint import load_trained
 from d3d.config import (
+    ADDED,
     AugmentationConfig,
     BaselineConfig,
     Config,
     DataConfig,
     EvaluationConfig,
     MeasurementConfig,
-    ModelConfig,
     TrainingConfig,
 )
 from d3d.data import open_dataset
 from d3d.data.clip import Dataset
-from d3d.model import D3DTransformer
-from d3d.model.windows import sliding_windows
+from d3d.errors import ConfigError
+from d3d.modality import JOINTS, Modality
+from d3d.models.config import SystemConfig
+from d3d.models.d3d.config import D3DConfig
+from d3d.models.d3d.windows import sliding_windows
+from d3d.models.registry import build
 from d3d.training import train
+from experiments.compose import read_config
 from experiments.declarations import flatten, options
-from experiments.identity import ADDED, OF_DATASET, canonical, cell_id, short_hash
+from experiments.identity import OF_DATASET, canonical, cell_id, short_hash
+from tests.d3d.systems import d3d_model
 from tests.experiments.golden import golden, ids
 
 UNSEEN = {"data.root", "data.missing", *(f"data.{key}" for key in OF_DATASET)}  # the dataset's digest speaks for them
@@ -56,13 +61,13 @@ def changed(key: str) -> Config:
     holder = tree[group] if group else tree
     value = holder[name]
     holder[name] = OTHER.get(key, not value if isinstance(value, bool) else 2 * value if value else 1)
-    return TypeAdapter(Config).validate_python(tree)
+    return read_config(tree)
 
 
 def windowed(axis: str, length: int, window: int, stride: int) -> Config:
     if axis == "joint":
-        return Config(model=ModelConfig(joints=length, joint_window=window, joint_stride=stride))
-    model = ModelConfig(temporal_window=window, temporal_stride=stride)
+        return Config(model=D3DConfig(joints=length, joint_window=window, joint_stride=stride))
+    model = D3DConfig(temporal_window=window, temporal_stride=stride)
     return Config(model=model, training=TrainingConfig(frames=length))
 
 
@@ -90,7 +95,7 @@ def test_a_canonical_configuration_computes_what_was_asked_for(axis: str) -> Non
 def test_canonical_is_idempotent_and_fills_in_the_strides() -> None:
     config = canonical(Config())
     assert canonical(config) == config
-    assert (config.model.temporal_stride, config.model.joint_stride) == (3, 3)
+    assert (d3d_model(config).temporal_stride, d3d_model(config).joint_stride) == (3, 3)
 
 
 @pytest.mark.parametrize(
@@ -102,13 +107,13 @@ def test_canonical_is_idempotent_and_fills_in_the_strides() -> None:
     ],
 )
 def test_settings_of_an_eliminated_module_make_no_other_cell(switch: str, without_effect: dict[str, Any]) -> None:
-    off = replace(ModelConfig(), **{switch: False})  # type: ignore[arg-type]
+    off = replace(D3DConfig(), **{switch: False})  # type: ignore[arg-type]
     assert canonical(Config(model=off)) == canonical(Config(model=replace(off, **without_effect)))
-    on = ModelConfig()
+    on = D3DConfig()
     assert canonical(Config(model=on)) != canonical(Config(model=replace(on, **without_effect)))
 
 
-@pytest.mark.parametrize("key", [key for key in flatten(asdict(Config())) if key not in UNSEEN])
+@pytest.mark.parametrize("key", [key for key in flatten(asdict(Config())) if key not in {*UNSEEN, "model.system"}])
 def test_every_key_that_can_change_a_result_changes_the_id(key: str) -> None:
     assert changed(key) != Config()
     trained = TRAINED if key.startswith("evaluation.") else None
@@ -116,6 +121,40 @@ def test_every_key_that_can_change_a_result_changes_the_id(key: str) -> None:
         assert cell_id(canonical(changed(key)), "d") == cell_id(canonical(Config()), "d"), "nothing is measured"
     else:
         assert cell_id(canonical(changed(key)), "d", trained) != cell_id(canonical(Config()), "d", trained)
+
+
+def test_the_same_keys_of_another_system_are_another_cell() -> None:
+    ids = {cell_id(canonical(Config(model=SystemConfig(system=name))), "d") for name in ("d3d", "mine:A", "mine:B")}
+    assert len(ids) == 3
+
+
+@pytest.mark.parametrize(("modality", "others"), [("joints", "frames"), ("frames", "joints")])
+def test_what_is_done_to_what_a_system_does_not_read_makes_no_other_cell(modality: Modality, others: str) -> None:
+    class Reads(SystemConfig):
+        reads = frozenset({modality})
+
+    def id_of(**changes: float) -> str:
+        return cell_id(canonical(Config(model=Reads(system="x"), augmentation=AugmentationConfig(**changes))), "d")
+
+    of = {"frames": {"colour": 0.5}, "joints": {"joint_noise": 0.5}}
+    assert id_of(**of[others]) == id_of()
+    assert id_of(**of[modality]) != id_of()
+
+
+def test_a_colour_that_is_drawn_before_the_joints_noise_moves_it() -> None:
+    class Pose(SystemConfig):
+        reads = JOINTS
+
+    noisy = AugmentationConfig(joint_noise=0.1)
+    one, other = (
+        canonical(Config(model=Pose(system="x"), augmentation=each)) for each in (noisy, replace(noisy, colour=0.1))
+    )
+    assert one != other
+
+
+def test_a_module_is_measured_of_a_system_that_has_one() -> None:
+    with pytest.raises(ConfigError, match=r"measurement\.module=joint: model\.system=x has no such module"):
+        canonical(Config(model=SystemConfig(system="x"), measurement=JOINT))
 
 
 def test_a_training_is_not_named_by_how_it_is_tested() -> None:
@@ -129,10 +168,10 @@ def test_as_many_test_frames_as_in_training_change_nothing() -> None:
 
 
 def test_a_tests_windows_are_cut_to_its_own_frames() -> None:
-    model = ModelConfig(temporal_window=10, temporal_stride=5)
-    assert canonical(Config(model=model)).model.temporal_stride == 2
-    assert canonical(Config(model=model, evaluation=EvaluationConfig(frames=16))).model.temporal_stride == 5
-    assert canonical(Config(model=model, evaluation=EvaluationConfig(frames=4))).model.temporal_window == 4
+    model = D3DConfig(temporal_window=10, temporal_stride=5)
+    assert d3d_model(canonical(Config(model=model))).temporal_stride == 2
+    assert d3d_model(canonical(Config(model=model, evaluation=EvaluationConfig(frames=16)))).temporal_stride == 5
+    assert d3d_model(canonical(Config(model=model, evaluation=EvaluationConfig(frames=4)))).temporal_window == 4
 
 
 @pytest.mark.parametrize(
@@ -160,15 +199,15 @@ def test_a_window_as_long_as_the_axis_is_full_attention() -> None:
 
 def test_a_measurement_looks_at_the_module_alone() -> None:
     measured = Config(measurement=JOINT)
-    seen = replace(measured, model=ModelConfig(width=8))
-    unseen = replace(measured, model=ModelConfig(depth=1, kernel=3), training=TrainingConfig(epochs=1), seed=3)
+    seen = replace(measured, model=D3DConfig(width=8))
+    unseen = replace(measured, model=D3DConfig(depth=1, kernel=3), training=TrainingConfig(epochs=1), seed=3)
     assert canonical(unseen) == canonical(measured) == canonical(canonical(measured))
     assert cell_id(canonical(seen), "") != cell_id(canonical(measured), "")
 
 
 def test_a_baseline_looks_at_the_joints_of_its_frames_alone() -> None:
     asked = Config(baseline=BaselineConfig(method="ridge"))
-    unseen = replace(asked, model=ModelConfig(width=8), data=DataConfig(resize=40, crop=32), seed=3)
+    unseen = replace(asked, model=D3DConfig(width=8), data=DataConfig(resize=40, crop=32), seed=3)
     unseen = replace(unseen, training=TrainingConfig(epochs=1), evaluation=EvaluationConfig(joint_noise=0.1))
     assert canonical(unseen) == canonical(asked) == canonical(canonical(asked))
     for other in (
@@ -228,7 +267,7 @@ def test_a_key_that_was_added_later_names_a_cell_only_where_it_changes_something
     assert id_of(Config()) == as_before
 
 
-RGB_ONLY = ModelConfig(joint_attention=False, temporal_attention=False, joints=13)
+RGB_ONLY = D3DConfig(joint_attention=False, temporal_attention=False, joints=13)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +279,7 @@ RGB_ONLY = ModelConfig(joint_attention=False, temporal_attention=False, joints=1
     ],
 )
 def test_what_is_done_to_joints_that_no_head_reads_makes_no_other_cell(group: str, change: dict[str, Any]) -> None:
-    def with_change(model: ModelConfig) -> Config:
+    def with_change(model: D3DConfig) -> Config:
         config = Config(model=model)
         return replace(config, **{group: replace(getattr(config, group), **change)})
 
@@ -266,7 +305,7 @@ def test_configurations_of_one_cell_train_to_the_same_bits(
     weights = []
     for name, config in (("plain", plain), ("changed", changed)):
         train(config, dataset, torch.device("cpu"), tmp_path / name, lambda result: None)
-        trained = D3DTransformer(config.model)
+        trained = build(config.model)
         load_trained(tmp_path / name, config, trained)
         weights.append(trained.state_dict())
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])

@@ -12,6 +12,7 @@ from experiments.declarations import RECIPE
 from experiments.plan import Plan, Report, with_seeds
 from experiments.provenance import Code
 from experiments.track import Record, finished_cells
+from tests.d3d.systems import d3d_model
 from tests.experiments.conftest import save_weights
 
 
@@ -116,7 +117,7 @@ def test_one_test_of_two_trainings_is_two_cells(plan: Callable[..., Plan]) -> No
 def test_a_test_at_more_frames_has_the_windows_that_were_asked_for(plan: Callable[..., Plan]) -> None:
     asked = ["ablation=full", "evaluation.frames=16", "model.temporal_window=10", "model.temporal_stride=5"]
     training, test = plan(*asked).cells
-    assert (training.config.model.temporal_stride, test.config.model.temporal_stride) == (2, 5)
+    assert (d3d_model(training.config).temporal_stride, d3d_model(test.config).temporal_stride) == (2, 5)
     assert training.config.evaluation.frames is None
 
 

@@ -5,51 +5,76 @@ import yaml
 
 from d3d.digest import code_digest
 from d3d.errors import ConfigError
-from experiments.provenance import EQUIVALENT, current_code, kind_of, read_code
+from d3d.models.registry import SYSTEMS
+from experiments.provenance import EQUIVALENT, current_code, kind_of, part_of, read_code
 
-TODAY = code_digest("d3d.training")
+D3D = "training of d3d"
+TODAY = code_digest("d3d.training", "d3d.models.d3d.transformer")
+OWN = """
+from d3d.models.config import SystemConfig
+from d3d.models.system import System
+
+class Mine(System):
+    config_type = SystemConfig
+"""
 OLD, OLDER = "0123456789abcdef", "fedcba9876543210"
 
 
 def listed(folder: Path, **training: object) -> Path:
     path = folder / "equivalent_code.yaml"
-    path.write_text(yaml.safe_dump({"training": training}))
+    path.write_text(yaml.safe_dump({D3D: training}))
     return path
 
 
-def test_each_kind_of_cell_runs_through_code_of_its_own_and_a_test_through_its_trainings() -> None:
+def test_each_kind_of_cell_and_each_system_runs_through_code_of_its_own() -> None:
     codes = read_code(EQUIVALENT)
-    assert codes["training"] == codes["test"]
+    assert codes.keys() == {*(f"training of {system}" for system in SYSTEMS), "baseline", "measurement"}
     assert codes["baseline"].digest == code_digest("d3d.baselines")
-    assert len({code.digest for code in codes.values()}) == 3
+    assert len({code.digest for code in codes.values()}) == len(codes)
     assert current_code() == codes
+
+
+def test_a_test_runs_through_the_code_of_its_training() -> None:
+    assert part_of("test", "gcn") == part_of("training", "gcn") == "training of gcn"
+    assert part_of("baseline", "gcn") == "baseline"
+
+
+def test_a_system_of_the_users_own_has_its_code_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    source = tmp_path / "my_system_here.py"
+    source.write_text(OWN)
+    own = "my_system_here:Mine"
+    first = read_code(EQUIVALENT, own)[part_of("training", own)].digest
+    assert first not in {code.digest for code in read_code(EQUIVALENT).values()}
+    source.write_text(OWN + "\nWIDTH = 3\n")
+    assert read_code(EQUIVALENT, own)[part_of("training", own)].digest != first
 
 
 def test_code_of_a_group_is_as_good_as_todays(tmp_path: Path) -> None:
     path = listed(tmp_path, releases={"1": OLDER, "2": OLD}, equivalent=[[OLD, TODAY]])
     codes = read_code(path)
-    assert codes["training"].digest == TODAY
-    assert codes["training"].made(TODAY)
-    assert codes["test"].made(f"{OLD}+{TODAY}")
-    assert not codes["training"].made(OLDER)
-    assert not codes["training"].made(f"{TODAY}+{OLDER}"), "part of it is of other code"
-    assert not codes["training"].made(""), "nobody knows"
+    assert codes[D3D].digest == TODAY
+    assert codes[D3D].made(TODAY)
+    assert codes[D3D].made(f"{OLD}+{TODAY}")
+    assert not codes[D3D].made(OLDER)
+    assert not codes[D3D].made(f"{TODAY}+{OLDER}"), "part of it is of other code"
+    assert not codes[D3D].made(""), "nobody knows"
     assert not codes["baseline"].made(OLD)
 
 
 def test_releases_that_are_equivalent_among_themselves_alone_are_other_code(tmp_path: Path) -> None:
     path = listed(tmp_path, releases={"1": OLDER, "2": OLD}, equivalent=[[OLD, OLDER]])
-    assert not read_code(path)["training"].made(OLD)
+    assert not read_code(path)[D3D].made(OLD)
 
 
 @pytest.mark.parametrize(
     ("training", "said"),
     [
-        ({"equivalent": [[OLD, TODAY]]}, f"training: {OLD}: is the code of no release, nor today's"),
-        ({"equivalent": [["c0de"]]}, "training: c0de: is no digest"),
-        ({"releases": {"1": "C0DE"}}, "training: C0DE: is no digest"),
+        ({"equivalent": [[OLD, TODAY]]}, f"{D3D}: {OLD}: is the code of no release, nor today's"),
+        ({"equivalent": [["c0de"]]}, f"{D3D}: c0de: is no digest"),
+        ({"releases": {"1": "C0DE"}}, f"{D3D}: C0DE: is no digest"),
         ({"equivalents": []}, r"equivalents: unknown key \(did you mean equivalent\?\)"),
-        ({"equivalent": OLD}, "training.equivalent: it should be a valid list"),
+        ({"equivalent": OLD}, f"{D3D}.equivalent: it should be a valid list"),
     ],
 )
 def test_a_list_that_cannot_be_is_one_line(tmp_path: Path, training: dict[str, object], said: str) -> None:
@@ -61,7 +86,7 @@ def test_a_list_that_cannot_be_is_one_line(tmp_path: Path, training: dict[str, o
 def test_a_kind_that_there_is_not(tmp_path: Path) -> None:
     path = tmp_path / "list.yaml"
     path.write_text("fusion: {}")
-    with pytest.raises(ConfigError, match=r"list\.yaml: fusion: is no kind of cell"):
+    with pytest.raises(ConfigError, match=r"list\.yaml: fusion: is no part of the code"):
         read_code(path)
 
 

@@ -9,6 +9,7 @@ import yaml
 from d3d.errors import ConfigError, DataError
 from experiments.plan import Plan
 from experiments.study import Study
+from tests.d3d.systems import d3d_model
 
 SPACE = {
     "training.learning_rate": {"float": [1e-4, 1e-2], "log": True},
@@ -50,11 +51,11 @@ def test_trials_are_the_rows_own_training_on_the_validation_split(studies: Calla
     study = studies(SPACE, "ablation=modules", "seeds=[3,4]")["modules: no_joint"]
     cell = study.cell(7, {"model.depth": 2})
     assert cell.label == "modules: no_joint, mine trial 7, seed 3"
-    assert (cell.config.data.split, cell.config.model.depth) == ("validation", 2)
-    assert not cell.config.model.joint_attention
+    assert (cell.config.data.split, d3d_model(cell.config).depth) == ("validation", 2)
+    assert not d3d_model(cell.config).joint_attention
     tuned = study.tuned("modules: no_joint", {"model.depth": 2}, 4)
     assert tuned.label == "modules: no_joint, tuned, seed 4"
-    assert (tuned.config.data.split, tuned.config.model.depth, tuned.config.seed) == ("test", 2, 4)
+    assert (tuned.config.data.split, d3d_model(tuned.config).depth, tuned.config.seed) == ("test", 2, 4)
 
 
 def test_rows_that_leave_the_same_open_share_a_study(plan: Callable[..., Plan]) -> None:

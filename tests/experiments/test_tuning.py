@@ -30,6 +30,7 @@ from experiments.track import Record, prepare
 from experiments.tuned import with_tuned
 from experiments.tuning import InTurn
 from experiments.worker import Proposal
+from tests.d3d.systems import d3d_model
 from tests.experiments.conftest import launch_of
 
 EPOCHS = 9
@@ -73,7 +74,7 @@ class Launches:
         opened = [OpenStudy(study, plan.standings[study.id].left, there) for study in plan.studies]
         progress = Progress([], 0, Console(quiet=True), expected=plan.trials_left)
         tags = {"code_digest": code.digest if code else "c0de"}
-        search = InTurn(opened, record, slots, tags, progress, Attempts(), code)
+        search = InTurn(opened, record, slots, lambda cell: tags, progress, Attempts(), lambda cell: code)
         self._drive(search, record, failing)
         assert progress.expected == 0
         return self.planned(*arguments)
@@ -106,7 +107,7 @@ class Launches:
     def _train(self, search: InTurn, record: Record, id: str, proposal: Proposal, failing: str) -> Iterator[None]:
         """What a worker does; an epoch is checkpointed once it is reported."""
         cell = proposal.cell
-        run = record.begin(cell, proposal.tags, code=search.code)
+        run = record.begin(cell, proposal.tags, code=search.code_of_cell(cell))
         if next(self.losses, None) is not None:
             search.on_trial_complete(id, error=True)
             if next(self.given_up, None) is None:
@@ -115,7 +116,7 @@ class Launches:
                 search.give_up(id, Failure("memory", "CUDA out of memory"))
             return
         for epoch in range(self.checkpoints.get(cell.id, 0) + 1, EPOCHS + 1):
-            if cell.config.model.norm == failing:
+            if d3d_model(cell.config).norm == failing:
                 run.fail(Failure("loss", "the loss of epoch 1 is nan"))
                 break
             run.log_epoch(EpochResult(epoch, {"train_loss": 1.0, "eval_top1": accuracy(cell) * epoch / EPOCHS}))
@@ -379,10 +380,10 @@ def test_the_plan_tells_the_tables_what_the_search_came_to(launches: Callable[..
         study, config = tuned["studies"][point["row"]], cells[point["cell"]].config
         assert study["settings"] == {
             "training.learning_rate": config.training.learning_rate,
-            "model.norm": config.model.norm,
+            "model.norm": d3d_model(config).norm,
         }
         assert (config.data.split, config.seed) == ("test", point["seed"])
-        assert config.model.temporal_window == point["axes"]["model.temporal_window"]
+        assert d3d_model(config).temporal_window == point["axes"]["model.temporal_window"]
         assert done.tags_of(point["cell"]) == {"ablation.two": "true", "tuned": study["study"]}
         assert 0 < study["validation_top1"] < 100
     assert launch.planned("search.trials=5").reports[0].as_json()["tuned"]["points"] == [], "it is not over yet"

@@ -11,14 +11,15 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from d3d.checkpoint import FILE, load_checkpoint, load_trained, save_checkpoint
-from d3d.config import Config, ModelConfig, TrainingConfig
-from d3d.model import D3DTransformer
+from d3d.config import Config, TrainingConfig
+from d3d.models.d3d.config import D3DConfig
+from d3d.models.registry import build
 from d3d.training import build_optimizer
 from tests.fuzz.damage import damaged
 from tests.fuzz.outcomes import Outcomes, inputs
 
 CONFIG = Config(
-    model=ModelConfig(width=1, depth=1, heads=1, kernel=2, feedforward_ratio=1),
+    model=D3DConfig(width=1, depth=1, heads=1, kernel=2, feedforward_ratio=1),
     training=TrainingConfig(frames=4, epochs=2),
 )
 
@@ -26,7 +27,7 @@ CONFIG = Config(
 def written(folder: Path) -> bytes:
     """The checkpoint of a finished training, moments and all."""
     torch.manual_seed(0)
-    model = D3DTransformer(CONFIG.model)
+    model = build(CONFIG.model)
     optimizer = build_optimizer(model, CONFIG.training)
     torch.stack([parameter.square().sum() for parameter in model.parameters()]).sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
@@ -43,7 +44,7 @@ def state_of(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> list[b
 def test_bytes(tmp_path: Path) -> None:
     """A damaged one is said to be so, or what it gives is what was written: never other numbers."""
     whole, folder, outcomes = written(tmp_path), tmp_path, Outcomes()
-    model = D3DTransformer(CONFIG.model)
+    model = build(CONFIG.model)
     optimizer = build_optimizer(model, CONFIG.training)
     assert load_checkpoint(folder, CONFIG, model, optimizer) == 2
     right = state_of(model, optimizer)
@@ -74,7 +75,7 @@ def test_contents(tmp_path: Path) -> None:
         progress = json.loads(stored.metadata()["progress"])
     del progress["digest"]
     right = load_file(tmp_path / FILE)
-    model, outcomes = D3DTransformer(CONFIG.model), Outcomes()
+    model, outcomes = build(CONFIG.model), Outcomes()
     optimizer = build_optimizer(model, CONFIG.training)
     names = st.one_of(
         st.sampled_from((*right, "optimizer.x", "optimizer.0.step", "optimizer.999.exp_avg")), st.text(max_size=8)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from d3d.config import Config
 from d3d.errors import D3DError
-from experiments.compose import compose, compose_inspection, configure
+from experiments.compose import compose, compose_inspection, with_settings
 from experiments.declarations import read_ablation, settable
 from experiments.searches import read_search
 from tests.fuzz.damage import damaged
@@ -133,7 +133,7 @@ def _named(arguments: list[str]) -> list[str]:
 def read_rows(path: Path) -> None:
     """What a launch makes of an ablation before it plans anything."""
     for row in read_ablation(path).rows:
-        configure(Config(), row)
+        with_settings(Config(), row.settings)
 
 
 def test_ablations(tmp_path: Path) -> None:

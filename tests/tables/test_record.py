@@ -10,7 +10,7 @@ from experiments.provenance import current_code
 from tables.record import Launch, Point, Record, doubts
 from tests.tables.fake_record import CLIPS, COMMAND, EXPERIMENT, FakeRecord, cell_of, point, tuned
 
-TODAY = current_code()["training"].digest
+TODAY = current_code()["training of d3d"].digest
 
 
 def test_no_record_is_an_error_and_makes_none(tmp_path: Path) -> None:
@@ -195,8 +195,8 @@ def test_a_cell_trained_by_two_versions_of_the_code_is_named(record: FakeRecord)
 
 
 def test_results_of_equivalent_code_are_as_good_as_todays(record: FakeRecord, monkeypatch: pytest.MonkeyPatch) -> None:
-    today = current_code()["training"]
-    monkeypatch.setitem(current_code(), "training", replace(today, equivalent=today.equivalent | {"beef"}))
+    today = current_code()["training of d3d"]
+    monkeypatch.setitem(current_code(), "training of d3d", replace(today, equivalent=today.equivalent | {"beef"}))
     record.plan("1a")
     record.finish("c1", code_digest="beef")
     record.finish("c2", code_digest=f"beef+{today.digest}")

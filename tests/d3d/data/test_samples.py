@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from d3d.config import AugmentationConfig, DataConfig
-from d3d.data import Clip, ClipSamples, Dataset, Sample, collate
+from d3d.data import Clip, ClipSamples, Dataset, Sample
 from d3d.data.clip import View
 
 DATA = DataConfig(resize=36, crop=32)
@@ -150,9 +150,9 @@ def test_random_crops_reach_every_corner(synthetic: Dataset) -> None:
 def test_a_batch_is_normalised_with_channels_first(synthetic: Dataset) -> None:
     loader = samples(synthetic)
     chosen = [loader[index] for index in range(6)]
-    batch = collate(chosen)
+    batch, labels = loader.collate(chosen)
     assert batch.frames.shape == (6, 3, 8, 32, 32) and batch.frames.dtype == torch.float32
     expected = (chosen[2].frames[5, 7, 9, 1].item() / 255 - 0.45) / 0.225
     assert batch.frames[2, 1, 5, 7, 9].item() == pytest.approx(expected, abs=1e-5)
     assert torch.equal(batch.joints[4], chosen[4].joints) and torch.equal(batch.visible[4], chosen[4].visible)
-    assert batch.labels.tolist() == [int(sample.label) for sample in chosen]
+    assert labels.tolist() == [int(sample.label) for sample in chosen]

@@ -10,12 +10,23 @@ VISIBLE = generator.random((3, 13)) < 0.7
 
 
 def test_flipping_twice_changes_nothing() -> None:
-    frames, joints, visible = flip(*flip(FRAMES, JOINTS_IN_FRAMES, VISIBLE, MIRRORED), MIRRORED)
-    assert (frames == FRAMES).all() and (joints == JOINTS_IN_FRAMES).all() and (visible == VISIBLE).all()
+    frames, joints, visible = flip(*flip(FRAMES, JOINTS_IN_FRAMES, VISIBLE, 30, MIRRORED), 30, MIRRORED)
+    assert frames is not None and (frames == FRAMES).all()
+    assert (joints == JOINTS_IN_FRAMES).all() and (visible == VISIBLE).all()
+
+
+def test_joints_are_changed_alike_where_no_frames_are_read() -> None:
+    for with_frames, alone in (
+        (flip(FRAMES, JOINTS_IN_FRAMES, VISIBLE, 30, MIRRORED), flip(None, JOINTS_IN_FRAMES, VISIBLE, 30, MIRRORED)),
+        (crop(FRAMES, JOINTS_IN_FRAMES, 4, 7, 12), crop(None, JOINTS_IN_FRAMES, 4, 7, 12)),
+    ):
+        assert alone[0] is None
+        assert all(np.array_equal(one, other) for one, other in zip(with_frames[1:], alone[1:], strict=True))
 
 
 def test_flipping_swaps_left_and_right() -> None:
-    frames, joints, visible = flip(FRAMES, JOINTS_IN_FRAMES, VISIBLE, MIRRORED)
+    frames, joints, visible = flip(FRAMES, JOINTS_IN_FRAMES, VISIBLE, 30, MIRRORED)
+    assert frames is not None
     right, left = JOINTS.index("right_wrist"), JOINTS.index("left_wrist")
     assert (visible[:, left] == VISIBLE[:, right]).all()
     assert (joints[:, left, 1] == JOINTS_IN_FRAMES[:, right, 1]).all()
@@ -35,7 +46,7 @@ def test_mirrored_pairs_are_each_others() -> None:
 
 def test_transforms_leave_their_input_alone() -> None:
     before = JOINTS_IN_FRAMES.copy()
-    flip(FRAMES, JOINTS_IN_FRAMES, VISIBLE, MIRRORED)
+    flip(FRAMES, JOINTS_IN_FRAMES, VISIBLE, 30, MIRRORED)
     crop(FRAMES, JOINTS_IN_FRAMES, 2, 3, 10)
     assert np.array_equal(before, JOINTS_IN_FRAMES)
 
@@ -43,7 +54,8 @@ def test_transforms_leave_their_input_alone() -> None:
 def test_cropped_joints_point_at_the_same_pixels() -> None:
     frames, joints = crop(FRAMES, JOINTS_IN_FRAMES, 4, 7, 12)
     kept = inside(joints, 12, 12)
-    assert frames.shape == (3, 12, 12, 3) and kept.any() and not kept.all()
+    assert frames is not None and frames.shape == (3, 12, 12, 3)
+    assert kept.any() and not kept.all()
     for time, joint in zip(*np.nonzero(kept), strict=True):
         (x, y), (before_x, before_y) = joints[time, joint].astype(int), JOINTS_IN_FRAMES[time, joint].astype(int)
         assert (frames[time, y, x] == FRAMES[time, before_y, before_x]).all()

@@ -7,7 +7,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from d3d.config import ModelConfig
+from d3d.models.d3d.config import D3DConfig
 
 
 def pose_tokens(features: Tensor, joints: Tensor, visible: Tensor, sigma: float) -> Tensor:
@@ -75,6 +75,14 @@ class Observation(NamedTuple):
     side: tuple[int, int]  # (H, W) of the input, pixels
     own: Tensor | None = None  # which of the model's joints the R are; None: all of them
 
+    @classmethod
+    def without_joints(cls, local: Tensor, deep: Tensor, side: tuple[int, int]) -> Self:
+        """Clips of which no joint is known, R = 0."""
+        clips, frames = deep.shape[0], deep.shape[2]
+        joints = deep.new_zeros(clips, frames, 0, 2, dtype=torch.float32)
+        none = torch.empty(0, dtype=torch.int64, device=deep.device)
+        return cls(local, deep, joints, joints[..., 0].bool(), side, none)
+
     def of_joints(self, own: Tensor) -> Self:
         """The same clips with these joints alone."""
         return self._replace(joints=self.joints[:, :, own], visible=self.visible[:, :, own], own=own)
@@ -93,7 +101,7 @@ class TokenEmbedding(nn.Module):
     centre and size in the clip have it, `index` is the paper's letter (joint index and time only).
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: D3DConfig) -> None:
         super().__init__()
         dimension = 4 * config.width
         self.sigma = config.sigma

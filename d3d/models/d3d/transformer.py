@@ -1,18 +1,24 @@
 """The 3D deformable transformer (Figure 2): backbone, tokens, L blocks, head."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from d3d.config import ModelConfig
+from d3d.data.batch import Batch
+from d3d.data.skeleton import Skeleton
 from d3d.errors import ConfigError
-from d3d.model.attention import attention_norm
-from d3d.model.backbone import Backbone
-from d3d.model.deformable import DeformableAttention
-from d3d.model.persons import group_by_presence
-from d3d.model.stride import StrideAttention
-from d3d.model.tokens import Observation, TokenEmbedding
+from d3d.models.d3d.branches import attention_norm
+from d3d.models.d3d.config import D3DConfig
+from d3d.models.d3d.deformable import DeformableAttention, observed_movement
+from d3d.models.d3d.stride import StrideAttention
+from d3d.models.d3d.tokens import Observation, TokenEmbedding
+from d3d.models.layers.backbone import Backbone
+from d3d.models.layers.persons import group_by_presence
+from d3d.models.system import System
 
 
 class Block(nn.Module):
@@ -22,7 +28,7 @@ class Block(nn.Module):
     modules; with `none` they attend without any (Table 5).
     """
 
-    def __init__(self, config: ModelConfig, drop_path: float) -> None:
+    def __init__(self, config: D3DConfig, drop_path: float) -> None:
         super().__init__()
         joint = config.joint_window, config.joint_stride
         temporal = config.temporal_window, config.temporal_stride
@@ -83,18 +89,20 @@ class ClassTokenMixer(nn.Module):
         return self.project(torch.cat([of_rgb, of_pose], dim=-1))  # type: ignore[no-any-return]
 
 
-class D3DTransformer(nn.Module):
+class D3DTransformer(System):
     """Action recognition from frames and skeletons with one transformer.
 
     An absent person does not exist: after the backbone, clips are taken in groups of the same persons present.
 
-    >>> model = D3DTransformer(ModelConfig(classes=15, joints=13))
+    >>> model = D3DTransformer(D3DConfig(classes=15, joints=13))
     >>> joints, visible = torch.zeros(2, 12, 13, 2), torch.ones(2, 12, 13, dtype=torch.bool)
-    >>> logits = model(torch.zeros(2, 3, 12, 224, 224), joints, visible)
+    >>> logits = model(Batch((224, 224), frames=torch.zeros(2, 3, 12, 224, 224), joints=joints, visible=visible))
     """
 
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
+    config_type = D3DConfig
+
+    def __init__(self, config: D3DConfig, skeleton: Skeleton | None = None) -> None:
+        super().__init__(config, skeleton)
         self.config = config
         dimension = 4 * config.width
         self.backbone = Backbone(config.width)
@@ -104,15 +112,18 @@ class D3DTransformer(nn.Module):
         self.norm = attention_norm(config)  # what pre-norm blocks leave unnormalised
         self.head = nn.Linear(max(1, self.embedding.modal.shape[0]) * dimension, config.classes)
 
-    def forward(self, frames: Tensor, joints: Tensor, visible: Tensor) -> Tensor:
-        """frames B×3×T×H×W float, joints B×T×R×2 in input pixels (x, y), visible B×T×R bool → logits B×K.
+    def forward(self, batch: Batch) -> Tensor:
+        """B clips with frames, and with joints where `config.reads` has them → logits B×K.
 
         Raises ConfigError when the number of joints is not the model's.
         """
+        local, deep = self.backbone(batch.frames)
+        if not batch.has_joints:
+            return self.answer(Observation.without_joints(local, deep, batch.size))
+        joints, visible = batch.joints, batch.visible
         if joints.shape[2] != self.config.joints:
             raise ConfigError(f"{joints.shape[2]} joints: this model was built for model.joints={self.config.joints}")
-        local, deep = self.backbone(frames)
-        seen = Observation(local, deep, joints, visible, (frames.shape[3], frames.shape[4]))
+        seen = Observation(local, deep, joints, visible, batch.size)
         if self.config.persons == 1:
             return self.answer(seen)
         groups = group_by_presence(visible, self.config.persons)
@@ -121,6 +132,14 @@ class D3DTransformer(nn.Module):
         answers = [self.answer(seen.of_clips(clips).of_joints(own)) for clips, own in groups]
         order = torch.cat([clips for clips, _ in groups])
         return torch.cat(answers)[order.argsort()]
+
+    @contextmanager
+    def observed(self) -> Iterator[dict[str, float]]:
+        """`moved_t`, `moved_y` and `moved_x`: how far the points of the token search move, in tokens, in the mean."""
+        found: dict[str, float] = {}
+        with observed_movement(self) as movement:
+            yield found
+        found |= {f"moved_{axis}": tokens for axis, tokens in movement.mean.items()}
 
     def answer(self, seen: Observation) -> Tensor:
         """Clips in which the same persons are present, their joints alone → logits B×K."""

@@ -1,10 +1,8 @@
-"""What every attention module is made of: projections, the scaled dot product and the residual branches."""
+"""What an attention module is made of: projections, the scaled dot product and the residual branches."""
 
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
-
-from d3d.config import ModelConfig
 
 
 class DropPath(nn.Module):
@@ -43,19 +41,13 @@ class MultiHeadProjections(nn.Module):
 
 
 class FeedForward(nn.Sequential):
-    """LN and the feed-forward network of Eq. 7; the equation prints this LN, so the `norm` switch leaves it alone."""
+    """LayerNorm and a feed-forward network with `ratio` times as many hidden channels as tokens have."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        dimension = 4 * config.width
+    def __init__(self, dimension: int, ratio: int, dropout: float) -> None:
         super().__init__(
             nn.LayerNorm(dimension),
-            nn.Linear(dimension, config.feedforward_ratio * dimension),
+            nn.Linear(dimension, ratio * dimension),
             nn.GELU(),
-            nn.Linear(config.feedforward_ratio * dimension, dimension),
-            nn.Dropout(config.dropout),
+            nn.Linear(ratio * dimension, dimension),
+            nn.Dropout(dropout),
         )
-
-
-def attention_norm(config: ModelConfig) -> nn.Module:
-    """The LayerNorm before an attention under `norm: pre`; nothing under `norm: printed`."""
-    return nn.LayerNorm(4 * config.width) if config.norm == "pre" else nn.Identity()

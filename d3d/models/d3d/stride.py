@@ -8,9 +8,10 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from d3d.config import ModelConfig
-from d3d.model.attention import DropPath, FeedForward, MultiHeadProjections, attention_norm
-from d3d.model.windows import merge_windows, sliding_windows
+from d3d.models.d3d.branches import attention_norm, feed_forward
+from d3d.models.d3d.config import D3DConfig
+from d3d.models.d3d.windows import merge_windows, sliding_windows
+from d3d.models.layers.attention import DropPath, MultiHeadProjections
 
 
 class StrideAttention(nn.Module):
@@ -20,7 +21,7 @@ class StrideAttention(nn.Module):
     twice; the residual and the feed-forward network are applied once per token.
     """
 
-    def __init__(self, config: ModelConfig, window: int, stride: int | None, drop_path: float) -> None:
+    def __init__(self, config: D3DConfig, window: int, stride: int | None, drop_path: float) -> None:
         super().__init__()
         self.window = window
         self.stride = max(1, window // 2) if stride is None else stride
@@ -28,7 +29,7 @@ class StrideAttention(nn.Module):
         self.projections = MultiHeadProjections(4 * config.width, config.heads)
         self.dropout = nn.Dropout(config.dropout)
         self.drop_path = DropPath(drop_path)
-        self.feed_forward = FeedForward(config)
+        self.feed_forward = feed_forward(config)
 
     def forward(self, tokens: Tensor, modal: Tensor) -> tuple[Tensor, Tensor]:
         """tokens B×N×S×D, windows over N; modal B×M×D joins every window (M may be 0) → the same shapes."""

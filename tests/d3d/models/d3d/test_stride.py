@@ -3,9 +3,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softmax
 
-from d3d.config import ModelConfig
-from d3d.model.stride import StrideAttention
-from d3d.model.windows import sliding_windows
+from d3d.models.d3d.config import D3DConfig
+from d3d.models.d3d.stride import StrideAttention
+from d3d.models.d3d.windows import sliding_windows
 
 
 def brute_force(module: StrideAttention, tokens: Tensor, modal: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,7 +38,7 @@ def brute_force(module: StrideAttention, tokens: Tensor, modal: Tensor) -> tuple
 @pytest.mark.parametrize(("length", "window", "stride"), [(12, 6, 3), (13, 4, 1), (13, 5, 5), (3, 6, 3), (1, 4, 2)])
 def test_matches_the_windows_taken_one_by_one(norm: str, length: int, window: int, stride: int) -> None:
     torch.manual_seed(0)
-    config = ModelConfig(width=2, heads=2, norm=norm)  # type: ignore[arg-type]
+    config = D3DConfig(width=2, heads=2, norm=norm)  # type: ignore[arg-type]
     module = StrideAttention(config, window, stride, drop_path=0.0).double()
     tokens = torch.randn(2, length, 3, 8, dtype=torch.float64)
     for extra in (0, 4):
@@ -49,13 +49,13 @@ def test_matches_the_windows_taken_one_by_one(norm: str, length: int, window: in
 
 
 def test_an_unset_stride_is_half_the_window() -> None:
-    config = ModelConfig(width=1, heads=1)
+    config = D3DConfig(width=1, heads=1)
     assert [StrideAttention(config, window, None, 0.0).stride for window in (1, 2, 5, 6)] == [1, 1, 2, 3]
 
 
 def test_windows_see_no_further_than_half_a_window_ahead() -> None:
     torch.manual_seed(0)
-    module = StrideAttention(ModelConfig(width=2, heads=2), 4, 2, drop_path=0.0).double()
+    module = StrideAttention(D3DConfig(width=2, heads=2), 4, 2, drop_path=0.0).double()
     tokens = torch.randn(1, 12, 1, 8, dtype=torch.float64, requires_grad=True)
     module(tokens, tokens.new_zeros(1, 0, 8))[0][0, 0].sum().backward()
     assert tokens.grad is not None
@@ -65,7 +65,7 @@ def test_windows_see_no_further_than_half_a_window_ahead() -> None:
 
 def test_gradients_are_exact() -> None:
     torch.manual_seed(0)
-    module = StrideAttention(ModelConfig(width=1, heads=2), 3, 2, drop_path=0.0).double()
+    module = StrideAttention(D3DConfig(width=1, heads=2), 3, 2, drop_path=0.0).double()
     tokens = torch.randn(1, 5, 2, 4, dtype=torch.float64, requires_grad=True)
     modal = torch.randn(1, 2, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(module, (tokens, modal))

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from d3d.errors import ConfigError
-from d3d.model.windows import merge_windows, sliding_windows
+from d3d.models.d3d.windows import merge_windows, sliding_windows
 
 EVERY = [(n, w, s) for n in range(1, 31) for w in range(1, 31) for s in range(1, w + 1)]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from d3d.model.tokens import pose_tokens, relative_coordinates
+from d3d.models.d3d.tokens import pose_tokens, relative_coordinates
 
 
 def brute_force(features: Tensor, joints: Tensor, visible: Tensor, sigma: float) -> Tensor:

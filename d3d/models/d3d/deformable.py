@@ -13,8 +13,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, pad
 
-from d3d.config import ModelConfig
-from d3d.model.attention import DropPath, FeedForward, MultiHeadProjections, attention_norm
+from d3d.models.d3d.branches import attention_norm, feed_forward
+from d3d.models.d3d.config import D3DConfig
+from d3d.models.layers.attention import DropPath, MultiHeadProjections
 
 
 def reference_points(
@@ -57,7 +58,7 @@ class TokenSearch(nn.Module):
     points.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: D3DConfig) -> None:
         super().__init__()
         dimension = 4 * config.width
         groups = dimension if config.offset_convolution == "depthwise" else 1
@@ -124,14 +125,14 @@ def observed_movement(model: nn.Module) -> Iterator[Movement]:
 class DeformableAttention(nn.Module):
     """X += MSA(X W_q, X̃ W_k, X̃ W_v); X += FFN(LN(X)) with X = [Z ‖ M], X̃ = [Z̃ ‖ M] (Eq. 4–7)."""
 
-    def __init__(self, config: ModelConfig, drop_path: float) -> None:
+    def __init__(self, config: D3DConfig, drop_path: float) -> None:
         super().__init__()
         self.search = TokenSearch(config)
         self.norm = attention_norm(config)
         self.projections = MultiHeadProjections(4 * config.width, config.heads)
         self.dropout = nn.Dropout(config.dropout)
         self.drop_path = DropPath(drop_path)
-        self.feed_forward = FeedForward(config)
+        self.feed_forward = feed_forward(config)
 
     def forward(self, rgb: Tensor, modal: Tensor) -> tuple[Tensor, Tensor]:
         """rgb B×T×h×w×D, modal B×M×D (M may be 0) → the same shapes."""

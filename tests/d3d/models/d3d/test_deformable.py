@@ -7,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from d3d.config import ModelConfig
-from d3d.model.deformable import DeformableAttention, TokenSearch, observed_movement, reference_points, sample_tokens
+from d3d.models.d3d.config import D3DConfig
+from d3d.models.d3d.deformable import (
+    DeformableAttention,
+    TokenSearch,
+    observed_movement,
+    reference_points,
+    sample_tokens,
+)
 
 
 def trilinear(tokens: Tensor, point: tuple[float, ...]) -> Tensor:
@@ -67,13 +73,13 @@ def test_no_reference_point_is_on_the_border_where_it_could_not_move_outwards(to
 
 @pytest.mark.parametrize("source", [(12, 28, 28), (4, 9, 6), (1, 1, 1)])
 def test_the_search_keeps_as_many_tokens_as_an_unpadded_kernel_leaves(source: tuple[int, int, int]) -> None:
-    search = TokenSearch(ModelConfig(width=2, heads=1))
+    search = TokenSearch(D3DConfig(width=2, heads=1))
     points = search(torch.randn(1, *source, 8))
     assert points.shape == (1, *(max(1, n - 6) for n in source), 3)
 
 
 def test_the_search_starts_at_the_reference_points() -> None:
-    search = TokenSearch(ModelConfig(width=2, heads=1, kernel=3))
+    search = TokenSearch(D3DConfig(width=2, heads=1, kernel=3))
     points = search(torch.randn(2, 5, 4, 4, 8))
     torch.testing.assert_close(points, reference_points((5, 4, 4), (3, 2, 2)).expand(2, -1, -1, -1, -1))
 
@@ -81,7 +87,7 @@ def test_the_search_starts_at_the_reference_points() -> None:
 @pytest.mark.parametrize("offset_range", [0.0, 0.5, 3.0])
 def test_no_point_moves_further_than_the_offset_range(offset_range: float) -> None:
     torch.manual_seed(0)
-    search = TokenSearch(ModelConfig(width=2, heads=1, kernel=3, offset_range=offset_range))
+    search = TokenSearch(D3DConfig(width=2, heads=1, kernel=3, offset_range=offset_range))
     torch.nn.init.normal_(search.offsets.weight, std=5)
     moved = search(torch.randn(2, 5, 4, 4, 8)) - reference_points((5, 4, 4), (3, 2, 2))
     assert moved.abs().max() <= offset_range + 1e-5
@@ -90,7 +96,7 @@ def test_no_point_moves_further_than_the_offset_range(offset_range: float) -> No
 
 def test_offset_range_zero_is_attention_to_a_plain_resampling() -> None:
     torch.manual_seed(0)
-    config = ModelConfig(width=2, heads=2, kernel=3, offset_range=0.0, norm="printed")
+    config = D3DConfig(width=2, heads=2, kernel=3, offset_range=0.0, norm="printed")
     module = DeformableAttention(config, drop_path=0.0).double()
     torch.nn.init.normal_(module.search.offsets.weight)
     rgb, modal = torch.randn(1, 4, 5, 5, 8, dtype=torch.float64), torch.randn(1, 8, 8, dtype=torch.float64)
@@ -115,7 +121,7 @@ def test_offset_range_zero_is_attention_to_a_plain_resampling() -> None:
 
 def test_gradients_reach_the_offsets_and_are_exact() -> None:
     torch.manual_seed(0)
-    module = DeformableAttention(ModelConfig(width=1, heads=1, kernel=2), drop_path=0.0).double()
+    module = DeformableAttention(D3DConfig(width=1, heads=1, kernel=2), drop_path=0.0).double()
     torch.nn.init.normal_(module.search.offsets.weight)
     rgb = torch.randn(1, 3, 2, 2, 4, dtype=torch.float64, requires_grad=True)
     modal = torch.randn(1, 2, 4, dtype=torch.float64, requires_grad=True)
@@ -127,7 +133,7 @@ def test_gradients_reach_the_offsets_and_are_exact() -> None:
 
 def test_movement_is_how_far_points_are_read_from_where_they_started() -> None:
     torch.manual_seed(0)
-    module = DeformableAttention(ModelConfig(width=2, heads=1, kernel=3, offset_range=4.0), drop_path=0.0)
+    module = DeformableAttention(D3DConfig(width=2, heads=1, kernel=3, offset_range=4.0), drop_path=0.0)
     rgb, modal = torch.randn(2, 6, 4, 5, 8), torch.randn(2, 3, 8)
     with observed_movement(module) as movement:
         module(rgb, modal)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from d3d.model.backbone import Backbone
+from d3d.models.layers.backbone import Backbone
 
 
 def test_at_the_papers_scale_it_has_the_counted_parameters_and_operations() -> None:

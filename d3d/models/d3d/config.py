@@ -1,0 +1,105 @@
+"""The hyper-parameters of the 3D deformable transformer. Nothing here imports torch."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Literal, Self
+
+from d3d.errors import require
+from d3d.modality import FRAMES, FRAMES_AND_JOINTS, Modality
+from d3d.models.config import SystemConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class D3DConfig(SystemConfig):
+    """The 3D deformable transformer. Section and equation numbers are the paper's (arXiv 2212.05638)."""
+
+    system: str = "d3d"
+    width: int = 64  # C, backbone channels; tokens have 4C
+    depth: int = 3  # L, transformer blocks
+    heads: int = 8  # attention heads of every module
+    feedforward_ratio: int = 4  # hidden channels of a feed-forward network, in token widths
+    norm: Literal["pre", "printed"] = "pre"  # LayerNorm before each attention, or none there, as the equations print it
+    dropout: float = 0.0  # of attention and feed-forward outputs
+    drop_path: float = 0.0  # probability that the last block skips a residual branch, linear from 0 over several
+    sigma: float = 1.2  # Gaussian of a joint in feature pixels of a map 112 wide, scaled with the map (Eq. 2)
+    pose_position: Literal["coordinate", "relative", "index"] = "coordinate"  # what a pose token knows of its place
+    tokens: Literal["cross", "single", "none"] = "cross"  # modal tokens, Table 5
+    deformable_attention: bool = True  # Table 4; an eliminated module is the identity
+    joint_attention: bool = True  # Table 4
+    temporal_attention: bool = True  # Table 4
+    kernel: int = 7  # k of the 3D token search, unpadded (section 3.2)
+    offset_convolution: Literal["depthwise", "dense"] = "depthwise"  # the k×k×k convolution of the token search
+    offset_range: float = 1.0  # how far a reference point may move, in tokens
+    joint_window: int = 6  # joints a window of joint stride attention holds
+    joint_stride: int | None = None  # joints from one window to the next; None: half the window
+    temporal_window: int = 6  # frames a window of temporal stride attention holds
+    temporal_stride: int | None = None  # frames from one window to the next; None: half the window
+
+    measured: ClassVar = ("width", "heads", "feedforward_ratio", "norm", "dropout")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key in ("width", "depth", "heads", "feedforward_ratio", "kernel"):
+            require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
+        dimension = 4 * self.width
+        require(dimension % self.heads == 0, "model.heads", self.heads, f"must divide 4 × model.width = {dimension}")
+        require(self.sigma > 0, "model.sigma", self.sigma, "must be above 0")
+        require(self.offset_range >= 0, "model.offset_range", self.offset_range, "must not be negative")
+        for key in ("dropout", "drop_path"):
+            require(0 <= getattr(self, key) < 1, f"model.{key}", getattr(self, key), "must be in [0, 1)")
+        for kind in ("joint", "temporal"):
+            window, stride = getattr(self, f"{kind}_window"), getattr(self, f"{kind}_stride")
+            require(window >= 1, f"model.{kind}_window", window, "must be at least 1")
+            if stride is not None:
+                rule = f"must be between 1 and model.{kind}_window = {window}"
+                require(1 <= stride <= window, f"model.{kind}_stride", stride, rule)
+
+    @property
+    def reads(self) -> frozenset[Modality]:
+        """Frames alone where no path leads from the joints to the head.
+
+        That is so without joint and temporal attention, as the head reads the modal tokens. With several persons the
+        joints still say who is present, and so which clips are computed together.
+        """
+        blind = not (self.joint_attention or self.temporal_attention) and self.tokens != "none"
+        return FRAMES if blind and self.persons == 1 else FRAMES_AND_JOINTS
+
+    def canonical(self, frames: int) -> Self:
+        """Strides filled in, windows cut to their axis, and what belongs to an eliminated module set to its default.
+
+        A stride is cut to the largest that gives windows of its own: query windows start at 0, s, 2s, … clamped to
+        N − window, and key windows one stride later, clamped likewise, so every stride of at least N − window is one
+        computation. The Gaussian of a joint is set to its default where the head reads nothing of the joints; how a
+        pose token is placed is not, for it decides how many weights are drawn.
+        """
+        config = self
+        if not (config.joint_attention or config.temporal_attention) and config.tokens != "none":
+            config = config._with_defaults("sigma")
+        if not config.deformable_attention:
+            config = config._with_defaults("kernel", "offset_convolution", "offset_range")
+        if not config.joint_attention:
+            config = config._with_defaults("joint_window", "joint_stride")
+        if not config.temporal_attention:
+            config = config._with_defaults("temporal_window", "temporal_stride")
+        joint = _window_and_stride(config.joint_window, config.joint_stride, config.joints)
+        temporal = _window_and_stride(config.temporal_window, config.temporal_stride, frames)
+        return replace(
+            config,
+            joint_window=joint[0],
+            joint_stride=joint[1],
+            temporal_window=temporal[0],
+            temporal_stride=temporal[1],
+        )
+
+    def everybody_present(self) -> Self:
+        """Persons who are all present count as one with all the joints."""
+        return replace(self, persons=1)
+
+    def _with_defaults(self, *keys: str) -> Self:
+        defaults: dict[str, Any] = {field.name: field.default for field in fields(self) if field.name in keys}
+        return replace(self, **defaults)
+
+
+def _window_and_stride(window: int, stride: int | None, length: int) -> tuple[int, int]:
+    if window >= length:
+        return length, length
+    return window, min(max(1, window // 2) if stride is None else stride, length - window)

@@ -1,0 +1,43 @@
+"""The hyper-parameters of the graph convolutional networks. Nothing here imports torch."""
+
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+from d3d.errors import require
+from d3d.modality import JOINTS
+from d3d.models.config import SystemConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class GCNConfig(SystemConfig):
+    """A graph convolutional network, which sees joints alone."""
+
+    system: str = "gcn"
+    width: int = 64  # channels of the first four blocks; the next three have twice as many, the last three four times
+    graph: Literal["fixed", "importance", "free", "channelwise"] = "importance"
+    """The weights between neighbouring joints.
+
+    `fixed`: the normalised graph. `importance`: times a learned weight of every edge of every block (ST-GCN). `free`:
+    learned, starting at the graph (ST-GCN++). `channelwise`: the learned graph and, for each channel, what a comparison
+    of the joints' features adds (CTR-GCN).
+    """
+    partition: Literal["uniform", "distance", "spatial", "directed"] = "spatial"  # graph.py says into which subsets
+    time: Literal["plain", "branches"] = "plain"  # one convolution over time, or six branches side by side (ST-GCN++)
+    temporal_kernel: int = 9  # frames that the plain convolution over time spans, odd
+    dropout: float = 0.0  # after the convolution over time
+
+    reads = JOINTS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.width >= 1, "model.width", self.width, "must be at least 1")
+        rule = "must be odd and at least 1"
+        require(self.temporal_kernel >= 1, "model.temporal_kernel", self.temporal_kernel, rule)
+        require(self.temporal_kernel % 2 == 1, "model.temporal_kernel", self.temporal_kernel, rule)
+        require(0 <= self.dropout < 1, "model.dropout", self.dropout, "must be in [0, 1)")
+        if self.time == "branches":
+            require(self.width >= 6, "model.width", self.width, "must be at least 6, a channel for each branch")
+
+    def canonical(self, frames: int) -> Self:
+        """The branches have kernels of their own."""
+        return replace(self, temporal_kernel=GCNConfig.temporal_kernel) if self.time == "branches" else self
