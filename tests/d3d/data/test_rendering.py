@@ -1,3 +1,4 @@
+import hashlib
 from dataclasses import replace
 from typing import Literal
 
@@ -87,3 +88,22 @@ def test_a_mirrored_skeleton_has_every_limb_again() -> None:
             assert ("left" in name, "right" in name) == tuple(
                 side in skeleton.joint_names[mirrored[joint]] for side in ("right", "left")
             )
+
+
+@pytest.mark.parametrize(
+    ("joints", "drawn"),
+    [
+        (13, "80189426a119b9ba"),
+        (17, "4348d8ffd728403d"),
+        (25, "cc0e75e79b758109"),
+        (7, "2fcae9d3a0f8865e"),
+    ],
+)
+def test_a_drawing_stays_what_it_was(joints: int, drawn: str) -> None:
+    """To the bit: RENDERING is raised where anything of it changes."""
+    generator = np.random.default_rng(1)
+    places = generator.integers(0, 120, (3, 2 * joints, 2)).astype(np.float32)
+    visible = generator.integers(0, 8, (3, 2 * joints)) > 0
+    clip = Clip("a name", 0, True, 120, 160, places, visible, "a name")
+    frames = render_frames(clip, np.arange(3), frame_view(clip, 48), persons=2)
+    assert hashlib.sha256(frames.tobytes()).hexdigest()[:16] == drawn
