@@ -14,8 +14,8 @@ from d3d.data import find_source, open_dataset
 from d3d.errors import CheckpointError, ConfigError, DataError
 from d3d.model import D3DTransformer
 from d3d.training import build_optimizer
+from d3d.yaml_file import read_yaml
 from experiments.compose import compose
-from experiments.declarations import read_yaml
 from experiments.searches import read_search
 from tests.d3d.data.penn_files import label, write_label, write_root
 from tests.d3d.data.pyskl_files import annotation, write_pickle

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from d3d.config import AugmentationConfig, DataConfig, EvaluationConfig
-from d3d.data.augmentation import augment, augmented_indices
+from d3d.data.augmentation import augment, augmented_indices, check_flip
 from d3d.data.clip import Clip, Dataset
 from d3d.data.sampling import sample_indices
 from d3d.data.transforms import Frames, Joints, Visible, crop, disturb, inside
@@ -44,7 +44,8 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
     """One sample a clip: augmented with a seed (training), the centre of everything without (test).
 
     Set `epoch` before each epoch: with the seed and the index it decides every random choice. `evaluation` disturbs the
-    joints of test clips, every time in the same way.
+    joints of test clips, every time in the same way. Raises DataError where clips are to be flipped and the skeleton
+    does not say which joints mirror which.
     """
 
     def __init__(
@@ -66,6 +67,9 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
         self.augmentation = augmentation or AugmentationConfig()
         self.evaluation = evaluation or EvaluationConfig()
         self.epoch = 0
+        if seed is not None:
+            check_flip(dataset, self.augmentation)
+        self.mirrored = dataset.mirrored or ()
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -87,7 +91,7 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
     def _augmented(self, clip: Clip, generator: np.random.Generator) -> tuple[Frames, Joints, Visible]:
         indices = augmented_indices(clip.length, self.frames, self.augmentation, generator)
         view = self._read(clip, indices)
-        return augment(*view, self.data.crop, self.dataset.mirrored, self.augmentation, generator)
+        return augment(*view, self.data.crop, self.mirrored, self.augmentation, generator)
 
     def _centred(self, clip: Clip, index: int) -> tuple[Frames, Joints, Visible]:
         frames, joints, visible = self._read(clip, sample_indices(clip.length, self.frames, None))
