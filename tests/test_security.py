@@ -11,6 +11,7 @@ import torch
 from d3d.checkpoint import FILE, load_checkpoint, load_trained
 from d3d.config import Config, DataConfig, ModelConfig
 from d3d.data import find_source, open_dataset
+from d3d.data.skeleton_yaml import read_skeleton
 from d3d.errors import CheckpointError, ConfigError, DataError
 from d3d.model import D3DTransformer
 from d3d.training import build_optimizer
@@ -71,7 +72,7 @@ def test_annotations_run_nothing(tmp_path: Path, mark: Path) -> None:
 
 
 def test_yaml_runs_nothing(tmp_path: Path, mark: Path) -> None:
-    """An ablation, a search; presets and datasets are read by Hydra, and are files of the project alone."""
+    """An ablation, a search, a skeleton; presets and datasets are read by Hydra, and are files of the project alone."""
     path = tmp_path / "mine.yaml"
     for harm in (
         f"!!python/object/apply:os.system ['touch {mark}']",
@@ -85,6 +86,7 @@ def test_yaml_runs_nothing(tmp_path: Path, mark: Path) -> None:
                 lambda: compose(["ablation=full", f"search='{path}'"]),
                 lambda: read_search(path, {}),
                 lambda: read_yaml(path),
+                lambda: read_skeleton(path),
             ):
                 with pytest.raises(ConfigError, match=r"mine\.yaml"):
                     read()

@@ -72,7 +72,7 @@ def find_source(config: DataConfig, cache: Path) -> Source:
             name=config.name,
             classes=classes,
             root=root,
-            skeleton="coco" if config.name == "finegym" else config.skeleton,
+            named_skeleton="coco" if config.name == "finegym" else config.skeleton,
             persons=config.persons,
             frames=config.frames,
         )

@@ -47,23 +47,23 @@ def pyskl_source(
     name: Literal["pyskl", "finegym"] = "pyskl",
     classes: int | None = None,
     root: Path | None = None,
-    skeleton: str | None = None,
+    named_skeleton: str | None = None,
     persons: int = 2,
     frames: Literal["files", "rendered"] = "files",
 ) -> Source:
     """The clips that the two splits of an annotation file name, for training and for testing.
 
-    Without `classes` there are as many as the training clips' labels name. `skeleton` is what data.skeleton may name;
-    without it the file FILE.skeleton.yaml beside FILE.pkl says what the joints are, and where there is none they are
+    Without `classes` there are as many as the training clips' labels name. `named_skeleton` is what data.skeleton may
+    name; without it the file FILE.skeleton.yaml beside FILE.pkl says what the joints are, and where there is none they are
     taken for a known skeleton of so many joints, with a remark, or nothing is known of them.
 
     Raises DataError for a file that is no such pickle, for splits it has not got, and where it has no joints;
     ConfigError for a skeleton that cannot be used or has another number of joints.
     """
     beside = path.parent / f"{path.stem}.skeleton.yaml"
-    if skeleton is None and _exists(beside):
-        skeleton = str(beside)
-    declared = None if skeleton is None else find_skeleton(skeleton)
+    if named_skeleton is None and _exists(beside):
+        named_skeleton = str(beside)
+    declared = None if named_skeleton is None else find_skeleton(named_skeleton)
     try:
         content = read_pickle(path)
     except (OSError, ValueError) as error:
@@ -77,10 +77,10 @@ def pyskl_source(
     joints = _joint_count(path, described)
     if declared and len(declared.joint_names) != joints:
         raise ConfigError(
-            f"{skeleton}: describes {len(declared.joint_names)} joints, the clips of data.annotations={path} have "
+            f"{named_skeleton}: describes {len(declared.joint_names)} joints, the clips of data.annotations={path} have "
             f"{joints}; with data=pyskl, data.skeleton=FILE.yaml describes any number"
         )
-    whose, remarks = (declared, ()) if declared else _undeclared(joints, beside.name)
+    skeleton, remarks = (declared, ()) if declared else _undeclared(joints, beside.name)
     if classes is None:
         classes = 1 + max((_label(entry.annotation) for entry in entries if entry.train), default=-1)
     if frames == "files" and root is None:
@@ -89,7 +89,7 @@ def pyskl_source(
         name=name,
         place=f"data.annotations={path}",
         classes=tuple(f"class_{label}" for label in range(classes)),
-        skeleton=whose,
+        skeleton=skeleton,
         frames=frames,
         entries=entries,
         read=partial(_read, joints=joints, persons=persons, root=root if frames == "files" else None),
@@ -119,7 +119,7 @@ def _undeclared(joints: int, beside: str) -> tuple[Skeleton, tuple[str, ...]]:
             others = [key for key, other in KNOWN.items() if len(other.joint_names) == joints and other != skeleton]
             other = f"data.skeleton={others[0] if others else 'FILE.yaml'}"
             return skeleton, (f"its {joints} joints are taken for {name}'s; {other} or {beside} says otherwise",)
-    unknown = f"nothing says what its {joints} joints are: no limbs are drawn, and no clip can be flipped"
+    unknown = f"nothing says what its {joints} joints are: no limbs are drawn, and augmentation.flip must be false"
     return nameless(joints), (f"{unknown}; describe them in {beside} beside it",)
 
 

@@ -53,7 +53,7 @@ class Skeleton:
         if self.mirrored is not None:
             known = sorted(self.mirrored) == list(joints)
             if not known or any(self.mirrored[self.mirrored[joint]] != joint for joint in joints):
-                raise ConfigError(f"mirrored: {self.mirrored} does not pair joints with each other")
+                raise ConfigError(f"mirrored: it does not pair {len(joints)} joints with each other")
         if self.limbs:
             _check_tree(self.joint_names, self.limbs)
 
@@ -100,12 +100,15 @@ def _check_tree(names: Sequence[str], limbs: Limbs) -> None:
     try:
         TopologicalSorter({child: [parent] for child, parent in limbs}).prepare()
     except CycleError as error:
-        circle = " to ".join(names[joint] for joint in error.args[1])
+        circle = _few([names[joint] for joint in error.args[1]])
         raise ConfigError(f"limbs: they go round in a circle, {circle}") from error
     roots = [name for joint, name in enumerate(names) if joint not in parents]
     if len(roots) > 1:
-        first = ", ".join(roots[:5]) + (", …" if len(roots) > 5 else "")
-        raise ConfigError(f"limbs: {len(roots)} joints have no parent ({first}); only the centre may have none")
+        raise ConfigError(f"limbs: {len(roots)} joints have no parent ({_few(roots)}); only the centre may have none")
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 # Penn Action's 13, in its order.

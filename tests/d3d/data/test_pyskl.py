@@ -119,7 +119,7 @@ def test_a_known_skeleton_is_named(tmp_path: Path, name: str) -> None:
         (17, KNOWN["coco"], "its 17 joints are taken for COCO's; data.skeleton=human36m or skeletons.skeleton.yaml"),
         (25, KNOWN["ntu"], "its 25 joints are taken for NTU RGB+D's; data.skeleton=FILE.yaml or skeletons"),
         (13, KNOWN["penn_action"], "its 13 joints are taken for Penn Action's; data.skeleton=FILE.yaml or"),
-        (7, nameless(7), "nothing says what its 7 joints are: no limbs are drawn, and no clip can be flipped"),
+        (7, nameless(7), "nothing says what its 7 joints are: no limbs are drawn, and augmentation.flip must be false"),
     ],
 )
 def test_what_joints_are_taken_for_is_said(tmp_path: Path, joints: int, taken: Skeleton, remark: str) -> None:

@@ -35,8 +35,9 @@ def pyskl(joints: int, **more: Any) -> Callable[[Path], dict[str, Any]]:
         (pyskl(13), "ffbaba09e5da6996"),
         (pyskl(25, persons=1), "5c87e36324fc215f"),
         (pyskl(7, persons=3), "d1c2f91d55a77c28"),
+        (pyskl(17, skeleton="human36m"), "8c98d76955deaa0c"),
     ],
-    ids=["Penn Action", "NTU", "COCO", "FineGYM", "13 joints", "25 joints", "7 joints"],
+    ids=["Penn Action", "NTU", "COCO", "FineGYM", "13 joints", "25 joints", "7 joints", "Human3.6M"],
 )
 def test_digests_stay_what_they_were(tmp_path: Path, write: Callable[[Path], dict[str, Any]], digest: str) -> None:
     """Results on disk carry them."""
