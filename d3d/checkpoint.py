@@ -32,7 +32,7 @@ def fingerprint(config: Config) -> str:
     """Of what a checkpoint must agree with: all that trains, wherever the data lies and whatever is tested after."""
     plain = without_added(dataclasses.asdict(config))
     del plain["evaluation"], plain["measurement"]
-    for key in ("root", "annotations", "missing", "classes"):  # of the classes the model's number speaks
+    for key in ("root", "annotations", "skeleton", "missing", "classes"):  # of the classes the model's number speaks
         del plain["data"][key]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 

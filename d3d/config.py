@@ -25,6 +25,7 @@ class DataConfig:
     name: Literal["synthetic", "penn_action", "ntu60", "ntu120", "finegym", "pyskl"] = "synthetic"
     root: str | None = None  # folder of a dataset on disk; the synthetic one is made under the storage folder
     annotations: str | None = None  # of finegym and pyskl: the pickle of skeletons; data.root holds the videos
+    skeleton: str | None = None  # of pyskl: a known one or a YAML file; None: FILE.skeleton.yaml beside FILE.pkl
     protocol: Literal["xsub", "xview", "xset"] = "xsub"  # of ntu60 (xsub, xview) and ntu120 (xsub, xset)
     splits: tuple[str, str] = ("train", "val")  # of finegym and pyskl: the annotations' training and test split
     classes: int | None = None  # of pyskl; None: as many as the training clips' labels name

@@ -77,7 +77,7 @@ def train(
     """
     memory = PeakMemory(device)
     torch.manual_seed(config.seed)
-    model = build(config.model).to(device)
+    model = build(config.model, dataset.skeleton).to(device)
     average = build_average(model, config.training)
     optimizer = build_optimizer(model, config.training)
     samples = ClipSamples(
@@ -125,7 +125,7 @@ def evaluate_trained(
 
     The two may differ in the evaluation and in windows and strides, which have no weights. Raises CheckpointError.
     """
-    model = build(config.model).to(device)
+    model = build(config.model, dataset.skeleton).to(device)
     load_trained(checkpoint, trained, model)
     return evaluate(model, dataset, config, device, workers)
 

@@ -22,10 +22,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from d3d.config import Config
+from d3d.config import Config, DataConfig
 from d3d.errors import ConfigError
 from d3d.models.config import FROM_DATA, SystemConfig
 from d3d.models.registry import config_type
+from d3d.yaml_file import read_yaml
 from experiments.declarations import (
     FOLDER,
     MODEL,
@@ -40,7 +41,6 @@ from experiments.declarations import (
     flatten,
     options,
     read_ablation,
-    read_yaml,
     settable,
 )
 from experiments.identity import OF_DATASET
@@ -420,11 +420,12 @@ def _check_rows(launch: Launch, ablation: Ablation) -> None:
 
 def _with_absolute_paths(config: Config) -> Config:
     """Trainings run in folders of Ray's."""
-    root, annotations = (
-        None if path is None else str(_path(key, path).absolute())
-        for key, path in (("data.root", config.data.root), ("data.annotations", config.data.annotations))
-    )
-    return replace(config, data=replace(config.data, root=root, annotations=annotations))
+    data = config.data
+    places = {"root": data.root, "annotations": data.annotations}
+    if data.skeleton and data.skeleton.endswith((".yaml", ".yml")):  # else the name of a known one
+        places["skeleton"] = data.skeleton
+    absolute = {key: path and str(_path(f"data.{key}", path).absolute()) for key, path in places.items()}
+    return replace(config, data=DataConfig(**(asdict(data) | absolute)))
 
 
 def _path(key: str, text: str) -> Path:

@@ -9,23 +9,22 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
-from math import inf, prod
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from d3d.config import Config
 from d3d.errors import ConfigError
 from d3d.models.config import FROM_DATA, SystemConfig
 from d3d.models.d3d.config import D3DConfig
+from d3d.yaml_file import read_yaml
 from experiments.claims import parse_claim
 
 FOLDER = Path(__file__).parent
 EXPERIMENT = "3d-deformable-transformer"  # the record's name in MLflow
 VALIDATION = ", validation split"  # the end of the name of data that is tested on a part of its training clips
-LARGEST = 100_000  # values in a file
 ROWS = 10_000  # of a grid
 RECIPE, TUNED = "same recipe", "tuned"  # parts of a table: the rows as they are, and as their search found them
 PLACES = {"data.root", "data.annotations"}  # keys that say where data are, and nothing of what they are
@@ -151,36 +150,6 @@ def choices(group: str) -> dict[str, Choice]:
 def options(group: str) -> list[str]:
     """The names a configuration group offers."""
     return sorted(path.stem for path in (FOLDER / group).glob("*.yaml"))
-
-
-def read_yaml(path: Path) -> Any:
-    """What a YAML file holds. Raises ConfigError where it cannot be read or is no YAML."""
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, ValueError) as error:  # ValueError: a name or content that is no text
-        raise ConfigError(f"{path}: cannot be read ({error}); name a YAML file") from error
-    try:
-        content = yaml.safe_load(text)
-        count = _count(content, {})
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date or a number that there is not
-        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
-    if count > LARGEST:
-        raise ConfigError(f"{path}: with its aliases written out it has {count:g} values; write at most {LARGEST}")
-    return content
-
-
-def _count(content: object, known: dict[int, float]) -> float:
-    """Of the values in nested containers, where each alias counts as what it stands for; no end of them in itself."""
-    if isinstance(content, Mapping):
-        parts: Iterable[object] = content.values()
-    elif isinstance(content, list | tuple):
-        parts = content
-    else:
-        return 1
-    if id(content) not in known:
-        known[id(content)] = inf  # while its parts are counted
-        known[id(content)] = 1 + sum(_count(part, known) for part in parts)
-    return known[id(content)]
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

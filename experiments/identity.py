@@ -25,6 +25,7 @@ OF_DATASET = {
     "clips": {"synthetic"},
     "protocol": {"ntu60", "ntu120"},
     "annotations": {"finegym", "pyskl"},
+    "skeleton": {"pyskl"},
     "splits": {"finegym", "pyskl"},
     "classes": {"pyskl"},
     "persons": {"ntu60", "ntu120", "finegym", "pyskl"},

@@ -89,7 +89,7 @@ def _facts(source: Source, findings: Findings) -> list[tuple[str, str]]:
         lines.append(("frames", f"{_count(int(found.sum()))}; {lengths}"))
         lines.append(("image sizes", _sizes(findings.sizes)))
         share = f", {100 * findings.invisible / findings.joints:.1f} % of them invisible" if findings.joints else ""
-        lines.append(("joints", f"{len(source.joint_names) // source.persons} a person{share}"))
+        lines.append(("joints", f"{len(source.skeleton.joint_names)} a person{share}"))
     if source.persons > 1:
         counts = ", ".join(f"{number} in {_count(clips)}" for number, clips in sorted(findings.persons.items()))
         lines.append(("persons", f"{counts} clips"))

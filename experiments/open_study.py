@@ -85,7 +85,7 @@ class Trial:
             self.study.note(self.number, "epochs", self.cell.epochs)
             result = {"top1": run.data.metrics["top1"]}
             if "gmacs" in self.study.plan.search.objectives:
-                result["gmacs"] = forward_gmacs(self.cell.config)
+                result["gmacs"] = forward_gmacs(self.cell.config, self.study.plan.dataset.skeleton)
         if end == "failed" and run and "reason" in run.data.tags:
             self.study.note(self.number, "reason", run.data.tags["reason"])
         self.study.search.on_trial_complete(self.key, result, error=end == "failed")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from d3d.checkpoint import finished_epochs
 from d3d.config import Config, DataConfig
-from d3d.data import Dataset, check_frames, open_dataset
+from d3d.data import Dataset, check_flip, check_frames, open_dataset
 from d3d.errors import ConfigError
 from experiments.cell import KINDS, Cell, make_cell
 from experiments.compose import ALL, Launch
@@ -151,6 +151,11 @@ class Plan:
         return {dataset.digest: dataset for dataset in (*self.opened.values(), *validation)}
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know of its datasets, each remark once."""
+        return tuple(dict.fromkeys(remark for dataset in self.opened.values() for remark in dataset.remarks))
+
+    @property
     def artefacts(self) -> tuple[str, ...]:
         """The tables and figures of all its ablations."""
         return tuple(name for report in self.reports for name in report.ablation.artefacts)
@@ -241,6 +246,8 @@ def make_plan(launch: Launch) -> Plan:
     trained = [config for config in asked if config.measurement.module is None]
     datasets = {data: open_dataset(data, launch.storage / "data") for data in {config.data for config in trained}}
     for config in trained:
+        if config.baseline.method is None:
+            check_flip(datasets[config.data], config.augmentation)
         check_frames(datasets[config.data], config.training.frames)
         if config.evaluation.frames is not None:
             check_frames(datasets[config.data], config.evaluation.frames, "evaluation.frames")

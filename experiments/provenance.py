@@ -16,7 +16,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from d3d.digest import code_digest
 from d3d.errors import ConfigError
 from d3d.models.registry import SYSTEMS, module_of
-from experiments.declarations import FOLDER, fault_of, read_yaml
+from d3d.yaml_file import read_yaml
+from experiments.declarations import FOLDER, fault_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from d3d.errors import ConfigError
-from experiments.declarations import FOLDER, fault_of, options, read_yaml
+from d3d.yaml_file import read_yaml
+from experiments.declarations import FOLDER, fault_of, options
 from experiments.space import Space, parse_space
 
 Objective = Literal["top1", "gmacs"]

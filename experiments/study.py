@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from d3d.config import Config
-from d3d.data import Dataset, check_frames
+from d3d.data import Dataset, check_flip, check_frames
 from d3d.errors import ConfigError
 from experiments.cell import Cell, make_cell
 from experiments.compose import Launch, with_settings
@@ -80,7 +80,7 @@ def plan_study(
     """The study of a row of this configuration, which is trained on `dataset`.
 
     Raises ConfigError where the space leaves nothing open, holds a value that cannot be, or has fewer points than there
-    are to be trials; DataError where a clip has too few frames.
+    are to be trials; DataError where a clip has too few frames or cannot be flipped.
     """
     assert launch.search
     search = launch.search
@@ -90,6 +90,7 @@ def plan_study(
         if key not in ablation.axes and len(configs := _configs(config, key, range_, where)) > 1:
             space[key] = range_
             for each in configs:
+                check_flip(validation, each.augmentation)
                 check_frames(validation, each.training.frames)
     if not space:
         raise ConfigError(f"{where}: the search has nothing to vary there; give it a key that matters to this row")

@@ -47,6 +47,7 @@ def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
             for report in plan.reports
         ]
         lines = [f"{launch.name}: {len(plan.reports)} ablations", setting, *each, f"  {'in all':<{width}}  {total}"]
+    lines += [f"note: {remark}" for remark in plan.remarks]
     if stale:
         lines.append(f"{len(stale)} of {recorded} finished cells were made by other code; {_STALE[launch.stale]}")
     todo = plan.unfinished(finished)

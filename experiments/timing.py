@@ -27,7 +27,7 @@ def seconds_per_clip(config: Config, dataset: Dataset, threads: int) -> float | 
     stay in memory, and most are read once in a training. What else the machine does meanwhile is not in it either, for
     it is the processor's time that is measured, in equal shares of the threads.
     """
-    if forward_gmacs(config) > LARGEST:
+    if forward_gmacs(config, dataset.skeleton) > LARGEST:
         return None
     before, batch = torch.get_num_threads(), config.training.batch_size
     clips = (dataset.train * ceil(batch / len(dataset.train)))[:batch]
@@ -35,7 +35,7 @@ def seconds_per_clip(config: Config, dataset: Dataset, threads: int) -> float | 
     with torch.random.fork_rng(devices=[]):
         try:
             torch.set_num_threads(threads)
-            model = build(config.model)
+            model = build(config.model, dataset.skeleton)
             optimizer = build_optimizer(model, config.training)
             for part in (clips[:2], clips):  # the first time all sorts of things are made ready
                 samples = ClipSamples(

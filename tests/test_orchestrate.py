@@ -247,6 +247,11 @@ def test_help_lists_what_there_is_and_what_it_costs(user: User) -> None:
         (["check", "data=penn_action"], "data.root is not set"),
         (["show", "data=penn_action", "data.root=."], "clip= is missing"),
         (["check", "clip=0001"], "clip=0001: unknown key"),
+        (
+            ["check", "data=pyskl", "data.annotations=a.pkl", "data.skeleton=h36m"],
+            "data.skeleton=h36m: unknown skeleton",
+        ),
+        (["ablation=full", "data.skeleton=coco"], "synthetic has a skeleton of its own; leave it out"),
     ],
 )
 def test_bad_input_is_one_line_and_starts_nothing(user: User, arguments: list[str], words: str) -> None:

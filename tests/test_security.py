@@ -11,12 +11,13 @@ import torch
 from d3d.checkpoint import FILE, load_checkpoint, load_trained
 from d3d.config import Config, DataConfig
 from d3d.data import find_source, open_dataset
+from d3d.data.skeleton_yaml import read_skeleton
 from d3d.errors import CheckpointError, ConfigError, DataError
 from d3d.models.d3d.config import D3DConfig
 from d3d.models.registry import build
 from d3d.training import build_optimizer
+from d3d.yaml_file import read_yaml
 from experiments.compose import compose
-from experiments.declarations import read_yaml
 from experiments.searches import read_search
 from tests.d3d.data.penn_files import label, write_label, write_root
 from tests.d3d.data.pyskl_files import annotation, write_pickle
@@ -72,7 +73,7 @@ def test_annotations_run_nothing(tmp_path: Path, mark: Path) -> None:
 
 
 def test_yaml_runs_nothing(tmp_path: Path, mark: Path) -> None:
-    """An ablation, a search; presets and datasets are read by Hydra, and are files of the project alone."""
+    """An ablation, a search, a skeleton; presets and datasets are read by Hydra, and are files of the project alone."""
     path = tmp_path / "mine.yaml"
     for harm in (
         f"!!python/object/apply:os.system ['touch {mark}']",
@@ -86,6 +87,7 @@ def test_yaml_runs_nothing(tmp_path: Path, mark: Path) -> None:
                 lambda: compose(["ablation=full", f"search='{path}'"]),
                 lambda: read_search(path, {}),
                 lambda: read_yaml(path),
+                lambda: read_skeleton(path),
             ):
                 with pytest.raises(ConfigError, match=r"mine\.yaml"):
                     read()

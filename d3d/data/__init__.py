@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from d3d.config import DataConfig
+from d3d.data.augmentation import check_flip
 from d3d.data.batch import Batch, Labelled
 from d3d.data.clip import Clip, Dataset
 from d3d.data.kept import open_kept
@@ -15,7 +16,7 @@ from d3d.data.sampling import check_frames
 from d3d.data.source import Source, open_source
 from d3d.data.synthetic import synthetic_source
 from d3d.data.validation import validation_split
-from d3d.errors import DataError
+from d3d.errors import ConfigError, DataError
 
 __all__ = [
     "Batch",
@@ -24,6 +25,7 @@ __all__ = [
     "Dataset",
     "Labelled",
     "Sample",
+    "check_flip",
     "check_frames",
     "find_source",
     "open_dataset",
@@ -40,7 +42,7 @@ _ROOTS = {
 def open_dataset(config: DataConfig, cache: Path) -> Dataset:
     """The dataset and split the configuration names. The synthetic one is made under `cache` unless it is there.
 
-    Raises DataError, whose message names the value, clip or file at fault and the way out.
+    Raises DataError and ConfigError, whose message names the value, clip or file at fault and the way out.
     """
     source = find_source(config, cache)
     if source.stamp:
@@ -51,7 +53,11 @@ def open_dataset(config: DataConfig, cache: Path) -> Dataset:
 
 
 def find_source(config: DataConfig, cache: Path) -> Source:
-    """Where the clips of the dataset that the configuration names are read from. Raises DataError."""
+    """Where the clips of the dataset that the configuration names are read from. Raises DataError and ConfigError."""
+    if config.skeleton is not None and config.name != "pyskl":
+        raise ConfigError(
+            f"data.skeleton={config.skeleton}: {config.name} has a skeleton of its own; leave it out, or data=pyskl"
+        )
     if config.name == "synthetic":
         if config.root is not None:
             raise DataError(f"data.root={config.root}: the synthetic dataset is made, not read; leave data.root out")
@@ -67,6 +73,7 @@ def find_source(config: DataConfig, cache: Path) -> Source:
             name=config.name,
             classes=classes,
             root=root,
+            named_skeleton="coco" if config.name == "finegym" else config.skeleton,
             persons=config.persons,
             frames=config.frames,
         )

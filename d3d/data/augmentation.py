@@ -8,8 +8,20 @@ from numpy.typing import NDArray
 from torch.nn.functional import grid_sample
 
 from d3d.config import AugmentationConfig
+from d3d.data.clip import Dataset
 from d3d.data.sampling import sample_indices
 from d3d.data.transforms import Frames, Joints, Visible, crop, disturb, flip
+from d3d.errors import DataError
+
+
+def check_flip(dataset: Dataset, augmentation: AugmentationConfig) -> None:
+    """Raise a DataError if clips are to be mirrored and nobody knows which of their joints change places."""
+    if augmentation.flip and dataset.skeleton.mirrored is None:
+        raise DataError(
+            f"augmentation.flip=true: nothing says which of the {len(dataset.skeleton.joint_names)} joints of "
+            f"{dataset.name} are left and right; describe them in a file that data.skeleton names, or set "
+            "augmentation.flip=false"
+        )
 
 
 def augmented_indices(

@@ -84,7 +84,7 @@ def _read_and_decode(source: Source, data: DataConfig, frames: int, entry: Any) 
 def _findings(source: Source, reads: Sequence[Read], faults: Sequence[str], dataset: Dataset | None) -> Findings:
     clips = [read.clip for read in reads]
     present = [_present(clip, source.persons) for clip in clips]
-    each = len(source.joint_names) // source.persons
+    each = len(source.skeleton.joint_names)
     joints = sum(clip.length * each * int(there.sum()) for clip, there in zip(clips, present, strict=True))
     notes: dict[str, tuple[str, ...]] = {}
     for read in reads:

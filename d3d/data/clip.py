@@ -10,22 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-JOINTS = (
-    "head",
-    "right_shoulder",
-    "left_shoulder",
-    "right_elbow",
-    "left_elbow",
-    "right_wrist",
-    "left_wrist",
-    "right_hip",
-    "left_hip",
-    "right_knee",
-    "left_knee",
-    "right_ankle",
-    "left_ankle",
-)  # Penn Action's 13, in its order
-MIRRORED = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11)
+from d3d.data.skeleton import Skeleton
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +73,20 @@ class Dataset:
 
     name: str
     classes: tuple[str, ...]
-    joint_names: tuple[str, ...]  # of all persons
-    mirrored: tuple[int, ...]  # joint r of a mirrored clip is joint mirrored[r]; a person stays the same one
+    skeleton: Skeleton  # of each person
     train: tuple[Clip, ...]
     test: tuple[Clip, ...]
     digest: str  # hex; of everything that decides the clips and their pixels, never of where they lie
     read_frames: ReadFrames
     persons: int = 1  # at most in a clip; the joints are those of the first, then of the second, …
+    remarks: tuple[str, ...] = ()  # what a user should know of the whole
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """R names, of the joints of all persons."""
+        return self.skeleton.names_of(self.persons)
+
+    @property
+    def mirrored(self) -> tuple[int, ...] | None:
+        """Joint r of a mirrored clip is joint mirrored[r]; a person stays the same one. None: nobody knows."""
+        return self.skeleton.mirrored_of(self.persons)

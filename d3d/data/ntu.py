@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from d3d.data.clip import Clip, View
 from d3d.data.footage import look_at, read_footage
 from d3d.data.persons import moving_most
-from d3d.data.skeleton import NTU, of_persons
+from d3d.data.skeleton import NTU
 from d3d.data.skeleton_file import read_skeleton_file
 from d3d.data.source import Read, Source
 from d3d.errors import DataError
@@ -79,13 +79,11 @@ def ntu_source(
             f"data.root={root}: no nturgb+d_skeletons/S001C001P001R001A001.skeleton and the like; name the folder that "
             "holds nturgb+d_skeletons/ and nturgb+d_rgb/"
         )
-    joint_names, mirrored = of_persons(NTU, persons)
     return Source(
         name=name,
         place=f"data.root={root}",
         classes=tuple(f"A{action + 1:03d}" for action in range(CLASSES[name])),
-        joint_names=joint_names,
-        mirrored=mirrored,
+        skeleton=NTU,
         frames=frames,
         entries=tuple(paths),
         read=partial(_read, name=name, protocol=protocol, persons=persons, frames=frames),

@@ -16,10 +16,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from d3d.data.clip import JOINTS, MIRRORED, Clip, View
+from d3d.data.clip import Clip, View
 from d3d.data.fingerprint import Sampled, fingerprint, sample_file
 from d3d.data.images import read_image
 from d3d.data.matlab import read_mat
+from d3d.data.skeleton import JOINTS, PENN_ACTION
 from d3d.data.source import Read, Source
 from d3d.errors import DataError
 
@@ -67,8 +68,7 @@ def penn_action_source(
         name=name,
         place=f"data.root={root}",
         classes=tuple(classes),
-        joint_names=JOINTS,
-        mirrored=MIRRORED,
+        skeleton=PENN_ACTION,
         frames=frames,
         entries=tuple(sorted(files, key=lambda path: (int(path.stem), path.stem))),
         read=partial(_read, root=root, classes=tuple(classes), frames=frames),

@@ -19,14 +19,15 @@ from d3d.data.clip import Clip, View
 from d3d.data.footage import footage_of, look_at, read_footage
 from d3d.data.persons import moving_most
 from d3d.data.safe_pickle import read_pickle
-from d3d.data.skeleton import of_persons, skeleton_of
+from d3d.data.skeleton import COCO, KNOWN, MOST_JOINTS, NTU, PENN_ACTION, Skeleton, nameless
+from d3d.data.skeleton_yaml import find_skeleton
 from d3d.data.source import Read, Source
-from d3d.errors import DataError
+from d3d.errors import ConfigError, DataError
 
 GYM99 = 99  # classes (Shao et al., "FineGym", CVPR 2020, section 3)
 MOST = 100_000  # classes; a label that means anything is below
-JOINTS = 1_000  # of a person, at most
 NAME = 240  # bytes of the name of a file or folder, at most; endings such as _rgb.avi come after it
+TAKEN_FOR = {"COCO": COCO, "NTU RGB+D": NTU, "Penn Action": PENN_ACTION}  # by their number, where nothing is said
 SCORE = 0.0  # a joint is visible where its keypoint_score is above this; not at 0, and not at NaN
 
 
@@ -46,14 +47,23 @@ def pyskl_source(
     name: Literal["pyskl", "finegym"] = "pyskl",
     classes: int | None = None,
     root: Path | None = None,
+    named_skeleton: str | None = None,
     persons: int = 2,
     frames: Literal["files", "rendered"] = "files",
 ) -> Source:
     """The clips that the two splits of an annotation file name, for training and for testing.
 
-    Without `classes` there are as many as the training clips' labels name. Raises DataError for a file that is no such
-    pickle, for splits it has not got, and where it has no joints.
+    Without `classes` there are as many as the training clips' labels name. `named_skeleton` is what data.skeleton may
+    name; without it the file FILE.skeleton.yaml beside FILE.pkl says what the joints are, and where there is none they
+    are taken for a known skeleton of so many joints, with a remark, or nothing is known of them.
+
+    Raises DataError for a file that is no such pickle, for splits it has not got, and where it has no joints;
+    ConfigError for a skeleton that cannot be used or has another number of joints.
     """
+    beside = path.parent / f"{path.stem}.skeleton.yaml"
+    if named_skeleton is None and _exists(beside):
+        named_skeleton = str(beside)
+    declared = None if named_skeleton is None else find_skeleton(named_skeleton)
     try:
         content = read_pickle(path)
     except (OSError, ValueError) as error:
@@ -64,28 +74,53 @@ def pyskl_source(
             raise DataError(f"data.splits={list(splits)}: no split {split!r} in {path}; it has {', '.join(listed)}")
     entries = _entries(path, splits, listed, annotations)
     described = [entry.annotation for entry in entries if entry.annotation is not None]
-    skeleton = skeleton_of(_joint_count(path, described))
+    joints = _joint_count(path, described)
+    if declared and len(declared.joint_names) != joints:
+        raise ConfigError(
+            f"{named_skeleton}: describes {len(declared.joint_names)} joints, the clips of data.annotations={path} "
+            f"have {joints}; with data=pyskl, data.skeleton=FILE.yaml describes any number"
+        )
+    skeleton, remarks = (declared, ()) if declared else _undeclared(joints, beside.name)
     if classes is None:
         classes = 1 + max((_label(entry.annotation) for entry in entries if entry.train), default=-1)
-    joint_names, mirrored = of_persons(skeleton, persons)
     if frames == "files" and root is None:
         raise DataError("data.root is not set: name the folder of the videos, or data.frames=rendered needs none")
     return Source(
         name=name,
         place=f"data.annotations={path}",
         classes=tuple(f"class_{label}" for label in range(classes)),
-        joint_names=joint_names,
-        mirrored=mirrored,
+        skeleton=skeleton,
         frames=frames,
         entries=entries,
-        read=partial(
-            _read, joints=len(skeleton.joint_names), persons=persons, root=root if frames == "files" else None
-        ),
+        read=partial(_read, joints=joints, persons=persons, root=root if frames == "files" else None),
         decode=partial(_decode, root),
         persons=persons,
         id_of=attrgetter("id"),
         lacking=f"a video or a folder of images under {root}",
+        remarks=remarks,
     )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name longer than the file system takes
+        return False
+
+
+def _undeclared(joints: int, beside: str) -> tuple[Skeleton, tuple[str, ...]]:
+    """What joints are taken for of which nothing is said, and a remark that says so.
+
+    PYSKL's own annotations have COCO's joints in two dimensions and NTU RGB+D's from Kinect; 13 were always read as
+    Penn Action's here.
+    """
+    for name, skeleton in TAKEN_FOR.items():
+        if len(skeleton.joint_names) == joints:
+            others = [key for key, other in KNOWN.items() if len(other.joint_names) == joints and other != skeleton]
+            other = f"data.skeleton={others[0] if others else 'FILE.yaml'}"
+            return skeleton, (f"its {joints} joints are taken for {name}'s; {other} or {beside} says otherwise",)
+    unknown = f"nothing says what its {joints} joints are: no limbs are drawn, and augmentation.flip must be false"
+    return nameless(joints), (f"{unknown}; describe them in {beside} beside it",)
 
 
 def _layout(path: Path, content: Any) -> tuple[Mapping[str, list[Any]], list[Mapping[str, Any]]]:
@@ -133,7 +168,7 @@ def _joint_count(path: Path, annotations: list[Mapping[str, Any]]) -> int:
     """V of the first clip that has joints."""
     for annotation in annotations:
         keypoint = annotation.get("keypoint")
-        if isinstance(keypoint, np.ndarray) and keypoint.ndim == 4 and 0 < keypoint.shape[2] <= JOINTS:
+        if isinstance(keypoint, np.ndarray) and keypoint.ndim == 4 and 0 < keypoint.shape[2] <= MOST_JOINTS:
             return int(keypoint.shape[2])
     raise DataError(f"data.annotations={path}: no clip of data.splits has an array keypoint of M×T×V×2 numbers")
 

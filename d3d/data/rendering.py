@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from d3d.data.clip import Clip, View
-from d3d.data.skeleton import Limbs, skeleton_of
+from d3d.data.skeleton import Limbs, Skeleton
 
 RENDERING = 1  # raise it when anything that is drawn changes: it is part of the dataset's digest
 SUPERSAMPLING = 2  # drawn so many times larger, then averaged: smooth edges at little cost
@@ -49,6 +49,7 @@ def textured_background(generator: np.random.Generator, height: int, width: int)
 
 def draw_person(
     draw: ImageDraw.ImageDraw,
+    skeleton: Skeleton,
     joints: NDArray[np.float32],
     visible: NDArray[np.bool_],
     palette: Palette,
@@ -56,9 +57,9 @@ def draw_person(
 ) -> None:
     """Draw J×2 joints in pixels of the drawing: a limb where both of its ends are visible, a disc at every joint.
 
-    Which joints a limb joins is known for the skeletons of `skeleton.py`; of others there are the discs alone.
+    A skeleton with a figure is drawn as that; of another one all limbs and joints have one colour.
     """
-    skeleton = skeleton_of(len(joints))
+    figure = skeleton.figure
     points = [(x, y) for x, y in joints.tolist()]
     seen = visible.tolist()
     width = max(1, round(limb_width))
@@ -71,16 +72,16 @@ def draw_person(
             if seen[joint]:
                 draw_disc(draw, points[joint], limb_width / 2, colour)
 
-    if skeleton.head is None:
-        limbs(tuple((joint, joint) for joint in range(len(joints))), palette.arms)
+    if figure is None:
+        limbs((*skeleton.limbs, *((joint, joint) for joint in range(len(joints)))), palette.arms)
         return
-    limbs(skeleton.legs, palette.legs)
-    if all(seen[joint] for joint in skeleton.trunk):
-        draw.polygon([points[joint] for joint in skeleton.trunk], palette.arms)
-    limbs(skeleton.arms, palette.arms)
-    if seen[skeleton.head]:
-        shoulders = [points[joint] for joint in skeleton.shoulders if seen[joint]]
-        head = points[skeleton.head]
+    limbs(figure.legs, palette.legs)
+    if figure.trunk and all(seen[joint] for joint in figure.trunk):
+        draw.polygon([points[joint] for joint in figure.trunk], palette.arms)
+    limbs(figure.arms, palette.arms)
+    if figure.head is not None and seen[figure.head]:
+        shoulders = [points[joint] for joint in figure.shoulders if seen[joint]]
+        head = points[figure.head]
         if shoulders:
             x, y = np.array(shoulders, np.float32).mean(axis=0).tolist()
             draw.line((head, (x, y)), palette.arms, width)
@@ -93,7 +94,9 @@ def draw_disc(draw: ImageDraw.ImageDraw, centre: tuple[float, float], radius: fl
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
 
 
-def render_frames(clip: Clip, indices: NDArray[np.int64], view: View, persons: int = 1) -> NDArray[np.uint8]:
+def render_frames(
+    clip: Clip, indices: NDArray[np.int64], view: View, skeleton: Skeleton, persons: int = 1
+) -> NDArray[np.uint8]:
     """The view, drawn from the joints of the clip's persons; see `ReadFrames`. A clip looks the same in every run."""
     large = view.enlarged(SUPERSAMPLING)
     limb_width = LIMB_WIDTH * min(large.rows, large.columns)
@@ -108,7 +111,7 @@ def render_frames(clip: Clip, indices: NDArray[np.int64], view: View, persons: i
         image = background.copy()
         draw = ImageDraw.Draw(image)
         for person in reversed(range(persons)):  # who moves most is in front
-            draw_person(draw, places[person], seen[person], palettes[person], limb_width)
+            draw_person(draw, skeleton, places[person], seen[person], palettes[person], limb_width)
         frame[:] = np.asarray(image.reduce(SUPERSAMPLING))
     return frames
 

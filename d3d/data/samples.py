@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from d3d.config import AugmentationConfig, DataConfig, EvaluationConfig
-from d3d.data.augmentation import augment, augmented_indices
+from d3d.data.augmentation import augment, augmented_indices, check_flip
 from d3d.data.batch import Batch, Labelled
 from d3d.data.clip import Clip, Dataset, View
 from d3d.data.sampling import sample_indices
@@ -38,6 +38,7 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
 
     Set `epoch` before each epoch: with the seed and the index it decides every random choice. `evaluation` disturbs the
     joints of test clips, every time in the same way. `reads` is what the system looks at: without frames none are read.
+    Raises DataError where clips are to be flipped and the skeleton does not say which joints mirror which.
     """
 
     def __init__(
@@ -61,6 +62,9 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
         self.evaluation = evaluation or EvaluationConfig()
         self.reads = reads
         self.epoch = 0
+        if seed is not None:
+            check_flip(dataset, self.augmentation)
+        self.mirrored = dataset.mirrored or ()
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -84,7 +88,7 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
         view = view_of(clip, self.data.view, self.data.resize)
         seen = self._read(clip, indices, view)
         shape = (view.rows, view.columns)
-        return augment(*seen, shape, self.data.crop, self.dataset.mirrored, self.augmentation, generator)
+        return augment(*seen, shape, self.data.crop, self.mirrored, self.augmentation, generator)
 
     def _centred(self, clip: Clip, index: int) -> tuple[Frames | None, Joints, Visible]:
         view, size, changed = view_of(clip, self.data.view, self.data.resize), self.data.crop, self.evaluation

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from d3d.data.actions import Action, Array, Pose, joints_of, perform
-from d3d.data.clip import MIRRORED
 from d3d.data.rendering import (
     LIMB_WIDTH,
     SUPERSAMPLING,
@@ -21,6 +20,7 @@ from d3d.data.rendering import (
     jittered_palette,
     textured_background,
 )
+from d3d.data.skeleton import MIRRORED, PENN_ACTION
 
 HEIGHT, WIDTH = 72, 96  # pixels of a frame
 MARGIN = 16  # pixels of background beyond each edge, for the camera to move over
@@ -127,8 +127,8 @@ def _draw(
         for thing in things:
             _draw_thing(draw, thing, moment)
         if bystander is not None:
-            draw_person(draw, _enlarged(bystander[moment]), everyone, other, 0.6 * limb_width)
-        draw_person(draw, _enlarged(figure[moment]), everyone, palette, limb_width)
+            draw_person(draw, PENN_ACTION, _enlarged(bystander[moment]), everyone, other, 0.6 * limb_width)
+        draw_person(draw, PENN_ACTION, _enlarged(figure[moment]), everyone, palette, limb_width)
         _draw_prop(draw, action, figure[moment], height)
         if post is not None:
             _draw_thing(draw, post, moment)

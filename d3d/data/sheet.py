@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from d3d.config import DataConfig
 from d3d.data.clip import Clip
 from d3d.data.sampling import sample_indices
-from d3d.data.skeleton import skeleton_of
+from d3d.data.skeleton import Skeleton
 from d3d.data.source import Source, read_each
 from d3d.data.view import view_of
 from d3d.errors import DataError
@@ -38,7 +38,7 @@ def contact_sheet(source: Source, id: str, data: DataConfig, frames: int) -> Ima
     pen.text((6, 9), f"{title}, {clip.width}x{clip.height}; the square is the centre crop, a cross an invisible joint")
     for place, (index, picture) in enumerate(zip(indices.tolist(), pictures, strict=True)):
         tile = Image.fromarray(picture)
-        draw_clip(ImageDraw.Draw(tile), clip, joints, index, source.persons)
+        draw_clip(ImageDraw.Draw(tile), clip, joints, index, source.skeleton)
         side = data.crop / data.resize * SHORT
         left, top = (width - side) / 2, (height - side) / 2
         ImageDraw.Draw(tile).rectangle((left, top, left + side - 1, top + side - 1), outline=CROP)
@@ -63,16 +63,17 @@ def find_clip(source: Source, id: str) -> Clip:
     return found.clip
 
 
-def draw_clip(pen: ImageDraw.ImageDraw, clip: Clip, joints: NDArray[np.float32], index: int, persons: int) -> None:
+def draw_clip(
+    pen: ImageDraw.ImageDraw, clip: Clip, joints: NDArray[np.float32], index: int, skeleton: Skeleton
+) -> None:
     """Draw the joints of one frame, L×R×2 in pixels of the picture: limbs between visible ones, a disc at each."""
-    each = clip.visible.shape[1] // persons
-    skeleton = skeleton_of(each)
-    for person in range(persons):
+    each = len(skeleton.joint_names)
+    for person in range(clip.visible.shape[1] // each):
         own = slice(person * each, (person + 1) * each)
         points, visible = joints[:, own], clip.visible[:, own]
         colour = COLOURS[person % len(COLOURS)]
         places = [tuple(place) for place in points[index].tolist()]
-        for start, end in (*skeleton.legs, *skeleton.arms):
+        for start, end in skeleton.limbs:
             if visible[index, start] and visible[index, end]:
                 pen.line((places[start], places[end]), (0, 0, 0), 4)
                 pen.line((places[start], places[end]), colour, 2)

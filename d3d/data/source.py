@@ -19,6 +19,7 @@ import numpy as np
 from d3d.data.clip import Clip, Dataset, ReadFrames
 from d3d.data.memory import FrameMemory
 from d3d.data.rendering import RENDERING, render_frames
+from d3d.data.skeleton import Skeleton, beyond_names
 from d3d.errors import DataError
 
 _CHUNK = 16  # clips sent to a process at once
@@ -44,8 +45,7 @@ class Source:
     name: str
     place: str  # what messages call it, "data.root=/data/Penn_Action"
     classes: tuple[str, ...]
-    joint_names: tuple[str, ...]  # of all persons
-    mirrored: tuple[int, ...]
+    skeleton: Skeleton  # of each person
     frames: Literal["files", "rendered"]
     entries: tuple[Any, ...]  # what one clip each is read from
     read: Callable[[Any], Read]  # raises DataError, which names the clip
@@ -58,9 +58,16 @@ class Source:
     stamp: str = ""  # another one where a file has changed; with it, what is read is kept on disk (kept.py)
 
     @property
+    def joint_names(self) -> tuple[str, ...]:
+        """R names, of the joints of all persons."""
+        return self.skeleton.names_of(self.persons)
+
+    @property
     def read_frames(self) -> ReadFrames:
         """Decodes the frames, or draws them."""
-        return self.decode if self.frames == "files" else partial(render_frames, persons=self.persons)
+        if self.frames == "files":
+            return self.decode
+        return partial(render_frames, skeleton=self.skeleton, persons=self.persons)
 
 
 def read_each(source: Source, processes: int = 1) -> Iterator[Read | DataError]:
@@ -89,7 +96,7 @@ def _read_or_fault(source: Source, entry: Any) -> Read | DataError:
 
 def _check_clip(clip: Clip, source: Source) -> None:
     """What no clip of any dataset may be. Raises DataError."""
-    joints = len(source.joint_names)
+    joints = len(source.skeleton.joint_names) * source.persons
     if clip.joints.shape != (clip.length, joints, 2) or clip.visible.shape != clip.joints.shape[:2] or not clip.length:
         fault = f"its joints are {clip.joints.shape} and {clip.visible.shape}, not frames × {joints} × 2"
     elif not 0 <= clip.label < len(source.classes):
@@ -139,9 +146,9 @@ def faults_together(source: Source, reads: Sequence[Read]) -> list[DataError]:
 def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "skip"]) -> Dataset:
     """The dataset of these clips; those without frames are an error, or left out.
 
-    The digest covers ids, labels, splits, sizes and joints of the clips, how many classes there are, the names of the
-    joints, and, for files, what the reads say of them: their sizes and a sample of their bytes. For rendered frames it
-    covers the version of the drawing. The names of the classes are not covered: no bit of a result depends on them.
+    The digest covers ids, labels, splits, sizes and joints of the clips, how many classes there are, the skeleton, and,
+    for files, what the reads say of them: their sizes and a sample of their bytes. For rendered frames it covers the
+    version of the drawing. The names of the classes are not covered: no bit of a result depends on them.
     """
     clips = source.grouped([read.clip for read in reads])
     absent = [read.clip.id for read in reads if read.absent]
@@ -164,21 +171,22 @@ def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "s
         pixels = "".join(f"{read.clip.id}{read.pixels}" for read in reads if not read.absent)
     else:
         pixels = f"rendered {RENDERING}"
+    kind = "|".join((str(len(source.classes)), *source.joint_names, source.frames, pixels))
     return Dataset(
         name=source.name,
         classes=source.classes,
-        joint_names=source.joint_names,
-        mirrored=source.mirrored,
+        skeleton=source.skeleton,
         train=train,
         test=test,
-        digest=_digest(usable, "|".join((str(len(source.classes)), *source.joint_names, source.frames, pixels))),
+        digest=_digest(usable, kind + beyond_names(source.skeleton)),
         read_frames=FrameMemory(source.read_frames),
         persons=source.persons,
+        remarks=source.remarks,
     )
 
 
-def _digest(clips: Sequence[Clip], pixels: str) -> str:
-    digest = hashlib.sha256(pixels.encode())
+def _digest(clips: Sequence[Clip], kind: str) -> str:
+    digest = hashlib.sha256(kind.encode())
     for clip in clips:
         digest.update(f"{clip.id} {clip.label} {clip.train} {clip.height} {clip.width} {clip.length}".encode())
         digest.update(clip.joints.astype("<f4").tobytes())

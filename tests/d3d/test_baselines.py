@@ -5,7 +5,8 @@ import pytest
 
 from d3d.baselines import VISIBILITY, classify, features
 from d3d.config import BaselineConfig
-from d3d.data.clip import JOINTS, MIRRORED, Clip, Dataset
+from d3d.data.clip import Clip, Dataset
+from d3d.data.skeleton import JOINTS, PENN_ACTION
 from d3d.errors import DataError
 
 FRAMES = 4
@@ -36,7 +37,7 @@ def dataset(train: int = 4, test: int = 2) -> Dataset:
         return tuple(made)
 
     split = clips(train, 0), clips(test, 1000)
-    return Dataset("made", ("a", "b", "c"), JOINTS, MIRRORED, *split, "da7a", lambda *_: np.zeros(0, np.uint8))
+    return Dataset("made", ("a", "b", "c"), PENN_ACTION, *split, "da7a", lambda *_: np.zeros(0, np.uint8))
 
 
 def test_features_know_neither_place_nor_size() -> None:

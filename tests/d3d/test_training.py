@@ -361,6 +361,11 @@ def test_an_unfinished_training_is_not_tested(tiny_config: Config, tiny_dataset:
         evaluate_trained(tiny_config, tiny_config, tiny_dataset, CPU, checkpoint)
 
 
+def test_checkpoints_that_were_written_before_still_belong_to_their_training() -> None:
+    """A key that is added later must not change this; see `ADDED`."""
+    assert fingerprint(Config()) == "9efdbad5e3b4696ff2c04e77b83e3aa0d11bbe0ee084850612ef0d36f0d42dc8"
+
+
 def test_a_checkpoint_does_not_mind_where_the_data_lies() -> None:
     here, there = (DataConfig(name="pyskl", root=place, annotations=f"{place}/a.pkl") for place in ("/here", "/there"))
     assert fingerprint(Config(data=here)) == fingerprint(Config(data=there))

@@ -10,7 +10,8 @@ from torch import nn
 
 from d3d.checkpoint import save_checkpoint
 from d3d.config import Config
-from d3d.data.clip import JOINTS, MIRRORED, Clip, Dataset
+from d3d.data.clip import Clip, Dataset
+from d3d.data.skeleton import PENN_ACTION
 from experiments.compose import Launch, compose
 from experiments.plan import Plan, make_plan
 from experiments.track import Record, prepare
@@ -29,7 +30,7 @@ def dataset() -> Dataset:
         Clip(f"{train}", 0, train, 90, 120, np.zeros((18, 13, 2), np.float32), np.ones((18, 13), np.bool_), f"{train}")
         for train in (True, False)
     ]
-    return Dataset("synthetic", CLASSES, JOINTS, MIRRORED, (clips[0],), (clips[1],), "da7a", _unread)
+    return Dataset("synthetic", CLASSES, PENN_ACTION, (clips[0],), (clips[1],), "da7a", _unread)
 
 
 @pytest.fixture

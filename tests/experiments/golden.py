@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from d3d.data.clip import JOINTS, MIRRORED, Dataset
+from d3d.data.clip import Dataset
+from d3d.data.skeleton import PENN_ACTION
 from experiments.cell import make_cell
 from experiments.compose import compose
 from experiments.declarations import options
@@ -32,7 +33,7 @@ def ids() -> Ids:
     for preset in options("preset"):
         for data, arguments in DATA.items():
             launch = compose(["ablation=all", f"preset={preset}", *arguments])
-            clips = Dataset(data, CLASSES, JOINTS, MIRRORED, (), (), "da7a", _unread)
+            clips = Dataset(data, CLASSES, PENN_ACTION, (), (), "da7a", _unread)
             for ablation in launch.ablations:
                 configs = {row.label: launch.configure(row) for row in ablation.rows}
                 cells = {

@@ -6,8 +6,9 @@ import pytest
 from d3d.errors import ConfigError
 from d3d.models.d3d.config import D3DConfig
 from d3d.models.gcn.config import GCNConfig
+from d3d.yaml_file import read_yaml
 from experiments.compose import compose
-from experiments.declarations import FOLDER, ablations, read_yaml
+from experiments.declarations import FOLDER, ablations
 from tests.d3d.systems import d3d_model
 
 MINE = """
@@ -219,6 +220,8 @@ def test_annotations_and_splits_of_a_dataset(tmp_path: Path, monkeypatch: pytest
     data = compose(["ablation=full", "data=pyskl", "data.annotations=a.pkl", "data.splits=[x,y]"]).config.data
     assert (data.annotations, data.splits, data.persons) == (str(tmp_path / "a.pkl"), ("x", "y"), 2)
     assert compose(["ablation=full", "data=finegym"]).config.data.persons == 1
+    for named, path in (("human36m", "human36m"), ("hand.yaml", str(tmp_path / "hand.yaml"))):
+        assert compose(["ablation=full", "data=pyskl", f"data.skeleton={named}"]).config.data.skeleton == path
     for wrong in ("data.splits=[x]", "data.splits=[x,x]", "data.protocol=xv", "data.persons=0", "data.classes=1"):
         with pytest.raises(ConfigError, match=wrong.partition("=")[0]):
             compose(["ablation=full", "data=pyskl", wrong])

@@ -40,8 +40,8 @@ OTHER: dict[str, Any] = {
     "model.offset_convolution": "dense", "model.joint_stride": 1, "model.temporal_stride": 1,
     "model.persons": 13, "model.dropout": 0.5, "model.drop_path": 0.5, "data.name": "penn_action",
     "data.frames": "rendered", "data.root": "/there", "data.missing": "skip", "data.crop": 200,
-    "data.annotations": "/a.pkl", "data.protocol": "xset", "data.splits": ("x", "y"), "data.classes": 7,
-    "training.label_smoothing": 0.5,
+    "data.annotations": "/a.pkl", "data.skeleton": "human36m", "data.protocol": "xset", "data.splits": ("x", "y"),
+    "data.classes": 7, "training.label_smoothing": 0.5,
     "measurement.module": "joint", "measurement.attention": "full", "baseline.method": "ridge",
     "data.split": "validation", "data.view": "whole", "training.average": 0.5, "augmentation.zoom": 0.5,
     "augmentation.span": 0.5, "augmentation.colour": 0.5, "augmentation.joint_dropout": 0.5,
@@ -133,7 +133,7 @@ def test_what_is_done_to_what_a_system_does_not_read_makes_no_other_cell(modalit
     class Reads(SystemConfig):
         reads = frozenset({modality})
 
-    def id_of(**changes: float) -> str:
+    def id_of(**changes: Any) -> str:
         return cell_id(canonical(Config(model=Reads(system="x"), augmentation=AugmentationConfig(**changes))), "d")
 
     of = {"frames": {"colour": 0.5}, "joints": {"joint_noise": 0.5}}
@@ -312,13 +312,14 @@ def test_configurations_of_one_cell_train_to_the_same_bits(
 
 
 def test_what_another_dataset_looks_at_is_not_looked_at() -> None:
-    changed = {"protocol": "xview", "annotations": "/a.pkl", "splits": ("x", "y"), "classes": 7, "persons": 1}
+    changed = {"protocol": "xview", "annotations": "/a.pkl", "skeleton": "coco", "splits": ("x", "y"), "classes": 7}
+    changed |= {"persons": 1}
     looked_at: tuple[tuple[str, set[str]], ...] = (
         ("penn_action", set()),
         ("synthetic", set()),
         ("ntu60", {"protocol", "persons"}),
         ("finegym", {"annotations", "splits", "persons"}),
-        ("pyskl", {"annotations", "splits", "classes", "persons"}),
+        ("pyskl", {"annotations", "skeleton", "splits", "classes", "persons"}),
     )
     for name, own in looked_at:
         data = canonical(Config(data=DataConfig(name=name, **changed))).data  # type: ignore[arg-type]

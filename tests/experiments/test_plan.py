@@ -1,19 +1,22 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from d3d.checkpoint import FILE
 from d3d.data.clip import Dataset
+from d3d.data.skeleton import nameless
 from d3d.errors import DataError
 from d3d.prediction import Prediction
 from experiments.cell import Cell
 from experiments.declarations import RECIPE
-from experiments.plan import Plan, Report, with_seeds
+from experiments.plan import Plan, Report, make_plan, with_seeds
 from experiments.provenance import Code
 from experiments.track import Record, finished_cells
 from tests.d3d.systems import d3d_model
-from tests.experiments.conftest import save_weights
+from tests.experiments.conftest import launch_of, save_weights
 
 
 def report(plan: Plan) -> Report:
@@ -129,6 +132,17 @@ def test_measurements_need_no_data_and_no_seeds(plan: Callable[..., Plan], monke
     assert len(report(often).points) == len(often.cells) == len(often.launch.ablations[0].rows)
     assert {cell.kind for cell in often.cells} == {"measurement"}
     assert report(often).data_digest == ""
+
+
+def test_clips_are_flipped_only_where_left_and_right_are_known(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = replace(dataset, skeleton=nameless(13))
+    monkeypatch.setattr("experiments.plan.open_dataset", lambda config, cache: unknown)
+    with pytest.raises(DataError, match=r"augmentation\.flip=true: .*, or set augmentation\.flip=false"):
+        make_plan(launch_of(tmp_path, "ablation=full"))
+    for arguments in (["ablation=full", "augmentation.flip=false"], ["ablation=baselines"]):
+        assert make_plan(launch_of(tmp_path, *arguments)).cells
 
 
 def test_baselines_have_no_seed_and_need_no_model(plan: Callable[..., Plan]) -> None:

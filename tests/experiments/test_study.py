@@ -1,11 +1,14 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from d3d.data.clip import Dataset
+from d3d.data.skeleton import nameless
 from d3d.errors import ConfigError, DataError
 from experiments.plan import Plan
 from experiments.study import Study
@@ -104,6 +107,15 @@ def test_a_space_that_does_not_suit_a_row_is_refused(
         studies(space, *arguments)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_search_flips_clips_only_where_left_and_right_are_known(
+    studies: Callable[..., dict[str, Study]], dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = replace(dataset, skeleton=nameless(13))
+    monkeypatch.setattr("experiments.plan.open_dataset", lambda config, cache: unknown)
+    with pytest.raises(DataError, match=r"augmentation\.flip=true: "):
+        studies({"augmentation.flip": {"choices": [True, False]}}, "ablation=full", "augmentation.flip=false")
 
 
 def test_more_frames_than_the_clips_have_are_refused(studies: Callable[..., dict[str, Study]]) -> None:

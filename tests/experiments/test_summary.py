@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from d3d.data.clip import Dataset
 from d3d.prediction import Prediction
 from experiments.cell import KINDS
 from experiments.estimate import duration
@@ -40,6 +41,16 @@ def test_a_plan_says_what_is_asked_for_and_what_is_there(plan: Callable[..., Pla
     finish(record, grid, lambda i: i)
     assert "16 distinct cells, 16 finished" in describe(grid, finished_in(record))
     assert "to train" not in describe(grid, finished_in(record))
+
+
+def test_a_plan_says_what_should_be_known_of_its_data(
+    plan: Callable[..., Plan], dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules = plan("ablation=modules", "resources.cpus=1")
+    assert "note: " not in describe(modules, {})
+    remarked = replace(dataset, remarks=("its joints are taken for others",))
+    made = replace(modules, opened=dict.fromkeys(modules.opened, remarked))
+    assert describe(made, {}).splitlines().count("note: its joints are taken for others") == 1
 
 
 def test_all_is_described_ablation_by_ablation(

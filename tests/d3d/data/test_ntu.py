@@ -206,9 +206,10 @@ def test_absent_videos_are_counted_or_skipped(tmp_path: Path) -> None:
 
 def test_a_mirrored_person_keeps_its_place(tmp_path: Path) -> None:
     write_sample(tmp_path, NAME, video=False)
-    source = find_source(config(tmp_path), tmp_path)
-    names = source.joint_names
-    assert len(names) == 50 and names[4] == "person_1_left_shoulder"
-    for name, joint in zip(names, source.mirrored, strict=True):
+    write_sample(tmp_path, "S001C001P003R001A001", video=False)
+    dataset = open_dataset(config(tmp_path), tmp_path)
+    names, mirrored = dataset.joint_names, dataset.mirrored
+    assert len(names) == 50 and names[4] == "person_1_left_shoulder" and mirrored is not None
+    for name, joint in zip(names, mirrored, strict=True):
         assert names[joint] == re.sub("left|right", lambda found: {"left": "right"}.get(found[0], "left"), name)
-    assert find_source(config(tmp_path, persons=1), tmp_path).joint_names == NTU.joint_names
+    assert open_dataset(config(tmp_path, persons=1), tmp_path).joint_names == NTU.joint_names

@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from d3d.config import DataConfig
 from d3d.data import Clip, find_source, open_dataset
 from d3d.data.pyskl import group_of
+from d3d.data.skeleton import KNOWN, Skeleton, nameless
 from d3d.data.source import read_each
 from d3d.data.view import frame_view
-from d3d.errors import DataError
+from d3d.errors import ConfigError, DataError
 from tests.d3d.data.pyskl_files import annotation, write_dataset, write_pickle, write_videos
 from tests.d3d.data.video_files import found_discs
 
@@ -70,13 +72,82 @@ def test_any_number_of_persons_and_joints(tmp_path: Path) -> None:
     path = write_dataset(tmp_path, video=False, joints=7)
     dataset = open_dataset(config(path, persons=3), tmp_path)
     assert dataset.joint_names[7] == "person_2_joint_0" and len(dataset.joint_names) == 21
-    assert dataset.mirrored == tuple(range(21))
+    assert dataset.mirrored is None, "nobody knows left from right"
     present = {clip.id[-1]: clip.visible.reshape(-1, 3, 7).any(axis=(0, 2)).sum() for clip in dataset.train}
     assert present == {"0": 2, "1": 1, "2": 1, "3": 2}
     frames = dataset.read_frames(dataset.train[0], np.arange(3), frame_view(dataset.train[0], 48))
     assert frames.shape[1] == 48 and frames[0].std() > 5
     nobody = read_one(tmp_path, annotation("c", 0, persons=0))
     assert not nobody.visible.any()
+
+
+def write_hand(path: Path) -> Path:
+    """Seven joints of which two change places in the mirror."""
+    names = [f"finger {joint}" for joint in range(7)]
+    limbs = [[child, names[0]] for child in names[1:]]
+    described = {"joints": names, "mirrored": [names[1:3]], "limbs": limbs, "centre": names[0]}
+    path.write_text(yaml.safe_dump(described))
+    return path
+
+
+def test_a_file_beside_the_annotations_says_what_the_joints_are(tmp_path: Path) -> None:
+    keypoint = np.random.default_rng(0).uniform(0, 90, (1, 12, 7, 2))
+    train, val = ([annotation(id, 0, joints=7, keypoint=keypoint)] for id in "ab")
+    path = write_pickle(tmp_path / "hands.pkl", train, val)
+    before = open_dataset(config(path), tmp_path)
+    write_hand(tmp_path / "hands.skeleton.yaml")
+    dataset = open_dataset(config(path), tmp_path)
+    assert dataset.joint_names[8] == "person_2_finger 1" and not dataset.remarks
+    assert dataset.mirrored == (0, 2, 1, 3, 4, 5, 6, 7, 9, 8, 10, 11, 12, 13) and dataset.skeleton.centre == 0
+    assert dataset.digest != before.digest, "it is flipped and drawn in another way"
+    clip, view = dataset.train[0], frame_view(dataset.train[0], 48)
+    frames, dots = (each.read_frames(clip, np.arange(3), view) for each in (dataset, before))
+    assert (frames != dots).any(), "limbs are drawn"
+
+
+@pytest.mark.parametrize("name", ["coco", "human36m"])
+def test_a_known_skeleton_is_named(tmp_path: Path, name: str) -> None:
+    path = write_dataset(tmp_path, video=False)
+    write_hand(tmp_path / "skeletons.skeleton.yaml")  # what is said in the configuration counts
+    dataset = open_dataset(config(path, skeleton=name), tmp_path)
+    assert (dataset.skeleton, dataset.remarks) == (KNOWN[name], ())
+
+
+@pytest.mark.parametrize(
+    ("joints", "taken", "remark"),
+    [
+        (17, KNOWN["coco"], "its 17 joints are taken for COCO's; data.skeleton=human36m or skeletons.skeleton.yaml"),
+        (25, KNOWN["ntu"], "its 25 joints are taken for NTU RGB+D's; data.skeleton=FILE.yaml or skeletons"),
+        (13, KNOWN["penn_action"], "its 13 joints are taken for Penn Action's; data.skeleton=FILE.yaml or"),
+        (7, nameless(7), "nothing says what its 7 joints are: no limbs are drawn, and augmentation.flip must be false"),
+    ],
+)
+def test_what_joints_are_taken_for_is_said(tmp_path: Path, joints: int, taken: Skeleton, remark: str) -> None:
+    dataset = open_dataset(config(write_dataset(tmp_path, video=False, joints=joints)), tmp_path)
+    assert dataset.skeleton == taken
+    (said,) = dataset.remarks
+    assert said.startswith(remark)
+    assert open_dataset(config(tmp_path / "skeletons.pkl", split="validation"), tmp_path).remarks == (said,)
+
+
+def test_each_skeleton_of_the_same_joints_is_a_result_of_its_own(tmp_path: Path) -> None:
+    path = write_dataset(tmp_path, video=False)
+    named = (None, "coco", "human36m")
+    unsaid, coco, human36m = (open_dataset(config(path, skeleton=each), tmp_path).digest for each in named)
+    assert unsaid == coco != human36m
+
+
+def test_a_skeleton_of_other_joints_is_refused(tmp_path: Path) -> None:
+    path = write_dataset(tmp_path, video=False, joints=7)
+    for said in ("ntu", str(write_hand(tmp_path / "hand.yaml"))):
+        joints = 25 if said == "ntu" else 7
+        other = write_pickle(tmp_path / "b.pkl", [annotation("a", 0)], [annotation("b", 0)])
+        with pytest.raises(ConfigError, match=rf"{said}: describes {joints} joints, the clips of .*b\.pkl have 17; "):
+            find_source(config(other, skeleton=said), tmp_path)
+    with pytest.raises(ConfigError, match=r"coco: describes 17 joints, .* have 7; with data=pyskl"):
+        find_source(config(path, name="finegym"), tmp_path)
+    with pytest.raises(ConfigError, match=r"data\.skeleton=coco: finegym has a skeleton of its own; leave it out"):
+        find_source(config(path, name="finegym", skeleton="coco"), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from d3d.config import AugmentationConfig, DataConfig
 from d3d.data import Clip, ClipSamples, Dataset, Sample
 from d3d.data.clip import View
+from d3d.data.skeleton import nameless
+from d3d.errors import DataError
 
 DATA = DataConfig(resize=36, crop=32)
 
@@ -127,6 +129,14 @@ def test_each_augmentation_changes_training_samples_and_no_test_sample(
     plain, augmented = samples(synthetic), samples(synthetic, **changed)
     assert not all(same(plain[index], augmented[index]) for index in range(6))
     assert same(samples(synthetic, seed=None, **changed)[4], samples(synthetic, seed=None)[4])
+
+
+def test_joints_are_never_flipped_where_nobody_knows_left_from_right(synthetic: Dataset) -> None:
+    unknown, data = replace(marked(synthetic), skeleton=nameless(13)), DataConfig(resize=64, crop=64)
+    with pytest.raises(DataError, match=r"augmentation\.flip=true: nothing says .* or set augmentation\.flip=false"):
+        samples(unknown, data=data)
+    assert samples(unknown, data=data, flip=False)[0].visible[:, 5].any()
+    assert samples(unknown, data=data, seed=None)[0].visible[:, 5].any(), "a test flips nothing"
 
 
 def test_no_flip_means_none(synthetic: Dataset) -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from d3d.data.clip import JOINTS, MIRRORED
+from d3d.data.skeleton import JOINTS, MIRRORED
 from d3d.data.transforms import crop, disturb, flip, inside
 
 generator = np.random.default_rng(0)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from d3d.data.clip import Clip, Dataset
+from d3d.data.skeleton import PENN_ACTION
 from d3d.data.validation import validation_split
 from d3d.errors import DataError
 
@@ -23,9 +24,7 @@ def dataset(takes: dict[int, list[int]]) -> Dataset:
     )
     test = tuple(clip(f"test-{label}", label, False, f"test-{label}") for label in takes)
     classes = tuple(f"action {label}" for label in takes)
-    return Dataset(
-        "made", classes, ("a",) * 13, tuple(range(13)), train, test, "da7a", lambda *_: np.zeros(0, np.uint8)
-    )
+    return Dataset("made", classes, PENN_ACTION, train, test, "da7a", lambda *_: np.zeros(0, np.uint8))
 
 
 MANY = dataset({0: [3, 1, 2, 5, 1, 1, 4, 2, 3, 3], 1: [1] * 20, 2: [2] * 15})

@@ -53,7 +53,7 @@ def test_the_subsets_of_distance_and_spatial_add_up_to_the_uniform_one(skeleton:
     (whole,) = subsets(skeleton, "uniform")
     torch.testing.assert_close(whole.sum(dim=0), torch.ones(len(whole)))
     for partition in ("distance", "spatial"):
-        torch.testing.assert_close(subsets(skeleton, partition).sum(dim=0), whole)  # type: ignore[arg-type]
+        torch.testing.assert_close(subsets(skeleton, partition).sum(dim=0), whole)
 
 
 def test_a_skeleton_without_limbs_is_refused_with_the_way_out() -> None:
