@@ -29,7 +29,7 @@ from d3d.baselines import classify
 from d3d.checkpoint import FILE
 from d3d.complexity import measure
 from d3d.config import *
-from d3d.data import open_dataset
+from d3d.data.datasets import open_dataset
 from d3d.training import evaluate_trained, train
 
 torch.set_num_threads(1)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from d3d.config import Config, EvaluationConfig
-from d3d.data import Dataset
+from d3d.data.clip import Dataset
 from experiments.identity import canonical, cell_id
 
 Kind = Literal["training", "test", "baseline", "measurement"]

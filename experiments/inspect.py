@@ -7,8 +7,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from d3d.data import find_source
 from d3d.data.check import Findings, check
+from d3d.data.datasets import find_source
 from d3d.data.sheet import contact_sheet
 from d3d.data.source import Source
 from d3d.errors import DataError

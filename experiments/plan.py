@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from d3d.checkpoint import finished_epochs
 from d3d.config import Config, DataConfig
-from d3d.data import Dataset, check_flip, check_frames, open_dataset
+from d3d.data.augmentation import check_flip
+from d3d.data.clip import Dataset
+from d3d.data.datasets import open_dataset
+from d3d.data.sampling import check_frames
 from d3d.errors import ConfigError
 from experiments.cell import KINDS, Cell, make_cell
 from experiments.compose import ALL, Launch

@@ -10,7 +10,9 @@ from functools import cached_property
 from typing import Any, Final
 
 from d3d.config import Config
-from d3d.data import Dataset, check_flip, check_frames
+from d3d.data.augmentation import check_flip
+from d3d.data.clip import Dataset
+from d3d.data.sampling import check_frames
 from d3d.errors import ConfigError
 from experiments.cell import Cell, make_cell
 from experiments.compose import Launch, with_settings

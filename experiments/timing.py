@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from d3d.complexity import forward_gmacs
 from d3d.config import Config
-from d3d.data import ClipSamples, Dataset
-from d3d.data.clip import Clip, View
+from d3d.data.clip import Clip, Dataset, View
+from d3d.data.samples import ClipSamples
 from d3d.models.registry import build
 from d3d.training import build_optimizer, train_one_epoch
 

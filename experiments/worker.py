@@ -16,7 +16,8 @@ from ray import tune
 from d3d.checkpoint import discard_checkpoints, finished_epochs
 from d3d.complexity import measure
 from d3d.config import DataConfig
-from d3d.data import Dataset, open_dataset
+from d3d.data.clip import Dataset
+from d3d.data.datasets import open_dataset
 from d3d.errors import D3DError
 from d3d.training import EpochResult, evaluate_trained, train
 from experiments.cell import Cell

@@ -10,7 +10,7 @@ import torch
 
 from d3d.checkpoint import FILE, load_checkpoint, load_trained
 from d3d.config import Config, DataConfig
-from d3d.data import find_source, open_dataset
+from d3d.data.datasets import find_source, open_dataset
 from d3d.data.skeleton_yaml import read_skeleton
 from d3d.errors import CheckpointError, ConfigError, DataError
 from d3d.models.d3d.config import D3DConfig

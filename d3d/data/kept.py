@@ -27,7 +27,7 @@ def open_kept(source: Source, cache: Path, missing: Literal["error", "skip"], pr
 
     It is read anew where the stamp is another, or the code that reads data.
     """
-    named = f"{code_digest('d3d.data')} {source.name} {source.frames} {source.stamp}"
+    named = f"{code_digest('d3d.data.datasets')} {source.name} {source.frames} {source.stamp}"
     key = hashlib.sha256(named.encode()).hexdigest()[:12]
     folder = cache / f"{source.name}-{key}"
     if not folder.is_dir():

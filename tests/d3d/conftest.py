@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from d3d.config import Config, DataConfig, TrainingConfig
-from d3d.data import open_dataset
 from d3d.data.clip import Dataset
+from d3d.data.datasets import open_dataset
 from d3d.models.d3d.config import D3DConfig
 
 TINY_DATA = DataConfig(clips=30, resize=18, crop=16)

@@ -64,7 +64,7 @@ def test_another_activation_is_other_code_for_what_runs_through_the_model_alone(
 
 
 def test_how_clips_are_read_is_code_of_what_reads_clips(copy: Path) -> None:
-    source = copy / "data" / "sampling.py"
+    source = copy / "data" / "clip.py"
     edited = changed(copy, lambda: source.write_text(source.read_text() + "\nMORE = 1\n"))
     assert edited == {"d3d.training", "d3d.baselines", "d3d.data.datasets"}
 

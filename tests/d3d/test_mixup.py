@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from d3d.data import Batch
+from d3d.data.batch import Batch
 from d3d.mixup import Mixture, draw_mixture
 
 

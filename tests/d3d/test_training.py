@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from d3d.checkpoint import FILE, PREVIOUS, fingerprint, finished_epochs, save_checkpoint
 from d3d.config import AugmentationConfig, Config, DataConfig, EvaluationConfig, TrainingConfig
-from d3d.data import open_dataset
 from d3d.data.batch import Batch
 from d3d.data.clip import Dataset
+from d3d.data.datasets import open_dataset
 from d3d.errors import CheckpointError, DataError, TrainingError
 from d3d.models.d3d.config import D3DConfig
 from d3d.models.registry import build

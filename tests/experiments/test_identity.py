@@ -17,8 +17,8 @@ from d3d.config import (
     MeasurementConfig,
     TrainingConfig,
 )
-from d3d.data import open_dataset
 from d3d.data.clip import Dataset
+from d3d.data.datasets import open_dataset
 from d3d.errors import ConfigError
 from d3d.modality import JOINTS, Modality
 from d3d.models.config import SystemConfig

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from d3d.config import DataConfig
-from d3d.data import Dataset, open_dataset
+from d3d.data.clip import Dataset
+from d3d.data.datasets import open_dataset
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from d3d.config import DataConfig
-from d3d.data import find_source, open_dataset
+from d3d.data.datasets import find_source, open_dataset
 from d3d.data.kept import open_kept
 from d3d.data.source import Read, Source, open_source
 from d3d.data.view import frame_view

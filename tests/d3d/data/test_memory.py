@@ -3,8 +3,7 @@ import pickle
 import numpy as np
 from numpy.typing import NDArray
 
-from d3d.data import Clip, Dataset
-from d3d.data.clip import View
+from d3d.data.clip import Clip, Dataset, View
 from d3d.data.memory import FrameMemory
 
 SQUARE = View(0, 0, 96, 72, 8, 8)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from d3d.config import DataConfig
-from d3d.data import Clip, find_source, open_dataset
+from d3d.data.clip import Clip
+from d3d.data.datasets import find_source, open_dataset
 from d3d.data.ntu import PROTOCOLS, SUBJECTS_60, SUBJECTS_120, missing_skeletons, parse_name, trains
 from d3d.data.skeleton import NTU
 from d3d.data.skeleton_file import read_skeleton_file

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from d3d.config import DataConfig
-from d3d.data import Clip, open_dataset
+from d3d.data.clip import Clip
+from d3d.data.datasets import open_dataset
 from d3d.data.penn_action import ACTIONS, penn_action_source, read_images
 from d3d.data.source import read_each
 from d3d.data.view import frame_view, view_of

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from d3d.config import DataConfig
-from d3d.data import Clip, find_source, open_dataset
+from d3d.data.clip import Clip
+from d3d.data.datasets import find_source, open_dataset
 from d3d.data.pyskl import group_of
 from d3d.data.skeleton import KNOWN, Skeleton, nameless
 from d3d.data.source import read_each

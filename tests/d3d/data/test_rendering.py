@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from d3d.data import Clip, Dataset
+from d3d.data.clip import Clip, Dataset
 from d3d.data.rendering import render_frames
 from d3d.data.skeleton import COCO, HUMAN36M, NTU, PENN_ACTION, Skeleton, nameless
 from d3d.data.view import frame_view, view_of

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from d3d.config import AugmentationConfig, DataConfig
-from d3d.data import Clip, ClipSamples, Dataset, Sample
-from d3d.data.clip import View
+from d3d.data.clip import Clip, Dataset, View
+from d3d.data.samples import ClipSamples, Sample
 from d3d.data.skeleton import nameless
 from d3d.errors import DataError
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from d3d.data import Dataset, check_frames
-from d3d.data.sampling import sample_indices
+from d3d.data.clip import Dataset
+from d3d.data.sampling import check_frames, sample_indices
 from d3d.errors import DataError
 
 SIZES = [(length, frames) for length in (1, 2, 7, 16, 29, 100) for frames in (1, 2, 5, 12, 16) if frames <= length]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from d3d.config import DataConfig
-from d3d.data import open_dataset
+from d3d.data.datasets import open_dataset
 from tests.d3d.data import ntu_files, penn_files, pyskl_files
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from d3d.config import DataConfig
-from d3d.data import Dataset, open_dataset
 from d3d.data.actions import ACTIONS, Action, Array, perform
+from d3d.data.clip import Dataset
+from d3d.data.datasets import open_dataset
 from d3d.data.sampling import check_frames
 from d3d.data.scene import Scene, film
 from d3d.data.skeleton import JOINTS

@@ -49,7 +49,7 @@ def test_any_number_of_frames(frames: int) -> None:
 @pytest.mark.parametrize("time", ["plain", "branches"])
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_every_weight_takes_part(graph: str, time: str) -> None:
-    model = build(replace(TINY, graph=graph, time=time, partition="directed"))  # type: ignore[arg-type]
+    model = build(replace(TINY, width=24, graph=graph, time=time, partition="directed")).train()  # type: ignore[arg-type]
     answer(model, *clips()).square().sum().backward()  # type: ignore[no-untyped-call]
     idle = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
     silent = ("sender", "receiver", "relation")  # of a comparison whose strength starts at zero
