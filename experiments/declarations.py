@@ -21,7 +21,6 @@ from d3d.errors import ConfigError
 from experiments.claims import parse_claim
 
 FOLDER = Path(__file__).parent
-EXPERIMENT = "3d-deformable-transformer"  # the record's name in MLflow
 VALIDATION = ", validation split"  # the end of the name of data that is tested on a part of its training clips
 LARGEST = 100_000  # values in a file
 ROWS = 10_000  # of a grid
