@@ -37,23 +37,16 @@ lint: $(VENV)/.set-up-test
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 
+# The folder's name reaches the program through the environment, so that it may have any characters.
+ui optuna: export STORAGE := $(STORAGE)
+
 ui: PORT ?= 5000
 ui: $(VENV)/.set-up
-	@test -f "$(STORAGE)/mlflow.db" || { \
-	  echo "$(STORAGE)/mlflow.db: there is no record yet; make one with \`make run\`, or name its folder with STORAGE=" >&2; exit 2; }
-	@echo "the record in $(STORAGE)/ (Ctrl-C ends it):"
-	@echo "http://127.0.0.1:$(PORT)/#/experiments/1/runs?workflowType=machine_learning"
-	@MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \
-	  --backend-store-uri "sqlite:///$(abspath $(STORAGE))/mlflow.db" \
-	  --artifacts-destination "$(abspath $(STORAGE))/artifacts"
+	@$(BIN)/python -m experiments.pages ui "$$STORAGE" $(PORT)
 
 optuna: PORT ?= 8080
 optuna: $(VENV)/.set-up
-	@test -f "$(STORAGE)/optuna.db" || { \
-	  echo "$(STORAGE)/optuna.db: there is no search yet; make one with search=optuna, or name its folder with STORAGE=" >&2; exit 2; }
-	@echo "the searches in $(STORAGE)/ (Ctrl-C ends it):"
-	@echo "http://127.0.0.1:$(PORT)/dashboard"
-	@$(BIN)/optuna-dashboard --host 127.0.0.1 --port $(PORT) --quiet "sqlite:///$(abspath $(STORAGE))/optuna.db"
+	@$(BIN)/python -m experiments.pages optuna "$$STORAGE" $(PORT)
 
 # Set-up runs again when what is to be installed has changed.
 $(VENV)/.set-up: pyproject.toml constraints.txt

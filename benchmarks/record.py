@@ -23,7 +23,9 @@ from typing import Any
 from mlflow import MlflowClient
 
 from experiments import track
-from experiments.declarations import EXPERIMENT, Ablation, ablations
+from experiments.declarations import Ablation, ablations
+from experiments.run_files import ANYWHERE
+from experiments.schema import EXPERIMENT
 
 ROOT = Path(__file__).parents[1]
 SEEDS, CLIPS, CLASSES, EPOCHS = 3, 240, 15, 12
@@ -58,7 +60,7 @@ def fill(storage: Path, runs: int) -> None:
     """A record with a launch of every ablation, and other finished cells up to `runs`."""
     storage.mkdir(parents=True)
     client = MlflowClient(f"sqlite:///{storage / 'mlflow.db'}")
-    experiment = client.create_experiment(EXPERIMENT, str(storage / "artifacts"))
+    experiment = client.create_experiment(EXPERIMENT, artifact_location=ANYWHERE)
     with closing(sqlite3.connect(storage / "mlflow.db")) as database:
         made = Runs(database, int(experiment), storage / "artifacts")
         for ablation in ablations().values():
@@ -132,7 +134,8 @@ class Runs:
         run, start = f"{self.count:032x}", self.count * HOUR
         folder = self.artifacts / run / "artifacts"
         folder.mkdir(parents=True)
-        row = (run, name, "UNKNOWN", "", "", "", "FINISHED", start, start + 40_000, "", "active", str(folder))
+        files = f"{ANYWHERE}{run}/artifacts"
+        row = (run, name, "UNKNOWN", "", "", "", "FINISHED", start, start + 40_000, "", "active", files)
         self._insert("runs", [(*row, self.experiment, None)])
         digests = {"code_digest": "c" * 16, "data_digest": "d" * 16}
         self._insert("tags", [(key, value, run) for key, value in (tags | digests).items()])

@@ -16,7 +16,7 @@ class Cell:
     """Named by what it computes: see identity.py."""
 
     id: str
-    label: str = field(compare=False)  # the first row and seed that ask for it
+    row: str = field(compare=False)  # the first that asks for it, such as "modules: full"
     config: Config  # canonical
     data_digest: str  # empty where no data is needed
     trained: "Cell | None" = None  # of a test: the training whose weights it tests
@@ -31,24 +31,29 @@ class Cell:
         return "training" if self.trained is None else "test"
 
     @property
+    def label(self) -> str:
+        """The row and the seed, of which a baseline and a measurement have none."""
+        return self.row if self.kind in ("baseline", "measurement") else f"{self.row}, seed {self.config.seed}"
+
+    @property
     def epochs(self) -> int:
         """How many it trains."""
         return self.config.training.epochs if self.kind == "training" else 0
 
 
-def make_cell(label: str, config: Config, dataset: Dataset | None) -> Cell:
-    """The cell that answers for a configuration on its dataset; a measurement has none."""
+def make_cell(row: str, config: Config, dataset: Dataset | None) -> Cell:
+    """The cell with which a row answers for a configuration on its dataset; a measurement has none."""
     if dataset is None:
         config = canonical(config)
-        return Cell(cell_id(config, ""), label, config, "")
+        return Cell(cell_id(config, ""), row, config, "")
     joints, persons = len(dataset.joint_names), dataset.persons
     model = replace(config.model, classes=len(dataset.classes), joints=joints, persons=persons)
     asked = replace(config, model=model)
     config = canonical(asked)
     if config.baseline.method is not None:  # nothing of it is random
-        return Cell(cell_id(config, dataset.digest), label, config, dataset.digest)
+        return Cell(cell_id(config, dataset.digest), row, config, dataset.digest)
     trained = None
     if config.evaluation != EvaluationConfig():  # windows and strides are those asked for, cut to either's frames
-        trained = make_cell(f"{label}, training", replace(asked, evaluation=EvaluationConfig()), dataset)
+        trained = make_cell(f"{row}, training", replace(asked, evaluation=EvaluationConfig()), dataset)
     id = cell_id(config, dataset.digest, trained.id if trained else None)
-    return Cell(id, f"{label}, seed {config.seed}", config, dataset.digest, trained)
+    return Cell(id, row, config, dataset.digest, trained)

@@ -27,6 +27,7 @@ from d3d.errors import ConfigError
 from d3d.models.config import FROM_DATA, SystemConfig
 from d3d.models.registry import config_type
 from d3d.yaml_file import read_yaml
+from experiments.database import sqlite_file, sqlite_uri
 from experiments.declarations import (
     FOLDER,
     MODEL,
@@ -45,6 +46,7 @@ from experiments.declarations import (
 )
 from experiments.identity import OF_DATASET
 from experiments.looks import LEAST, MOST, looks_until
+from experiments.schema import DATABASE
 from experiments.searches import KEYS, Search, read_search
 
 T = TypeVar("T")
@@ -437,10 +439,13 @@ def _path(key: str, text: str) -> Path:
 
 
 def _tracking_uri(tracking: Tracking, storage: Path) -> str:
+    """Of the record, its path absolute where it is a file. Raises ConfigError."""
     if tracking.uri is None:
-        return f"sqlite:///{storage / 'mlflow.db'}"
-    file = tracking.uri.removeprefix("sqlite:///")
-    return tracking.uri if file == tracking.uri else f"sqlite:///{Path(file).absolute()}"
+        return sqlite_uri(storage / DATABASE)
+    file = sqlite_file(tracking.uri)
+    if file and "?" in tracking.uri:
+        raise ConfigError(f"tracking.uri={tracking.uri}: takes no options; in the name of a file write %3F for a ?")
+    return sqlite_uri(file.absolute()) if file else tracking.uri
 
 
 def _settle(seeds: int | list[int] | str, most: Sequence[Override], chosen: Sequence[Ablation]) -> int | None:

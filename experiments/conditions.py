@@ -8,10 +8,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.schema import ENVIRONMENT_PREFIX
+
 if TYPE_CHECKING:
     import torch
 
-PREFIX = "environment."  # of the tags
 SEPARATOR = " + "  # between the values of a run that was continued elsewhere; a version may have a + of its own
 
 SEVERAL = {
@@ -48,13 +49,13 @@ def conditions(device: "torch.device", threads: int) -> dict[str, str]:
         "threads": str(threads),
         "autocast": str(autocast_dtype(device) or "none").removeprefix("torch."),
     }
-    return {f"{PREFIX}{name}": value for name, value in found.items() if value}
+    return {f"{ENVIRONMENT_PREFIX}{name}": value for name, value in found.items() if value}
 
 
 def joined(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
     """The tags of a run of which a part came about under other conditions: each value once."""
     both = {}
-    for key in [key for key in {**before, **now} if key.startswith(PREFIX)]:
+    for key in [key for key in {**before, **now} if key.startswith(ENVIRONMENT_PREFIX)]:
         values = [value for tags in (before, now) if key in tags for value in tags[key].split(SEPARATOR)]
         both[key] = SEPARATOR.join(dict.fromkeys(values))
     return both

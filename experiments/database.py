@@ -1,4 +1,4 @@
-"""SQLite files of libraries that fill them with tables of their own."""
+"""SQLite files of libraries that fill them with tables of their own, and the URIs by which these know them."""
 
 import os
 import sqlite3
@@ -8,7 +8,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sqlalchemy import event
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import URL, Engine, make_url
+
+SQLITE = ("sqlite:///", "sqlite+pysqlite:///")
+
+
+def sqlite_uri(path: Path) -> str:
+    """The URI of a database in a file, whatever characters its absolute path has."""
+    uri = URL.create("sqlite", database=str(path)).render_as_string()
+    # Where the path is quoted, the driver is named: MLflow takes what follows sqlite:/// for a path as it stands, and
+    # would make a folder of it.
+    return uri if uri == f"{SQLITE[0]}{path}" else uri.replace(*SQLITE, 1)
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of an SQLite database; None where the URI is of something else."""
+    database = make_url(uri).database if uri.startswith(SQLITE) else None
+    return Path(database) if database else None
 
 
 def make_database(path: Path, fill: Callable[[str], object]) -> None:
@@ -21,7 +37,7 @@ def make_database(path: Path, fill: Callable[[str], object]) -> None:
         partial = Path(folder) / path.name
         event.listen(Engine, "connect", _without_waiting_for_the_disk)
         try:
-            fill(f"sqlite:///{partial}")
+            fill(sqlite_uri(partial))
         finally:
             event.remove(Engine, "connect", _without_waiting_for_the_disk)
         with partial.open("rb") as written:

@@ -23,7 +23,6 @@ from d3d.yaml_file import read_yaml
 from experiments.claims import parse_claim
 
 FOLDER = Path(__file__).parent
-EXPERIMENT = "3d-deformable-transformer"  # the record's name in MLflow
 VALIDATION = ", validation split"  # the end of the name of data that is tested on a part of its training clips
 ROWS = 10_000  # of a grid
 RECIPE, TUNED = "same recipe", "tuned"  # parts of a table: the rows as they are, and as their search found them

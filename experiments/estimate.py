@@ -17,6 +17,7 @@ from experiments.compose import Launch
 from experiments.declarations import flatten
 from experiments.machine import gpus_per_cell, slots
 from experiments.plan import Plan
+from experiments.schema import Metric, Tag
 from experiments.timing import seconds_per_clip
 
 Settings = frozenset[tuple[str, str]]
@@ -80,8 +81,8 @@ def _recorded(launch: Launch, runs: Iterable[Run]) -> dict[Settings, float]:
     """The seconds of a training clip that the record knows, by what decides them, on such a device as this launch's."""
     found: dict[Settings, list[float]] = {}
     for run in runs:
-        speed = run.data.metrics.get("clips_per_second")
-        alike = launch.cluster.address is not None or (run.data.tags.get("device", "cpu") != "cpu") == _on_gpu(launch)
+        speed = run.data.metrics.get(Metric.CLIPS_PER_SECOND)
+        alike = launch.cluster.address is not None or (run.data.tags.get(Tag.DEVICE, "cpu") != "cpu") == _on_gpu(launch)
         if speed and alike:
             found.setdefault(_settings(run.data.params), []).append(1 / speed)
     return {settings: median(seconds) for settings, seconds in found.items()}

@@ -18,6 +18,7 @@ from d3d.complexity import forward_gmacs
 from d3d.errors import ConfigError
 from experiments.cell import Cell
 from experiments.proposals import Proposals
+from experiments.schema import Metric, Tag
 from experiments.searches import Pruner
 from experiments.studies import Studies
 from experiments.study import Study
@@ -40,7 +41,7 @@ class Trial:
     @property
     def tags(self) -> dict[str, str]:
         """Of its run."""
-        return {"study": self.study.name, "trial": str(self.number)}
+        return {Tag.STUDY: self.study.name, Tag.TRIAL: str(self.number)}
 
     def report(self, epoch: int, top1: float) -> bool:
         """Tells the study of an epoch; whether the trial is to be pruned. An epoch it knows of changes nothing.
@@ -72,7 +73,7 @@ class Trial:
         if run.info.status == "FINISHED":
             return "complete"
         if all(run.data.tags.get(key) == value for key, value in self.tags.items()):
-            if run.data.tags.get("pruned") == "true":
+            if run.data.tags.get(Tag.PRUNED) == "true":
                 return "pruned"
             if run.info.status == "FAILED":
                 return "failed"
@@ -83,11 +84,11 @@ class Trial:
         result = None
         if end == "complete" and run:
             self.study.note(self.number, "epochs", self.cell.epochs)
-            result = {"top1": run.data.metrics["top1"]}
+            result = {"top1": run.data.metrics[Metric.TOP1]}
             if "gmacs" in self.study.plan.search.objectives:
                 result["gmacs"] = forward_gmacs(self.cell.config, self.study.plan.dataset.skeleton)
-        if end == "failed" and run and "reason" in run.data.tags:
-            self.study.note(self.number, "reason", run.data.tags["reason"])
+        if end == "failed" and run and Tag.REASON in run.data.tags:
+            self.study.note(self.number, "reason", run.data.tags[Tag.REASON])
         self.study.search.on_trial_complete(self.key, result, error=end == "failed")
 
     def _judged(self, epoch: int, top1: float) -> bool:

@@ -15,11 +15,13 @@ from d3d.data.clip import Dataset
 from d3d.data.datasets import open_dataset
 from d3d.data.sampling import check_frames
 from d3d.errors import ConfigError
+from experiments import schema
 from experiments.cell import KINDS, Cell, make_cell
 from experiments.compose import ALL, Launch
-from experiments.declarations import RECIPE, Ablation, Value, ablations, overrides_of
+from experiments.declarations import RECIPE, Ablation, ablations, overrides_of
 from experiments.identity import short_hash
 from experiments.provenance import Code, code_of, current_code, part_of
+from experiments.schema import ABLATION_PREFIX, Point, Tag
 from experiments.standing import Standing
 from experiments.study import SPLIT, Study, plan_study
 
@@ -29,16 +31,6 @@ if TYPE_CHECKING:
 Datasets = Mapping[DataConfig, Dataset]
 Seeds = Mapping[str, Mapping[str, int]]
 """Part of the rows, `RECIPE` or `TUNED` → row → how many seeds it is to have, where that is more than at first."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One row of an ablation with one seed, as asked for, and the cell that answers it."""
-
-    row: str
-    axes: dict[str, Value]
-    seed: int
-    cell: str
 
 
 @dataclass(frozen=True)
@@ -97,37 +89,39 @@ class Report:
             arguments = [f"ablation={self.ablation.name}", *(a for a in arguments if not a.startswith("ablation="))]
         return f"python orchestrate.py {shlex.join(arguments)}"
 
-    def as_json(self) -> dict[str, Any]:
-        """plan.json: all that tables/ must know to put the cells where they belong."""
+    @property
+    def recorded(self) -> schema.Launch:
+        """Its plan.json: all that tables/ must know to put the cells where they belong."""
         launch, ablation = self.launch, self.ablation
-        return {
-            "ablation": ablation.name,
-            "artefacts": list(ablation.artefacts),
-            "title": ablation.title,
-            "section": ablation.section,
-            "claims": list(ablation.claims),
-            "reference": self.reference,
-            "command": self.command,
-            "preset": launch.preset,
-            "overrides": list(overrides_of(launch.arguments)),
-            "data": launch.data,
-            "split": launch.config.data.split,
-            "data_digest": self.data_digest,
-            "seeds": sorted({point.seed for point in self.points}),
-            "settle": launch.settle,
-            "frames": launch.config.training.frames,
-            "points": [vars(point) for point in self.points],
-            "tuned": self._tuned_as_json(),
-        }
+        return schema.Launch(
+            id=self.id,
+            ablation=ablation.name,
+            artefacts=ablation.artefacts,
+            title=ablation.title,
+            section=ablation.section,
+            claims=ablation.claims,
+            reference=self.reference,
+            command=self.command,
+            preset=launch.preset,
+            overrides=overrides_of(launch.arguments),
+            data=launch.data,
+            split=launch.config.data.split,
+            data_digest=self.data_digest,
+            seeds=tuple(sorted({point.seed for point in self.points})),
+            settle=launch.settle,
+            frames=launch.config.training.frames,
+            points=self.points,
+            tuned=self._tuned_recorded(),
+        )
 
-    def _tuned_as_json(self) -> dict[str, Any] | None:
+    def _tuned_recorded(self) -> schema.Tuned | None:
         if self.tuned is None or self.launch.search is None:
             return None
-        return {
-            "search": self.launch.search.name,
-            "points": [vars(point) for point in self.tuned.points],
-            "studies": {row: standing.as_json() for row, standing in self.tuned.standings.items()},
-        }
+        return schema.Tuned(
+            search=self.launch.search.name,
+            points=self.tuned.points,
+            studies={row: standing.recorded for row, standing in self.tuned.standings.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -175,8 +169,8 @@ class Plan:
             if report.tuned
             for point in report.tuned.points
         }
-        ablations = {f"ablation.{name}": "true" for name in self.ablations_of(cell)}
-        return ablations | ({"tuned": tuned[cell]} if cell in tuned else {})
+        ablations = {f"{ABLATION_PREFIX}{name}": "true" for name in self.ablations_of(cell)}
+        return ablations | ({Tag.TUNED.value: tuned[cell]} if cell in tuned else {})
 
     @cached_property
     def studies(self) -> tuple[Study, ...]:

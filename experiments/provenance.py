@@ -18,6 +18,7 @@ from d3d.errors import ConfigError
 from d3d.models.registry import SYSTEMS, module_of
 from d3d.yaml_file import read_yaml
 from experiments.declarations import FOLDER, fault_of
+from experiments.schema import Tag
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -51,12 +52,12 @@ class _Known:
 
 def code_of(run: "Run") -> str:
     """The digest that a run carries; nothing where it carries none."""
-    return str(run.data.tags.get("code_digest", ""))
+    return str(run.data.tags.get(Tag.CODE_DIGEST, ""))
 
 
 def kind_of(tags: Mapping[str, str]) -> str:
     """The kind of cell that a run with these tags is of."""
-    named = {"measurement": "measurement", "baseline": "baseline", "trained": "test"}  # tag → of which kind alone
+    named = {Tag.MEASUREMENT: "measurement", Tag.BASELINE: "baseline", Tag.TRAINED: "test"}  # → of which kind alone
     return next((kind for tag, kind in named.items() if tag in tags), "training")
 
 

@@ -26,11 +26,13 @@ from ray.tune.search import Searcher
 from d3d.errors import ScheduleError
 from experiments.cell import KINDS, Cell, Kind
 from experiments.compose import Launch
+from experiments.database import sqlite_file
 from experiments.environment import SETTINGS
 from experiments.failures import Attempts, Failure, failure_of, full_disk
 from experiments.machine import gpus_per_cell
 from experiments.plan import Plan
 from experiments.progress import Progress
+from experiments.schema import Tag
 from experiments.worker import Job, run_cell
 
 SHARED_MEMORY = 80 * 2**20  # bytes, the least Ray takes: cells share nothing through it
@@ -143,7 +145,8 @@ def make_job(plan: Plan, share: Share, cells: dict[str, Cell], tags: dict[str, d
 
 def common_tags(plan: Plan, cell: Cell) -> dict[str, str]:
     """Of the run of a cell, whatever it serves in the launch."""
-    return {"preset": plan.launch.preset, "data": plan.launch.data, "code_digest": plan.code_of(cell).digest}
+    launch = plan.launch
+    return {Tag.PRESET: launch.preset, Tag.DATA: launch.data, Tag.CODE_DIGEST: plan.code_of(cell).digest}
 
 
 def _hopeless(cell: Cell, progress: Progress) -> bool:
@@ -254,7 +257,7 @@ def attached(launch: Launch) -> Iterator[Share]:
 
 def _share(launch: Launch) -> Share:
     alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    if len({node["NodeManagerHostname"] for node in alive}) > 1 and launch.tracking_uri.startswith("sqlite:"):
+    if len({node["NodeManagerHostname"] for node in alive}) > 1 and sqlite_file(launch.tracking_uri):
         fault = f"tracking.uri={launch.tracking_uri}: several machines cannot write to one SQLite file"
         raise ScheduleError(f"{fault}; start `mlflow server` on one of them and name it: tracking.uri=http://HOST:PORT")
     nodes = [node["Resources"] for node in alive]

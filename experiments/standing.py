@@ -1,8 +1,8 @@
 """How far a study is, in plain numbers: what plan.json, the tables and the terminal are told of it."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from experiments import schema
 from experiments.declarations import Value
 
 
@@ -32,14 +32,15 @@ class Standing:
         """Trials still to be carried out; a study that has more than is asked for is left as it is."""
         return max(0, self.asked - self.trials)
 
-    def as_json(self) -> dict[str, Any]:
-        """Its part of plan.json; top-1 in percent."""
-        return {
-            "study": self.study,
-            "trials": self.trials,
-            "pruned": self.pruned,
-            "failed": self.failed,
-            "epochs": self.epochs,
-            "validation_top1": None if self.best is None else 100 * self.best.top1,
-            "settings": None if self.best is None else self.best.settings,
-        }
+    @property
+    def recorded(self) -> schema.Study:
+        """Its part of plan.json."""
+        return schema.Study(
+            study=self.study,
+            trials=self.trials,
+            pruned=self.pruned,
+            failed=self.failed,
+            epochs=self.epochs,
+            validation_top1=None if self.best is None else 100 * self.best.top1,
+            settings=None if self.best is None else self.best.settings,
+        )

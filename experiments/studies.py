@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.errors import ConfigError, RecordError
-from experiments.database import make_database
+from experiments.database import make_database, sqlite_uri
 from experiments.standing import Best, Standing
 from experiments.study import Study
 
@@ -43,7 +43,7 @@ class Studies:
         with _explained(path):
             if not path.exists():
                 make_database(path, RDBStorage)
-            self.storage = RDBStorage(f"sqlite:///{path}", {"connect_args": {"timeout": PATIENCE}})
+            self.storage = RDBStorage(sqlite_uri(path), {"connect_args": {"timeout": PATIENCE}})
             summaries = optuna.get_all_study_summaries(self.storage, include_best_trial=False)
         self.made_over = {each.study_name: each.user_attrs.get("made_over") for each in summaries}
 

@@ -1,5 +1,6 @@
 """What a launch says before it runs, and what it says at the end."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,12 +12,14 @@ from rich.table import Table
 
 from experiments.cell import KINDS, Cell
 from experiments.claims import Best, parse_claim
+from experiments.database import sqlite_file
 from experiments.declarations import RECIPE, TUNED, Value
 from experiments.estimate import estimate
 from experiments.failures import NAMES, Failure
 from experiments.looks import looks_until
-from experiments.plan import Plan, Point, Report, Seeds, with_seeds
+from experiments.plan import Plan, Report, Seeds, with_seeds
 from experiments.progress import Ended
+from experiments.schema import Metric, Point
 from experiments.standing import Standing
 
 _STALE = {
@@ -156,7 +159,7 @@ def summarise(
         print(", ".join([str(own[0]), *(path.suffix for path in own[1:])]))
     if latest:
         print(f"what is complete, under names that stay: {latest[0].parent}")
-    print(plan.launch.storage / "mlflow.db")
+    print(sqlite_file(plan.launch.tracking_uri) or re.sub("//[^/]*@", "//", plan.launch.tracking_uri))  # no password
 
 
 def _failures(plan: Plan, failed: Mapping[str, Failure]) -> Iterator[str]:
@@ -233,7 +236,7 @@ def _entry(mean: float | None, best: float | None) -> str:
 
 def _mean(points: Iterable[Point], finished: Mapping[str, Run]) -> float | None:
     """None where a seed is missing."""
-    top1 = [finished[point.cell].data.metrics["top1"] for point in points if point.cell in finished]
+    top1 = [finished[point.cell].data.metrics[Metric.TOP1] for point in points if point.cell in finished]
     return fmean(top1) if top1 and len(top1) == len(list(points)) else None
 
 

@@ -4,29 +4,39 @@ The worker of a cell finds the cell's run by its tag or creates it, logs each ep
 epoch is checkpointed, and ends the run. So a killed training leaves neither a gap nor a duplicate.
 """
 
-import csv
-import io
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, fields
+from dataclasses import asdict
 from pathlib import Path
 from textwrap import shorten
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow import MlflowClient, entities
+from mlflow.entities import Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.errors import RecordError
 from d3d.prediction import Prediction, mean_class_accuracy
 from experiments.conditions import joined
-from experiments.database import make_database
-from experiments.declarations import EXPERIMENT, flatten
+from experiments.database import make_database, sqlite_file
+from experiments.declarations import flatten
 from experiments.provenance import Code, code_of
+from experiments.run_files import files_of, forget_places, location_of_new_runs, write_file
+from experiments.schema import (
+    ABLATION_PREFIX,
+    CELL,
+    DATABASE,
+    EXPERIMENT,
+    REPORT,
+    File,
+    Metric,
+    Tag,
+    write_plan,
+    write_predictions,
+)
 
 if TYPE_CHECKING:
     from d3d.baselines import Classified
@@ -36,10 +46,10 @@ if TYPE_CHECKING:
     from experiments.failures import Failure
     from experiments.plan import Plan, Report
 
+CELLS, REPORTS = (f"tags.{Tag.KIND} = '{kind}'" for kind in (CELL, REPORT))  # as MLflow's search takes them
 NEWEST_FIRST = ["attributes.start_time DESC"]
 NEWEST = 100  # runs that an estimate looks at
-TOP1_OF_EPOCHS = ("test_top1", "eval_top1")  # as it was called before the split was a tag, and as it is
-SERVED = ("ablation.", "tuned")  # tags that say what a cell is for
+SERVED = (ABLATION_PREFIX, Tag.TUNED)  # tags that say what a cell is for
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # what the MLflow page opens as
 
 
@@ -48,23 +58,19 @@ def prepare(uri: str, storage: Path) -> "Record":
 
     What is RUNNING in the folder's own database then belongs to a launch that was killed, and is said to be KILLED.
     """
-    database = _sqlite_file(uri)
+    database = sqlite_file(uri)
     with _explained(uri):
         if database and not database.exists():
             make_database(database, MlflowClient)
         client = MlflowClient(uri)
         if client.get_experiment_by_name(EXPERIMENT) is None:
-            own = str(storage / "artifacts") if database else None  # a server says itself where artefacts go
+            own = location_of_new_runs(database, storage) if database else None  # a server says itself where files go
             client.create_experiment(EXPERIMENT, artifact_location=own, tags=MODEL_TRAINING)
         record = Record(uri)
-        if database == storage / "mlflow.db":
+        if database == storage / DATABASE:
+            forget_places(database)
             record.end_orphans()
         return record
-
-
-def _sqlite_file(uri: str) -> Path | None:
-    file = uri.removeprefix("sqlite:///")
-    return None if file == uri else Path(file)
 
 
 def finished_cells(plan: "Plan") -> dict[str, Run]:
@@ -93,7 +99,7 @@ def timed_cells(plan: "Plan") -> dict[str, Run]:
 @contextmanager
 def _opened(uri: str) -> Iterator["Record | None"]:
     """The record to read from, None where there is none yet."""
-    database = _sqlite_file(uri)
+    database = sqlite_file(uri)
     with _explained(uri):
         yield None if database and not database.exists() else Record(uri)
 
@@ -102,6 +108,7 @@ class Record:
     """The runs of this project under one tracking URI; without `prepare` there may be none."""
 
     def __init__(self, uri: str) -> None:
+        self.uri = uri
         self.client = MlflowClient(uri)
         experiment = self.client.get_experiment_by_name(EXPERIMENT)
         self.experiments = [str(experiment.experiment_id)] if experiment else []
@@ -111,14 +118,14 @@ class Record:
 
         A query for each: in a large record that costs as much as reading one or two of its runs.
         """
-        newest = {id: runs[0] for id in cells if (runs := self._search(f"tags.cell = '{id}'"))}
+        newest = {id: runs[0] for id in cells if (runs := self._search(f"tags.{Tag.CELL} = '{id}'"))}
         return {id: run for id, run in newest.items() if run.info.status == "FINISHED"}
 
     def newest(self, preset: str, data: str) -> dict[str, Run]:
         """The newest finished cells on such a preset and data, a hundred at most."""
-        filter = f"tags.kind = 'cell' and tags.preset = '{preset}' and tags.data = '{data}'"
+        filter = f"{CELLS} and tags.{Tag.PRESET} = '{preset}' and tags.{Tag.DATA} = '{data}'"
         runs = self.client.search_runs(self.experiments, filter, max_results=NEWEST, order_by=NEWEST_FIRST)
-        return {run.data.tags["cell"]: run for run in reversed(runs) if run.info.status == "FINISHED"}
+        return {run.data.tags[Tag.CELL]: run for run in reversed(runs) if run.info.status == "FINISHED"}
 
     def begin(
         self, cell: "Cell", tags: Mapping[str, str], *, anew: bool = False, code: Code | None = None
@@ -128,54 +135,56 @@ class Record:
         One that is finished already, by another launch or a worker that outlived its own, stays as it is. With `code`
         a run that other code made stays as it ended, and a new one begins.
         """
-        tags = {**tags, "split": cell.config.data.split}
+        tags = {**tags, Tag.SPLIT.value: cell.config.data.split, Tag.ROW.value: cell.row}
         runs = self._runs(cell)
         if runs and code and not code.made(code_of(runs[0])):
             runs = []
         if cell.trained:
-            tags = {**tags, "trained": cell.trained.id}
+            tags |= {Tag.TRAINED.value: cell.trained.id}
             for training in self._runs(cell.trained)[:1]:
                 tags |= _both(training, tags)
         finished = bool(runs) and runs[0].info.status == "FINISHED"
         if finished and not anew:
             self._serve(runs[0], {key: value for key, value in tags.items() if key.startswith(SERVED)})
-            return CellRun(self.client, runs[0].info.run_id, new=False, finished=runs[0])
+            return CellRun(self, runs[0], new=False)
         if runs and not finished:
             self._resume(runs[0], tags)
-            return CellRun(self.client, runs[0].info.run_id, new=False)
-        tags = {**tags, "kind": "cell", "cell": cell.id, "seed": str(cell.config.seed), "data_digest": cell.data_digest}
+            return CellRun(self, runs[0], new=False)
+        seed = str(cell.config.seed)
+        tags |= {Tag.KIND: CELL, Tag.CELL: cell.id, Tag.SEED: seed, Tag.DATA_DIGEST: cell.data_digest}
         if cell.kind == "measurement":
-            tags["measurement"] = str(cell.config.measurement.module)
+            tags[Tag.MEASUREMENT] = str(cell.config.measurement.module)
         if cell.kind == "baseline":
-            tags["baseline"] = str(cell.config.baseline.method)
+            tags[Tag.BASELINE] = str(cell.config.baseline.method)
         run = self.client.create_run(self.experiments[0], run_name=cell.label, tags=tags)
         params = [Param(key, str(value)) for key, value in flatten(asdict(cell.config)).items()]
         self.client.log_batch(run.info.run_id, params=params)
-        return CellRun(self.client, run.info.run_id, new=True)
+        return CellRun(self, run, new=True)
 
     def latest(self, cell: str) -> Run | None:
         """The newest run of a cell, however it ended."""
-        runs = self._search(f"tags.kind = 'cell' and tags.cell = '{cell}'")
+        runs = self._search(f"{CELLS} and tags.{Tag.CELL} = '{cell}'")
         return runs[0] if runs else None
 
     def curve(self, run: Run) -> list[tuple[int, float]]:
         """The epochs of a training that were tested, in their order, each with its top-1."""
-        histories = (self.client.get_metric_history(run.info.run_id, name) for name in TOP1_OF_EPOCHS)
+        names = (Metric.TEST_TOP1, Metric.EVAL_TOP1)  # as it was called before, and as it is
+        histories = (self.client.get_metric_history(run.info.run_id, name) for name in names)
         return sorted({metric.step: metric.value for history in histories for metric in history}.items())
 
     def prune(self, cell: str) -> None:
         """Ends the run of a search's trial that did not promise well."""
         run = self.latest(cell)
         if run:
-            self.client.set_tag(run.info.run_id, "pruned", "true")
+            self.client.set_tag(run.info.run_id, Tag.PRUNED, "true")
             self.client.set_terminated(run.info.run_id, "KILLED")
 
     def end(self, cells: Iterable[str], failed: Mapping[str, "Failure"]) -> None:
         """No run is left RUNNING: those of cells that failed are FAILED, the others were KILLED."""
         for cell in cells:
-            for run in self._search(f"tags.cell = '{cell}' and attributes.status = 'RUNNING'"):
+            for run in self._search(f"tags.{Tag.CELL} = '{cell}' and attributes.status = 'RUNNING'"):
                 if cell in failed:
-                    CellRun(self.client, run.info.run_id, new=False).fail(failed[cell])
+                    CellRun(self, run, new=False).fail(failed[cell])
                 else:
                     self.client.set_terminated(run.info.run_id, "KILLED")
 
@@ -185,10 +194,11 @@ class Record:
             self.client.set_terminated(run.info.run_id, "KILLED")
 
     def serve(self, plan: "Plan", finished: Mapping[str, Run]) -> None:
-        """Tags finished cells with each ablation of a launch that asks for them too."""
+        """Tags finished cells with each ablation of a launch that asks for them too, and old ones with their row."""
         for cell in plan.cells:
             if cell.id in finished:
-                self._serve(finished[cell.id], plan.tags_of(cell.id))
+                row = finished[cell.id].data.tags.get(Tag.ROW, cell.row)
+                self._serve(finished[cell.id], {**plan.tags_of(cell.id), Tag.ROW.value: row})
 
     def _serve(self, run: Run, tags: Mapping[str, str]) -> None:
         for key, value in tags.items():
@@ -214,60 +224,62 @@ class Record:
     def log_plans(self, plan: "Plan") -> None:
         """Keeps what a search has come to with the report runs."""
         for report in plan.reports:
-            self._log_plan(self._report_runs(report)[0].info.run_id, report)
+            self._log_plan(self._report_runs(report)[0], report)
 
     def log_search(self, report: "Report", paths: Iterable[Path]) -> None:
         """Keeps the pictures of the studies of an ablation with its report run."""
-        id = self._report_runs(report)[0].info.run_id
-        for path in paths:
-            self.client.log_artifact(id, str(path), "search")
+        self._keep(report, paths, File.SEARCH)
 
     def log_tables(self, plan: "Plan", paths: Iterable[Path]) -> None:
         """Keeps the tables and figures of each ablation with its report run."""
         for report in plan.reports:
-            own = [path for path in paths if path.stem in report.ablation.artefacts]
-            for path in own:
-                self.client.log_artifact(self._report_runs(report)[0].info.run_id, str(path), "tables")
+            self._keep(report, [path for path in paths if path.stem in report.ablation.artefacts], File.TABLES)
+
+    def _keep(self, report: "Report", paths: Iterable[Path], folder: str) -> None:
+        files = files_of(self._report_runs(report)[0], self.uri)
+        for path in paths:
+            files.log_artifact(str(path), folder)  # type: ignore[no-untyped-call]
 
     def _report(self, report: "Report") -> str:
         """The id of the ablation's report run, RUNNING and with its plan: the one there is, or a new one."""
         runs, launch = self._report_runs(report), report.launch
         if runs:
-            id = str(runs[0].info.run_id)
-            self.client.update_run(id, "RUNNING")
-            self.client.set_tag(id, "split", launch.config.data.split)  # which records once did not say
+            run = runs[0]
+            self.client.update_run(run.info.run_id, "RUNNING")
+            self.client.set_tag(run.info.run_id, Tag.SPLIT, launch.config.data.split)  # which records once did not say
         else:
-            tags = {
-                "kind": "report",
-                "launch": report.id,
-                "ablation": report.ablation.name,
-                "preset": launch.preset,
-                "data": launch.data,
-                "split": launch.config.data.split,
-                "data_digest": report.data_digest,
+            tags: dict[str, str] = {
+                Tag.KIND: REPORT,
+                Tag.LAUNCH: report.id,
+                Tag.ABLATION: report.ablation.name,
+                Tag.PRESET: launch.preset,
+                Tag.DATA: launch.data,
+                Tag.SPLIT: launch.config.data.split,
+                Tag.DATA_DIGEST: report.data_digest,
             }
             name = f"{report.ablation.name}, {launch.preset}, {launch.data}"
             if report.studies and launch.search:
-                tags["search"] = launch.search.name
+                tags[Tag.SEARCH] = launch.search.name
                 name += f", {launch.search.name} × {launch.search.trials}"
-            id = str(self.client.create_run(self.experiments[0], run_name=name, tags=tags).info.run_id)
-        self._log_plan(id, report)
-        return id
+            run = self.client.create_run(self.experiments[0], run_name=name, tags=tags)
+        self._log_plan(run, report)
+        return str(run.info.run_id)
 
-    def _log_plan(self, id: str, report: "Report") -> None:
-        self.client.log_text(id, json.dumps(report.as_json(), indent=1, ensure_ascii=False), "plan.json")
+    def _log_plan(self, run: Run, report: "Report") -> None:
+        write_file(run, self.uri, File.PLAN, write_plan(report.recorded))
 
     def _report_runs(self, report: "Report") -> list[Run]:
-        return self._search(f"tags.kind = 'report' and tags.launch = '{report.id}'")
+        return self._search(f"{REPORTS} and tags.{Tag.LAUNCH} = '{report.id}'")
 
     def _runs(self, cell: "Cell") -> list[Run]:
-        return self._search(f"tags.kind = 'cell' and tags.cell = '{cell.id}'")
+        return self._search(f"{CELLS} and tags.{Tag.CELL} = '{cell.id}'")
 
     def _resume(self, run: Run, tags: Mapping[str, str]) -> None:
         id, before = run.info.run_id, run.data
         if before.metrics:  # the epochs of this run may come to be of several versions of the code, or processors
             tags = {**tags, **_both(run, tags)}
-        for tag in {"reason", "failure", "pruned"} & before.tags.keys():  # of how it ended before
+        tags = {**tags, Tag.ROW.value: before.tags.get(Tag.ROW, tags[Tag.ROW])}  # the first that asked for it
+        for tag in {Tag.REASON, Tag.FAILURE, Tag.PRUNED} & before.tags.keys():  # of how it ended before
             self.client.delete_tag(id, tag)
         self.client.log_batch(id, tags=[RunTag(key, value) for key, value in tags.items()])
         self.client.update_run(id, "RUNNING")
@@ -288,32 +300,32 @@ class Record:
 class CellRun:
     """The run of a cell that is being carried out."""
 
-    def __init__(self, client: MlflowClient, id: str, *, new: bool, finished: Run | None = None) -> None:
-        self.client = client
-        self.id = id
+    def __init__(self, record: Record, run: Run, *, new: bool) -> None:
+        self.client = record.client
+        self.uri = record.uri
+        self.run = run  # as it was found
+        self.id = str(run.info.run_id)
         self.new = new
-        metrics = finished.data.metrics if finished else {}
-        self.results = {key: metrics[key] for key in ("top1", "seconds") if key in metrics}  # of one that is finished
-        self.logged = set() if new else {metric.step for metric in client.get_metric_history(id, "train_loss")}
+        metrics = run.data.metrics if run.info.status == "FINISHED" else {}
+        self.results = {key.value: metrics[key] for key in (Metric.TOP1, Metric.SECONDS) if key in metrics}
+        history = [] if new else self.client.get_metric_history(self.id, Metric.TRAIN_LOSS)
+        self.logged = {metric.step for metric in history}
 
     def log_epoch(self, result: "EpochResult") -> None:
         """Logs the epoch's metrics in one batch, unless they are there already."""
         if result.epoch in self.logged:
             return
         now = time.time_ns() // 1_000_000
-        metrics = [Metric(key, value, now, result.epoch) for key, value in result.metrics.items()]
+        metrics = [entities.Metric(key, value, now, result.epoch) for key, value in result.metrics.items()]
         self.client.log_batch(self.id, metrics=metrics)
         self.logged.add(result.epoch)
 
     def finish(self, predictions: Sequence[Prediction], metrics: Mapping[str, float] = MappingProxyType({})) -> None:
         """Keeps what the trained model says of every test clip, and ends the run."""
-        table = io.StringIO()
-        header = [field.name for field in fields(Prediction)]
-        csv.writer(table, lineterminator="\n").writerows([header, *map(astuple, predictions)])
-        self.client.log_text(self.id, table.getvalue(), "predictions.csv")
+        write_file(self.run, self.uri, File.PREDICTIONS, write_predictions(predictions))
         right = sum(each.predicted == each.label for each in predictions)
-        accuracies = {"top1": right / len(predictions), "mean_class_accuracy": mean_class_accuracy(predictions)}
-        self._finish({**accuracies, **metrics})
+        top1, mean = right / len(predictions), mean_class_accuracy(predictions)
+        self._finish({Metric.TOP1: top1, Metric.MEAN_CLASS_ACCURACY: mean, **metrics})
 
     def _finish(self, metrics: Mapping[str, float]) -> None:
         """Logs the results and ends the run. Killed in between, the next worker logs them again, to no effect.
@@ -321,12 +333,13 @@ class CellRun:
         MLflow keeps the same value at the same time once, so their time is when the run began.
         """
         began = self.client.get_run(self.id).info.start_time
-        self.client.log_batch(self.id, metrics=[Metric(key, value, began, 0) for key, value in metrics.items()])
+        results = [entities.Metric(key, value, began, 0) for key, value in metrics.items()]
+        self.client.log_batch(self.id, metrics=results)
         self.client.set_terminated(self.id, "FINISHED")
 
     def finish_baseline(self, classified: "Classified") -> None:
         """Keeps what was chosen on the training clips, too, and ends the run."""
-        self.finish(classified.predictions, {"validation_top1": classified.validation_top1, **classified.chosen})
+        self.finish(classified.predictions, {Metric.VALIDATION_TOP1: classified.validation_top1, **classified.chosen})
 
     def finish_measurement(self, complexity: "Complexity") -> None:
         """Keeps what was measured, and ends the run."""
@@ -338,17 +351,17 @@ class CellRun:
 
     def fail(self, failure: "Failure") -> None:
         """Ends the run as FAILED, its kind and reason in tags; of a traceback error.txt has all."""
-        self.client.set_tag(self.id, "failure", failure.kind)
-        self.client.set_tag(self.id, "reason", failure.reason)
+        self.client.set_tag(self.id, Tag.FAILURE, failure.kind)
+        self.client.set_tag(self.id, Tag.REASON, failure.reason)
         if failure.text.strip() != failure.reason:
-            self.client.log_text(self.id, failure.text, "error.txt")
+            write_file(self.run, self.uri, File.ERROR, failure.text)
         self.client.set_terminated(self.id, "FAILED")
 
 
 def _both(before: Run, tags: Mapping[str, str]) -> dict[str, str]:
     """What made a result of which a part is that run's: of the tags that say so each value once."""
-    digests = "+".join(filter(None, (code_of(before), tags["code_digest"])))
-    return {"code_digest": "+".join(dict.fromkeys(digests.split("+"))), **joined(before.data.tags, tags)}
+    digests = "+".join(filter(None, (code_of(before), tags[Tag.CODE_DIGEST])))
+    return {Tag.CODE_DIGEST: "+".join(dict.fromkeys(digests.split("+"))), **joined(before.data.tags, tags)}
 
 
 @contextmanager

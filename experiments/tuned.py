@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from experiments.declarations import TUNED
-from experiments.plan import Plan, Point, Report, Tuned
+from experiments.plan import Plan, Report, Tuned
+from experiments.schema import Point
 from experiments.standing import Standing
 
 

@@ -25,6 +25,7 @@ from experiments.conditions import conditions
 from experiments.failures import failure_of
 from experiments.lease import leased
 from experiments.provenance import Code, part_of
+from experiments.schema import Metric, Tag
 from experiments.track import CellRun, Record
 
 
@@ -76,7 +77,7 @@ def run_cell(trial: dict[str, Any], job: Job) -> None:
     torch.set_num_threads(job.cpus)
     device = torch.device("cpu") if cell.kind == "baseline" else job.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    tags = {**own, "device": name, **conditions(device, job.cpus)}
+    tags = {**own, Tag.DEVICE.value: name, **conditions(device, job.cpus)}
     with nullcontext() if proposal and proposal.idle else leased(job.folder(cell)):
         lasting = finished_epochs(job.folder(cell), cell.config) if cell.kind == "training" else 0
         # A finished training is begun anew where its weights are gone; its run stays as it is.
@@ -104,11 +105,11 @@ def _train(cell: Cell, run: CellRun, job: Job) -> None:
 
     def report(result: EpochResult) -> None:
         run.log_epoch(result)
-        tested = {"top1": result.metrics["eval_top1"]} if "eval_top1" in result.metrics else {}
+        tested = {"top1": result.metrics[Metric.EVAL_TOP1]} if Metric.EVAL_TOP1 in result.metrics else {}
         tune.report({"epoch": result.epoch, **tested})
 
     def notice(text: str) -> None:
-        run.note("damaged", text)
+        run.note(Tag.DAMAGED, text)
         tune.report({"notice": text})
 
     dataset = _dataset(cell.config.data, job.storage / "data")

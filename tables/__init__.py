@@ -20,7 +20,8 @@ from tables.artefacts import ARTEFACTS, artefact_of
 from tables.writers import write_files
 
 if TYPE_CHECKING:
-    from tables.record import Launch, Record
+    from experiments.schema import Launch
+    from tables.record import Record
 
 __all__ = ["ARTEFACTS", "LATEST", "Built", "build", "seeds_needed", "seeds_wanted"]
 
@@ -82,7 +83,7 @@ def build(
 
     Raises RecordError where a name is unknown, or the record holds nothing to build from or contradicts itself.
     """
-    from tables.record import Record
+    from tables.record import Record, folder_of
 
     record = Record(storage, tracking_uri)
     launches = record.launches(launch)
@@ -102,7 +103,7 @@ def build(
         chosen = _chosen(name, makers[name], split)
         artefact = artefact_of(name, chosen[0].title)
         kind = importlib.import_module(f"tables.{artefact.kind}")
-        made = kind.build(record, artefact, chosen, folder / chosen[0].folder, partial)
+        made = kind.build(record, artefact, chosen, folder / folder_of(chosen[0]), partial)
         if not made.missing and chosen == _chosen(name, everyone, "test"):
             latest += write_files(folder / LATEST, {path.name: path.read_bytes() for path in made.paths})
         built.append(made)

@@ -4,10 +4,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tables.record import BASELINES, Launch, Record
+from experiments.schema import Launch, Metric
+from tables.record import BASELINES, Record
 from tables.rows import Row, rows_of
 
-CHOSEN = ("alpha", "gamma")  # strength of the penalty, width of the kernel
+CHOSEN = (Metric.ALPHA, Metric.GAMMA)  # strength of the penalty, width of the kernel
 APART = ("ablation=", "seeds=", "seeds.", "search=", "search.")  # what a launch of the baselines does not take over
 
 
@@ -58,7 +59,7 @@ def chosen_notes(rows: Sequence[Row]) -> list[str]:
         for cell in row.counted.values():
             if not cell.trained:
                 chosen = " and ".join(f"{key} = {cell.metrics[key]:.3g}" for key in CHOSEN if key in cell.metrics)
-                top1 = 100 * cell.metric("validation_top1")
+                top1 = 100 * cell.metric(Metric.VALIDATION_TOP1)
                 place = f"{row.label}, {chosen}" if chosen else row.label
                 notes.append(f"{place}: {top1:.2f} in cross-validation of the training clips.")
     return notes

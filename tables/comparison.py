@@ -8,12 +8,13 @@ from typing import Literal
 
 from experiments.claims import Comparison, parse_claim
 from experiments.declarations import options
+from experiments.schema import Launch
 from tables import Built
 from tables.anchors import anchors_of
 from tables.artefacts import ACCURACY, BY_CLASS, Artefact
 from tables.document import Block, Bold, Entry, Grid, Notes, Text, latex, markdown
 from tables.published import Column, Method, Published, published
-from tables.record import Launch, Record, doubts
+from tables.record import Record, doubts
 from tables.rows import (
     MISSING,
     Accuracy,

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.claims import LEVEL, Best, Comparison, parse_claim
+from experiments.schema import Launch, Metric
 from tables import Built
 from tables.artefacts import MODULE, Artefact
 from tables.document import Block, Grid, Notes, Text, latex, markdown
 from tables.published import published
-from tables.record import Launch, Record, doubts
+from tables.record import Record, doubts
 from tables.row_table import value_text
 from tables.rows import MISSING, Row, made_by, missing_lines, missing_note, recipe, rows_of
 from tables.verdict_section import kendall_text, tally, verdict_blocks, verdict_heading
@@ -16,7 +17,7 @@ from tables.verdicts import Outcome, Verdict
 from tables.writers import csv_bytes, write_files
 
 ATTENTION, WINDOW = "measurement.attention", "measurement.window"
-NUMBERS = ("score_pairs", "printed", "flops", "seconds", "memory_mib")
+NUMBERS: tuple[str, ...] = (Metric.SCORE_PAIRS, Metric.PRINTED, Metric.FLOPS, Metric.SECONDS, Metric.MEMORY_MIB)
 HOW = (
     "Operations are counted, not sampled: a > b holds where a does more of them, a ~ b where they differ by at most "
     f"{LEVEL:g} % of the larger, best(…) where no row of the group does more; there is no p-value. A margin "
@@ -62,9 +63,9 @@ def _grid(rows: Sequence[Row]) -> Grid:
     lines = []
     for row in rows:
         numbers = {name: row.metric(name) for name in NUMBERS}
-        pairs, formula, flops = numbers["score_pairs"], numbers["printed"], numbers["flops"]
+        pairs, formula, flops = numbers[Metric.SCORE_PAIRS], numbers[Metric.PRINTED], numbers[Metric.FLOPS]
         whole = full_attention(row, rows)
-        share = _ratio(flops, whole.metric("flops")) if whole else None
+        share = _ratio(flops, whole.metric(Metric.FLOPS)) if whole else None
         lines.append(
             (
                 *(value_text(row.axes[key]) if key in row.axes else "" for key in axes),
@@ -73,8 +74,8 @@ def _grid(rows: Sequence[Row]) -> Grid:
                 _scaled(_ratio(pairs, formula), 1, "{:.2f}"),
                 _scaled(flops, 1e-6, "{:,.2f}"),
                 "" if whole is None else _scaled(share, 100, "{:.0f} %"),
-                _scaled(numbers["seconds"], 1e3, "{:.2f}"),
-                _scaled(numbers["memory_mib"], 1, "{:.2f}"),
+                _scaled(numbers[Metric.SECONDS], 1e3, "{:.2f}"),
+                _scaled(numbers[Metric.MEMORY_MIB], 1, "{:.2f}"),
             )
         )
     return Grid(header, tuple(lines), "r" * len(header))
@@ -96,12 +97,12 @@ def _findings(rows: Sequence[Row]) -> list[Block]:
     shares = {}
     for row in rows:
         whole = full_attention(row, rows)
-        share = _ratio(row.metric("flops"), whole.metric("flops")) if whole else None
+        share = _ratio(row.metric(Metric.FLOPS), whole.metric(Metric.FLOPS)) if whole else None
         if share is not None:
             shares[row.label] = share
     dearer = [f"{label} ({100 * share:.0f} %)" for label, share in shares.items() if share >= 1]
     there = [row for row in rows if row.counted]
-    formula, flops = ([row.metric(name) or 0.0 for row in there] for name in ("printed", "flops"))
+    formula, flops = ([row.metric(name) or 0.0 for row in there] for name in (Metric.PRINTED, Metric.FLOPS))
     found: list[Block] = []
     if shares:
         exceptions = f"; it saves nothing in {'; '.join(dearer)}" if dearer else ""
@@ -115,7 +116,7 @@ def _findings(rows: Sequence[Row]) -> list[Block]:
 def _verdicts(rows: Sequence[Row], launch: Launch) -> list[Verdict]:
     """The claims whose rows are all of this table, judged by operations."""
     labels = {row.label for row in rows}
-    flops = {row.label: row.metric("flops") for row in rows}
+    flops = {row.label: row.metric(Metric.FLOPS) for row in rows}
     verdicts = []
     for claim in map(parse_claim, launch.claims):
         if set(claim.labels) <= labels:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from d3d.errors import RecordError
 from experiments.claims import Best, Comparison, parse_claim
+from experiments.schema import Launch
 from tables import Built
 from tables.artefacts import Artefact, Axis, is_number
 from tables.curve_plot import Line, Number, Point, draw
 from tables.document import Block, Bold, Entry, Grid, Notes
 from tables.measured import Measured, measure
-from tables.record import Launch, Record
+from tables.record import Record
 from tables.row_table import finish, row_grid
 from tables.rows import MISSING, Row
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from experiments.claims import Claim, parse_claim
 from experiments.declarations import RECIPE, TUNED
+from experiments.schema import Launch
 from tables import Tally
 from tables.anchors import Anchors, anchors_of
 from tables.artefacts import Artefact
 from tables.published import Published, published
-from tables.record import Launch, Record, doubts
+from tables.record import Record, doubts
 from tables.rows import Row, rows_of, tuned_rows
 from tables.statistics import Estimate, holm
 from tables.verdict_section import tally

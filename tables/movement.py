@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
+from experiments.schema import Metric
 from tables.rows import Row
 
 AXES = ("t", "y", "x")
+MOVED = (Metric.MOVED_T, Metric.MOVED_Y, Metric.MOVED_X)
 STILL = 0.001  # tokens: a point that moves less reads what it would have read anyway
 NAMED = 3  # rows at most whose numbers are said one by one; of more the ranges are
 
@@ -35,10 +37,9 @@ def movement_notes(rows: Sequence[Row]) -> Iterator[str]:
 def _movement(row: Row) -> tuple[float, ...]:
     """Mean |Δp| in tokens along each axis, over the counted seeds; empty where it is not recorded."""
     cells = row.counted.values()
-    names = [f"moved_{axis}" for axis in AXES]
-    if not cells or any(name not in cell.metrics for cell in cells for name in names):
+    if not cells or any(name not in cell.metrics for cell in cells for name in MOVED):
         return ()
-    return tuple(fmean(cell.metrics[name] for cell in cells) for name in names)
+    return tuple(fmean(cell.metrics[name] for cell in cells) for name in MOVED)
 
 
 def _is_still(row: Row, axis: str, tokens: Sequence[float]) -> bool:

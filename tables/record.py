@@ -1,109 +1,45 @@
 """The record of trainings, read from MLflow into plain dataclasses.
 
-The record holds one *report* run per launch, whose plan.json says which cells stand at which points of the ablation,
-and one *cell* run per training, test or measurement. A cell counts only when it is FINISHED. Nothing here writes to the
+What it holds is said in experiments/schema.py. A cell counts only when it is FINISHED. Nothing here writes to the
 record.
 """
 
-import csv
 import re
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
-from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.errors import RecordError
 from d3d.prediction import Prediction
-from experiments.conditions import PREFIX, SEPARATOR, SEVERAL
-from experiments.declarations import EXPERIMENT, VALIDATION, Value, overrides_of
+from experiments.conditions import SEPARATOR, SEVERAL
+from experiments.database import sqlite_file, sqlite_uri
+from experiments.declarations import VALIDATION
 from experiments.provenance import current_code, kind_of, part_of
+from experiments.run_files import read_file
+from experiments.schema import (
+    ABLATION_PREFIX,
+    DATABASE,
+    ENVIRONMENT_PREFIX,
+    EXPERIMENT,
+    REPORT,
+    File,
+    Launch,
+    Metric,
+    Tag,
+    read_plan,
+    read_predictions,
+)
 
 BASELINES = "baselines"  # the ablation of what no deep learning gives
 LONGEST = 180  # letters of a folder's name before the launch's id
 RUNS_PER_CELL = 10  # a query of its own for a cell takes as long as reading this many runs, or longer
-
-
-@dataclass(frozen=True)
-class Point:
-    """One cell an ablation asks for: its row, where that stands on the ablation's axes, and the cell that answers."""
-
-    row: str
-    axes: dict[str, Value]  # configuration key → value, as asked for
-    seed: int
-    cell: str
-
-
-@dataclass(frozen=True)
-class Study:
-    """The search over the settings of one row, as far as it has come."""
-
-    study: str  # its name in Optuna
-    trials: int  # that ended, however they did
-    pruned: int
-    failed: int
-    epochs: int  # trained over all its trials
-    validation_top1: float | None  # percent, of the best trial; None before there is one
-    settings: dict[str, Value] | None  # of the best trial
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """What a launch with a search asks for beside its rows: each again, with the settings its study found."""
-
-    search: str
-    points: tuple[Point, ...]  # none of a row whose study is unfinished
-    studies: dict[str, Study]  # by row
-
-
-@dataclass(frozen=True)
-class Launch:
-    """What one launch planned: its plan.json. Several points may share one cell."""
-
-    ablation: str
-    artefacts: tuple[str, ...]
-    title: str
-    section: str  # of the paper
-    claims: tuple[str, ...]  # as experiments/claims.py reads them
-    preset: str
-    data: str  # how the data is called, "penn_action, rendered"; it ends with VALIDATION where it was tested on that
-    data_digest: str  # several are joined with "+"
-    frames: int  # T
-    points: tuple[Point, ...]
-    command: str  # what a user types to fill the cells that are missing
-    reference: str | None = None  # the row that the others are tested against
-    tuned: Tuned | None = None  # None without a search
-    settle: int | None = None  # with seeds=settle the most seeds a row may take; None where the seeds were named
-    split: str = ""  # of the clips it was tested on, test or validation
-    overrides: tuple[str, ...] | None = None  # keys that its command line changed, as typed; None: the plan is older
-    id: str = ""
-
-    @property
-    def changes(self) -> tuple[str, ...]:
-        """The overrides; of a plan that does not list them, those of its command."""
-        return overrides_of(shlex.split(self.command)) if self.overrides is None else self.overrides
-
-    @property
-    def folder(self) -> str:
-        """Where its tables and figures are, below tables/: no other launch has it, and every file system takes it."""
-        named, id = (_slug(text) for text in (f"{self.ablation} {self.preset} {self.data}", self.id))
-        return f"{named[:LONGEST]}-{id}"
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """The distinct cells, in the order in which the points name them, the tuned ones last."""
-        points = (*self.points, *(self.tuned.points if self.tuned else ()))
-        return tuple(dict.fromkeys(point.cell for point in points))
 
 
 @dataclass(frozen=True)
@@ -137,9 +73,9 @@ class Cell:
     def correct(self) -> Mapping[str, bool]:
         """Test clip → predicted right. Raises RecordError where that contradicts the recorded top-1, a fraction."""
         right = {each.clip: each.label == each.predicted for each in self.predictions}
-        top1 = self.metric("top1")
+        top1 = self.metric(Metric.TOP1)
         if abs(sum(right.values()) - top1 * len(right)) > 0.5:
-            fault = f"top1 is {top1:.4f}, but predictions.csv has {sum(right.values())} of {len(right)} right"
+            fault = f"top1 is {top1:.4f}, but {File.PREDICTIONS} has {sum(right.values())} of {len(right)} right"
             raise damaged(self.run_id, self.id, fault)
         return right
 
@@ -159,9 +95,10 @@ class Record:
 
     def __init__(self, storage: Path, tracking_uri: str | None = None) -> None:
         """`tracking_uri` None is <storage>/mlflow.db. Raises RecordError where there is no record: none is made."""
-        self.uri = tracking_uri or f"sqlite:///{(storage / 'mlflow.db').absolute()}"
-        if self.uri.startswith("sqlite:///"):
-            _require_database(Path(self.uri.removeprefix("sqlite:///")))
+        self.uri = tracking_uri or sqlite_uri((storage / DATABASE).absolute())
+        if database := sqlite_file(self.uri):
+            _require_database(database)
+            self.uri = sqlite_uri(database.absolute())
         try:
             self._client = MlflowClient(self.uri)
             experiment = self._client.get_experiment_by_name(EXPERIMENT)
@@ -181,18 +118,18 @@ class Record:
         another version, is left out and named in `skipped`, unless it is asked for. Raises RecordError where `id` is
         not in the record, or its plan cannot be read.
         """
-        reports = sorted(self._runs("tags.kind = 'report'"), key=_last_used, reverse=True)
+        reports = sorted(self._runs(f"tags.{Tag.KIND} = '{REPORT}'"), key=_last_used, reverse=True)
         if id is not None:
-            known = [run.data.tags.get("launch", "") for run in reports]
-            reports = [run for run in reports if run.data.tags.get("launch") == id]
+            known = [run.data.tags.get(Tag.LAUNCH, "") for run in reports]
+            reports = [run for run in reports if run.data.tags.get(Tag.LAUNCH) == id]
             if not reports:
                 there = f"there are: {', '.join(known)}" if known else "it holds none"
                 raise RecordError(f"launch={id}: not in {self.uri}; {there}")
             return (self._launch(reports[0]),)
         newest: dict[tuple[str, str], Launch] = {}
         for run in reports:
-            key = (run.data.tags.get("ablation", ""), run.data.tags.get("data", ""))
-            if "split" in run.data.tags and key in newest:
+            key = (run.data.tags.get(Tag.ABLATION, ""), run.data.tags.get(Tag.DATA, ""))
+            if Tag.SPLIT in run.data.tags and key in newest:
                 continue
             if launch := self._readable(run):
                 newest.setdefault((key[0], launch.data), launch)
@@ -201,7 +138,7 @@ class Record:
     @cached_property
     def baselines(self) -> tuple[Launch, ...]:
         """Every launch of the baselines that can be read, newest first."""
-        reports = self._runs(f"tags.kind = 'report' and tags.ablation = '{BASELINES}'")
+        reports = self._runs(f"tags.{Tag.KIND} = '{REPORT}' and tags.{Tag.ABLATION} = '{BASELINES}'")
         launches = (self._readable(run) for run in sorted(reports, key=_last_used, reverse=True))
         return tuple(launch for launch in launches if launch)
 
@@ -211,17 +148,18 @@ class Record:
         if unread:
             found = self._tagged(launch.ablation, RUNS_PER_CELL * len(unread))
             for id in unread:
-                runs = found.get(id) or _finished(self._runs(f"tags.cell = '{id}'"))
+                runs = found.get(id) or _finished(self._runs(f"tags.{Tag.CELL} = '{id}'"))
                 if runs:
                     self._cells[id] = self._cell(id, runs)
         return {id: self._cells[id] for id in launch.cells if id in self._cells}
 
     def _tagged(self, ablation: str, limit: int) -> dict[str, list[Run]]:
         """The finished runs that serve an ablation, by cell, in one query; none where there are more than the limit."""
-        runs = self._client.search_runs([self._experiment], f"tags.`ablation.{ablation}` = 'true'", max_results=limit)
+        filter = f"tags.`{ABLATION_PREFIX}{ablation}` = 'true'"
+        runs = self._client.search_runs([self._experiment], filter, max_results=limit)
         cells: dict[str, list[Run]] = {}
         for run in [] if runs.token else _finished(runs):
-            cells.setdefault(run.data.tags.get("cell", ""), []).append(run)
+            cells.setdefault(run.data.tags.get(Tag.CELL, ""), []).append(run)
         return cells
 
     def _runs(self, filter: str) -> list[Run]:
@@ -246,20 +184,17 @@ class Record:
             return None
 
     def _launch(self, run: Run) -> Launch:
-        text = self._read(run, "plan.json")
+        text, id = self._read(run, File.PLAN), run.data.tags.get(Tag.LAUNCH, "")
         try:
-            launch = TypeAdapter(Launch).validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            fault = f"plan.json, {'.'.join(map(str, first['loc']))}: {first['msg']}"
-            raise damaged(run.info.run_id, run.data.tags.get("launch", ""), fault) from error
-        launch = replace(launch, id=run.data.tags.get("launch", ""))
+            launch = replace(read_plan(text), id=id)
+        except ValueError as error:
+            raise damaged(run.info.run_id, id, str(error)) from error
         return launch if launch.split else self._with_split(launch)
 
     def _with_split(self, launch: Launch) -> Launch:
         """A launch whose plan does not say its split, as plans once did not: its cells know it."""
         for id in launch.cells:
-            runs = self._client.search_runs([self._experiment], f"tags.cell = '{id}'", max_results=1)
+            runs = self._client.search_runs([self._experiment], f"tags.{Tag.CELL} = '{id}'", max_results=1)
             if runs and "data.split" in runs[0].data.params:
                 split = runs[0].data.params["data.split"]
                 return replace(launch, split=split, data=launch.data + VALIDATION * (split == "validation"))
@@ -273,40 +208,36 @@ class Record:
             metrics=run.data.metrics,
             params=run.data.params,
             kind=kind_of(run.data.tags),
-            code_digest=_tag(run, "code_digest"),
-            data_digest=_tag(run, "data_digest"),
+            code_digest=_tag(run, Tag.CODE_DIGEST),
+            data_digest=_tag(run, Tag.DATA_DIGEST),
             finished_runs=len(runs),
             read_predictions=lambda: self._predictions(run, id),
-            weights=run.data.tags.get("trained", id),
+            weights=run.data.tags.get(Tag.TRAINED, id),
             environment={
-                key.removeprefix(PREFIX): value for key, value in run.data.tags.items() if key.startswith(PREFIX)
+                key.removeprefix(ENVIRONMENT_PREFIX): value
+                for key, value in run.data.tags.items()
+                if key.startswith(ENVIRONMENT_PREFIX)
             },
         )
 
     def _predictions(self, run: Run, id: str) -> tuple[Prediction, ...]:
-        rows = csv.DictReader(self._read(run, "predictions.csv").splitlines())
+        text = self._read(run, File.PREDICTIONS)
         try:
-            predictions = tuple(
-                Prediction(row["clip"], int(row["label"]), int(row["predicted"]), row.get("take") or "") for row in rows
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise damaged(run.info.run_id, id, f"predictions.csv, line {rows.line_num}: {error!r}") from error
-        if not predictions or len({each.clip for each in predictions}) < len(predictions):
-            raise damaged(run.info.run_id, id, "predictions.csv holds no clip, or one twice")
-        return predictions
+            return read_predictions(text)
+        except ValueError as error:
+            raise damaged(run.info.run_id, id, str(error)) from error
 
-    def _read(self, run: Run, artefact: str) -> str:
-        """From where the run says its artefacts are: the client would ask for the run again, which takes longer."""
+    def _read(self, run: Run, name: str) -> str:
         try:
-            where = get_artifact_repository(run.info.artifact_uri, tracking_uri=self.uri)
-            with TemporaryDirectory() as folder:
-                copy_to = (
-                    None if isinstance(where, LocalArtifactRepository) else folder
-                )  # read where it is, if it can be
-                path = Path(where.download_artifacts(artefact, copy_to))  # type: ignore[no-untyped-call]
-                return path.read_text("utf-8")
+            return read_file(run, self.uri, name)
         except (OSError, MlflowException) as error:
-            raise damaged(run.info.run_id, run.info.run_name or "", f"{artefact} cannot be read") from error
+            raise damaged(run.info.run_id, run.info.run_name or "", f"{name} cannot be read") from error
+
+
+def folder_of(launch: Launch) -> str:
+    """Where its tables and figures are, below tables/: no other launch has it, and every file system takes it."""
+    named, id = (_slug(text) for text in (f"{launch.ablation} {launch.preset} {launch.data}", launch.id))
+    return f"{named[:LONGEST]}-{id}"
 
 
 def doubts(launch: Launch, cells: Mapping[str, Cell]) -> tuple[str, ...]:
@@ -377,7 +308,7 @@ def _finished(runs: Iterable[Run]) -> list[Run]:
 
 def _tag(run: Run, key: str) -> str:
     if key not in run.data.tags:
-        raise damaged(run.info.run_id, run.data.tags.get("cell", ""), f"{key} is not recorded")
+        raise damaged(run.info.run_id, run.data.tags.get(Tag.CELL, ""), f"{key} is not recorded")
     return str(run.data.tags[key])
 
 

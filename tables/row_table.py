@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from experiments.declarations import RECIPE, Value
+from experiments.schema import Launch
 from tables import Built
 from tables.anchors import chosen_notes
 from tables.artefacts import ACCURACY, BY_CLASS, Artefact
 from tables.document import Block, Bold, Entry, Grid, Heading, Notes, Text, latex, markdown
 from tables.measured import Measured, measure
 from tables.movement import movement_notes
-from tables.record import Launch, Record
+from tables.record import Record
 from tables.rows import (
     MISSING,
     Row,

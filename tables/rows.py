@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from d3d.errors import RecordError
 from experiments.declarations import Value
+from experiments.schema import Launch, Point
 from tables.artefacts import ACCURACY, BY_CLASS
-from tables.record import Cell, Launch, Point
+from tables.record import Cell
 from tables.statistics import LEAST_SEEDS, Sample, accuracy_interval, mean_and_std, sample
 
 MISSING = "—"

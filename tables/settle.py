@@ -7,8 +7,9 @@ from d3d.errors import ConfigError
 from experiments.claims import Claim, parse_claim
 from experiments.declarations import RECIPE, TUNED
 from experiments.looks import looks_until
+from experiments.schema import Launch
 from tables.artefacts import MODULE
-from tables.record import Launch, Record
+from tables.record import Record
 from tables.rows import Row, rows_of, tuned_rows
 from tables.verdicts import judge, named
 

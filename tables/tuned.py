@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from experiments.schema import Launch, Study
 from tables.document import Bold, Entry
-from tables.record import Launch, Study
 from tables.rows import (
     MISSING,
     Row,

@@ -11,8 +11,11 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from optuna.storages import RDBStorage
 
+from experiments.database import sqlite_uri
+from experiments.run_files import read_file, write_file
 from experiments.track import prepare
 from tests.test_orchestrate import LAUNCH, MINE, User
 
@@ -118,10 +121,13 @@ def free_port() -> int:
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Path:
-    """A record and a search, both empty."""
-    prepare(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
-    RDBStorage(f"sqlite:///{tmp_path / 'optuna.db'}").engine.dispose()
-    return tmp_path
+    """A record of one run with a file, and a search without a study, in a folder that was moved to an odd place."""
+    first = tmp_path / "first"
+    uri = sqlite_uri(first / "mlflow.db")
+    record = prepare(uri, first)
+    write_file(record.client.create_run(record.experiments[0]), uri, "some.txt", "hé")
+    RDBStorage(sqlite_uri(first / "optuna.db")).engine.dispose()
+    return first.rename(tmp_path / "moved to #1 (%20?)")
 
 
 @pytest.fixture
@@ -143,9 +149,25 @@ def page(request: pytest.FixtureRequest, storage: Path) -> Iterator[tuple[int, i
 @pytest.mark.parametrize("page", ["ui", "optuna"], indirect=True)
 def test_a_page(page: tuple[int, int]) -> None:
     pid, port = page
+    found = listening_at_last(pid)
+    assert port in {place[1] for place in found}
+    assert elsewhere(found) == {}
+
+
+@pytest.mark.skipif(not (VENV / "bin" / "mlflow").exists(), reason="MLflow's command is not in this environment")
+@pytest.mark.parametrize("page", ["ui"], indirect=True)
+def test_the_page_has_the_files_of_a_record_that_was_moved(page: tuple[int, int]) -> None:
+    pid, port = page
+    listening_at_last(pid)
+    uri = f"http://127.0.0.1:{port}"
+    [run] = MlflowClient(uri).search_runs(["1"])
+    assert read_file(run, uri, "some.txt") == "hé"
+
+
+def listening_at_last(pid: int) -> dict[tuple[str, int], str]:
+    """As `listening`, once there is something."""
     latest = time.monotonic() + FENCE
     while not (found := listening(pid)) and time.monotonic() < latest:
         os.kill(pid, 0)
         time.sleep(0.2)
-    assert port in {place[1] for place in found}
-    assert elsewhere(found) == {}
+    return found

@@ -17,10 +17,11 @@ from rich.console import Console
 
 from d3d.complexity import Complexity
 from experiments.compose import compose
-from experiments.declarations import EXPERIMENT, ablations, choices
+from experiments.declarations import ablations, choices
 from experiments.plan import Plan, make_plan
 from experiments.progress import Ended
 from experiments.provenance import read_code
+from experiments.schema import EXPERIMENT
 from experiments.searches import searches
 from experiments.track import Record, prepare
 from orchestrate import main

@@ -10,11 +10,12 @@ from pathlib import Path
 import optuna
 import pytest
 from mlflow import MlflowClient
-from mlflow.artifacts import load_text
 from mlflow.entities import Run
 from optuna.trial import TrialState
 
-from experiments.declarations import EXPERIMENT
+from experiments.database import sqlite_uri
+from experiments.run_files import files_of, read_file
+from experiments.schema import DATABASE, EXPERIMENT, File
 from experiments.studies import Studies
 from tests.test_orchestrate import COMMAND, MINE, User, steps
 
@@ -101,13 +102,13 @@ def test_a_search_is_killed_and_continued_to_exactly_its_budget(user: User) -> N
     assert len({run.data.tags["cell"] for run in of_cells}) == len(of_cells)
 
     [report] = runs(storage, "report")
-    plan = json.loads(load_text(f"{report.info.artifact_uri}/plan.json"))
+    uri = sqlite_uri(storage / DATABASE)
+    plan = json.loads(read_file(report, uri, File.PLAN))
     assert {row: study["trials"] for row, study in plan["tuned"]["studies"].items()} == {"narrow": 2, "wide": 2}
     finished = {run.data.tags["cell"]: run.data.tags for run in of_cells if run.info.status == "FINISHED"}
     for point in plan["tuned"]["points"]:
         assert finished[point["cell"]]["tuned"] == NAMES[point["row"]]
-    client = MlflowClient(f"sqlite:///{storage / 'mlflow.db'}")
-    pictures = {Path(each.path).name for each in client.list_artifacts(report.info.run_id, "search")}
+    pictures = {Path(each.path).name for each in files_of(report, uri).list_artifacts(File.SEARCH)}
     assert {"mine_narrow-history.png", "mine_wide-history.png"} <= pictures
     assert "tuned" in done.stdout
     assert sorted(path.name for path in storage.iterdir() if not path.name.startswith((".", "mlflow", "optuna"))) == [

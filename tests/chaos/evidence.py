@@ -13,7 +13,9 @@ from mlflow.entities import Run
 from safetensors import safe_open
 
 from d3d.checkpoint import FILE
-from experiments.declarations import EXPERIMENT
+from experiments.database import sqlite_uri
+from experiments.run_files import files_of
+from experiments.schema import DATABASE, EXPERIMENT
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Evidence:
 
 def gather(storage: Path, uri: str | None) -> Evidence:
     """From the storage folder and the record of a launch, its own one where no URI is given."""
-    client = MlflowClient(uri or f"sqlite:///{storage / 'mlflow.db'}")
+    uri = uri or sqlite_uri(storage / DATABASE)
+    client = MlflowClient(uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
@@ -66,9 +69,9 @@ def gather(storage: Path, uri: str | None) -> Evidence:
             steps[cell] = {name: [metric.step for metric in history] for name, history in histories.items()}
             moments = [metric.timestamp for metric in histories.get("eval_top1", ())]
             seconds += [(after - before) / 1000 for before, after in pairwise(moments)]
-            artefacts |= _of_run(client, run, cell)
+            artefacts |= _of_run(uri, run, cell)
     for run in reports:
-        artefacts |= _of_run(client, run, f"report of {run.data.tags['ablation']}", "tables")
+        artefacts |= _of_run(uri, run, f"report of {run.data.tags['ablation']}", "tables")
     for path in (storage / "tables").glob("*/*"):
         artefacts[str(path.relative_to(storage))] = _digest(path)
     for path in (storage / "cells").glob(f"*/{FILE}"):
@@ -84,11 +87,12 @@ def differences(one: Evidence, other: Evidence) -> list[str]:
     return [name for name in names if one.artefacts.get(name) != other.artefacts.get(name)]
 
 
-def _of_run(client: MlflowClient, run: Run, name: str, folder: str | None = None) -> dict[str, str]:
+def _of_run(uri: str, run: Run, name: str, folder: str | None = None) -> dict[str, str]:
     """Every file kept with a run, below a folder."""
+    files = files_of(run, uri)
     with TemporaryDirectory() as place:
-        listed = [file.path for file in client.list_artifacts(run.info.run_id, folder) if not file.is_dir]
-        kept = {path: Path(client.download_artifacts(run.info.run_id, path, place)) for path in listed}
+        listed = [file.path for file in files.list_artifacts(folder) if not file.is_dir]
+        kept = {path: Path(files.download_artifacts(path, place)) for path in listed}  # type: ignore[no-untyped-call]
         return {f"{name}/{path}": _digest(local) for path, local in kept.items()}
 
 

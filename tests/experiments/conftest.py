@@ -16,6 +16,7 @@ from experiments.compose import Launch, compose
 from experiments.plan import Plan, make_plan
 from experiments.track import Record, prepare
 
+ODD = ("a b", "tri?al", "h#sh", "my%20drive", "{Übung}", "a:b")  # names of folders that mean something in a URI
 CLASSES = tuple(f"action {label}" for label in range(15))
 
 

@@ -8,6 +8,7 @@ from d3d.models.d3d.config import D3DConfig
 from d3d.models.gcn.config import GCNConfig
 from d3d.yaml_file import read_yaml
 from experiments.compose import compose
+from experiments.database import sqlite_file
 from experiments.declarations import FOLDER, ablations
 from tests.d3d.systems import d3d_model
 
@@ -63,6 +64,10 @@ def test_paths_do_not_depend_on_where_a_training_runs(tmp_path: Path, monkeypatc
     assert launch.storage == tmp_path / "results"
     assert launch.tracking_uri == f"sqlite:///{tmp_path / 'results' / 'mlflow.db'}"
     assert compose(["ablation=full", "tracking.uri='sqlite:///x.db'"]).tracking_uri == f"sqlite:///{tmp_path / 'x.db'}"
+    odd = compose(["ablation=full", "tracking.uri='sqlite:///my%20%231.db'"]).tracking_uri
+    assert sqlite_file(odd) == tmp_path / "my #1.db"
+    with pytest.raises(ConfigError, match=r"tracking\.uri=sqlite:///x\.db\?timeout=9: takes no options"):
+        compose(["ablation=full", "tracking.uri='sqlite:///x.db?timeout=9'"])
     assert not list(tmp_path.iterdir()), "composing writes nothing"
 
 

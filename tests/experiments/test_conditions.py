@@ -3,11 +3,12 @@ import platform
 import pytest
 import torch
 
-from experiments.conditions import PREFIX, SEVERAL, conditions, joined
+from experiments.conditions import SEVERAL, conditions, joined
+from experiments.schema import ENVIRONMENT_PREFIX
 
 
 def test_what_a_cpu_run_depends_on_is_there_and_every_part_can_be_named() -> None:
-    found = {key.removeprefix(PREFIX): value for key, value in conditions(torch.device("cpu"), 3).items()}
+    found = {key.removeprefix(ENVIRONMENT_PREFIX): value for key, value in conditions(torch.device("cpu"), 3).items()}
     assert found.keys() == SEVERAL.keys() - {"cuda", "driver"}
     assert found["torch"] == torch.__version__
     assert found["python"] == platform.python_version()

@@ -14,6 +14,7 @@ from experiments.cell import Cell
 from experiments.declarations import RECIPE
 from experiments.plan import Plan, Report, make_plan, with_seeds
 from experiments.provenance import Code
+from experiments.schema import write_plan
 from experiments.track import Record, finished_cells
 from tests.d3d.systems import d3d_model
 from tests.experiments.conftest import launch_of, save_weights
@@ -65,16 +66,16 @@ def test_cells_that_other_ablations_ask_for_are_counted(plan: Callable[..., Plan
 
 def test_plan_json_says_what_the_command_line_changed_and_the_split(plan: Callable[..., Plan]) -> None:
     arguments = ["model.norm=pre", "data.split=validation", "seeds=2", "resources.cpus=1", "model.norm=printed"]
-    written = report(plan("ablation=full", "tracking.test_every=2", *arguments)).as_json()
-    assert written["overrides"] == ["model.norm=printed", "data.split=validation"]
-    assert (written["split"], written["data"]) == ("validation", "synthetic, files, validation split")
-    plain = report(plan("ablation=full", "data=synthetic", "data.root=x")).as_json()
-    assert (plain["overrides"], plain["split"]) == ([], "test")
+    written = report(plan("ablation=full", "tracking.test_every=2", *arguments)).recorded
+    assert written.overrides == ("model.norm=printed", "data.split=validation")
+    assert (written.split, written.data) == ("validation", "synthetic, files, validation split")
+    plain = report(plan("ablation=full", "data=synthetic", "data.root=x")).recorded
+    assert (plain.overrides, plain.split) == ((), "test")
 
 
 def test_plan_json_holds_the_points_as_asked_for(plan: Callable[..., Plan]) -> None:
     grid = report(plan("ablation=stride_grid", "augmentation.flip=false"))
-    written = json.loads(json.dumps(grid.as_json()))
+    written = json.loads(write_plan(grid.recorded))
     last = written["points"][-1]
     assert last["row"] == "temporal window 10, temporal stride 10"
     assert last["axes"] == {"model.temporal_window": 10, "model.temporal_stride": 10}
@@ -214,7 +215,7 @@ def test_a_row_gets_the_seeds_that_are_wanted_of_it_and_the_launch_stays_the_sam
 ) -> None:
     begun = plan("ablation=modules", "seeds=settle", "seeds.most=8")
     assert {point.seed for point in report(begun).points} == {0, 1, 2}
-    assert report(begun).as_json()["settle"] == 8
+    assert report(begun).recorded.settle == 8
     grown = with_seeds(begun, {"modules": {RECIPE: {"full": 5, "no_joint": 8, "no_temporal": 2}}})
     seeds = {row: [p.seed for p in report(grown).points if p.row == row] for row in ("full", "no_joint", "no_temporal")}
     assert {row: len(each) for row, each in seeds.items()} == {"full": 5, "no_joint": 8, "no_temporal": 3}

@@ -15,9 +15,10 @@ from d3d.errors import RecordError
 from d3d.prediction import Prediction
 from d3d.training import EpochResult
 from experiments.cell import Cell
-from experiments.declarations import EXPERIMENT
 from experiments.failures import Failure
 from experiments.plan import Plan
+from experiments.run_files import files_of, read_file
+from experiments.schema import EXPERIMENT, File
 from experiments.track import Record, finished_cells, prepare, timed_cells
 from tests.experiments.conftest import finished_in
 
@@ -42,7 +43,7 @@ def epoch(number: int) -> EpochResult:
     return EpochResult(number, {"train_loss": 1 / number, "eval_top1": number / 100})
 
 
-def test_a_finished_cell_leaves_all_that_tables_need(record: Record, cell: Cell, tmp_path: Path) -> None:
+def test_a_finished_cell_leaves_all_that_tables_need(record: Record, cell: Cell) -> None:
     run = record.begin(cell, TAGS)
     run.log_epoch(epoch(1))
     run.finish(PREDICTIONS)
@@ -53,17 +54,16 @@ def test_a_finished_cell_leaves_all_that_tables_need(record: Record, cell: Cell,
     assert found.data.params["model.temporal_stride"] == "3", "resolved"
     assert found.data.params["training.epochs"] == "1"
     assert found.data.metrics.items() >= {"train_loss": 1.0, "eval_top1": 0.01, "top1": 0.5}.items()
-    written = Path(record.client.download_artifacts(found.info.run_id, "predictions.csv", str(tmp_path)))
-    assert written.read_text() == "clip,label,predicted,take\n0001,3,3,0001\n0002,4,3,0001\n"
+    written = read_file(found, record.uri, File.PREDICTIONS)
+    assert written == "clip,label,predicted,take\n0001,3,3,0001\n0002,4,3,0001\n"
     assert finished_in(record).keys() == {cell.id}
 
 
-def test_a_clip_may_have_a_comma_in_its_name(record: Record, cell: Cell, tmp_path: Path) -> None:
+def test_a_clip_may_have_a_comma_in_its_name(record: Record, cell: Cell) -> None:
     run = record.begin(cell, TAGS)
     run.finish([Prediction('a, "b"', 3, 4)])
-    written = Path(record.client.download_artifacts(run.id, "predictions.csv", str(tmp_path)))
-    with written.open(newline="") as file:
-        assert list(csv.reader(file)) == [["clip", "label", "predicted", "take"], ['a, "b"', "3", "4", ""]]
+    written = read_file(runs(record)[0], record.uri, File.PREDICTIONS)
+    assert list(csv.reader(written.splitlines())) == [["clip", "label", "predicted", "take"], ['a, "b"', "3", "4", ""]]
 
 
 def test_a_continued_cell_has_neither_gap_nor_duplicate(record: Record, cell: Cell) -> None:
@@ -109,15 +109,14 @@ def test_a_cell_that_was_continued_elsewhere_names_both_environments(record: Rec
     assert tags["environment.threads"] == "2"
 
 
-def test_a_failed_cell_says_why_until_it_is_tried_again(record: Record, cell: Cell, tmp_path: Path) -> None:
+def test_a_failed_cell_says_why_until_it_is_tried_again(record: Record, cell: Cell) -> None:
     record.begin(cell, TAGS)
     traceback = "Traceback (most recent call last):\n  ...\nOSError: no disk\n"
     record.end([cell.id], {cell.id: Failure("unforeseen", traceback)})
     [run] = runs(record)
     assert (run.info.status, run.data.tags["reason"]) == ("FAILED", "OSError: no disk")
     assert run.data.tags["failure"] == "unforeseen"
-    error = Path(record.client.download_artifacts(run.info.run_id, "error.txt", str(tmp_path)))
-    assert error.read_text().startswith("Traceback")
+    assert read_file(run, record.uri, File.ERROR).startswith("Traceback")
     record.begin(cell, TAGS).finish(PREDICTIONS)
     [run] = runs(record)
     assert run.info.status == "FINISHED"
@@ -138,6 +137,24 @@ def test_runs_say_the_split_they_are_of(record: Record, plan: Callable[..., Plan
     assert {run.data.tags["split"] for run in runs(record, "attributes.status != 'FAILED'")} == {"validation"}
     [report] = runs(record, "tags.kind = 'report'")
     assert report.data.tags["data"] == "synthetic, files, validation split"
+
+
+def test_runs_are_grouped_by_the_row_that_first_asked_for_them(record: Record, plan: Callable[..., Plan]) -> None:
+    """Whatever their seeds; the runs of older records, which do not say it, once a launch asks for them."""
+    seeds = plan("ablation=full", "seeds=2").cells
+    others = plan("ablation=complexity").cells[0], plan("ablation=baselines").cells[0]  # which have no seed
+    for cell in (*seeds, *others):
+        record.begin(cell, TAGS).finish(PREDICTIONS)
+    found = {run.data.tags["cell"]: run for run in runs(record)}
+    assert {id: run.data.tags["row"] for id, run in found.items()} == {
+        **{cell.id: "full: full model" for cell in seeds},
+        **{cell.id: cell.label for cell in others},
+    }
+    record.client.delete_tag(found[seeds[0].id].info.run_id, "row")
+    record.serve(plan("ablation=modules", "seeds=2"), finished_in(record))
+    rows = {run.data.tags["cell"]: run.data.tags["row"] for run in runs(record)}
+    assert rows[seeds[0].id] == "modules: full"
+    assert rows[seeds[1].id] == "full: full model"
 
 
 def test_a_curve_has_the_epochs_that_were_recorded_under_the_metrics_former_name(record: Record, cell: Cell) -> None:
@@ -238,7 +255,7 @@ def test_a_launch_has_one_report_for_each_ablation_however_often_it_is_run(
     again = found["full"]
     assert again.info.run_id == run.info.run_id
     assert again.data.tags.items() >= {"launch": launch.reports[0].id, "data_digest": "da7a"}.items()
-    assert [artefact.path for artefact in record.client.list_artifacts(again.info.run_id)] == ["plan.json"]
+    assert [artefact.path for artefact in files_of(again, record.uri).list_artifacts()] == ["plan.json"]
 
 
 def test_each_report_keeps_its_own_tables(record: Record, plan: Callable[..., Plan], tmp_path: Path) -> None:
@@ -250,7 +267,7 @@ def test_each_report_keeps_its_own_tables(record: Record, plan: Callable[..., Pl
         pass
     record.log_tables(everything, paths)
     for run in runs(record, "tags.kind = 'report'"):
-        kept = [each.path for each in record.client.list_artifacts(run.info.run_id, "tables")]
+        kept = [each.path for each in files_of(run, record.uri).list_artifacts("tables")]
         expected = {"complexity": ["tables/tableA1.csv", "tables/tableA2.csv"], "depth": ["tables/depth.md"]}
         assert kept == expected.get(run.data.tags["ablation"], [])
 
@@ -279,7 +296,7 @@ def test_the_page_opens_for_model_training_and_artefacts_stay_in_the_storage(
     experiment = MlflowClient(uri).get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
-    assert experiment.artifact_location == str(tmp_path / "artifacts")
+    assert experiment.artifact_location == (tmp_path / "artifacts").as_uri(), "the database lies elsewhere"
     assert finished_cells(launch) == timed_cells(launch) == {}
     assert prepare(uri, tmp_path / "elsewhere").experiments == [experiment.experiment_id]
 
@@ -304,8 +321,8 @@ def test_a_record_that_cannot_be_is_one_line(plan: Callable[..., Plan], uri: str
     assert "\n" not in str(fault.value)
 
 
-def log_many(uri: str, id: str, label: str, cell: Cell) -> None:
-    cell = Cell(id, label, cell.config, cell.data_digest)
+def log_many(uri: str, id: str, row: str, cell: Cell) -> None:
+    cell = Cell(id, row, cell.config, cell.data_digest)
     run = Record(uri).begin(cell, TAGS)
     for number in range(1, 13):
         run.log_epoch(epoch(number))

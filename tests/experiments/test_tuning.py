@@ -1,5 +1,6 @@
 """Studies carried out without Ray: a stand-in asks the searcher and the scheduler as Tune does."""
 
+import json
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -20,9 +21,10 @@ from d3d.training import EpochResult
 from experiments.cell import Cell
 from experiments.failures import Attempts, Failure
 from experiments.open_study import OpenStudy, Trial
-from experiments.plan import Plan, make_plan
+from experiments.plan import Plan, Report, make_plan
 from experiments.progress import Progress
 from experiments.provenance import Code
+from experiments.schema import write_plan
 from experiments.search_plots import draw_searches
 from experiments.studies import FILE, Studies
 from experiments.summary import describe
@@ -133,6 +135,12 @@ class Launches:
 def accuracy(cell: Cell) -> float:
     """A number of its own for each cell."""
     return int(cell.id, 16) % 997 / 1000
+
+
+def plan_of(report: Report) -> dict[str, Any]:
+    """Its plan.json."""
+    written: dict[str, Any] = json.loads(write_plan(report.recorded))
+    return written
 
 
 def plain(trials: dict[str, list[FrozenTrial]]) -> dict[str, list[Any]]:
@@ -353,7 +361,7 @@ def test_a_study_made_over_something_else_is_left_alone(launches: Callable[..., 
 def test_the_plan_tells_the_tables_what_the_search_came_to(launches: Callable[..., Launches]) -> None:
     launch = launches("seeds=2", trials=4)
     [before] = launch.planned().reports
-    assert before.as_json()["tuned"] == {
+    assert plan_of(before)["tuned"] == {
         "search": "search",
         "points": [],
         "studies": {
@@ -371,7 +379,7 @@ def test_the_plan_tells_the_tables_what_the_search_came_to(launches: Callable[..
     [after] = done.reports
     assert after.id == before.id
     assert after.id != launch.planned("search.trials=5").reports[0].id != launch.planned("search.name=b").reports[0].id
-    tuned = after.as_json()["tuned"]
+    tuned = plan_of(after)["tuned"]
     assert [(point["row"], point["seed"]) for point in tuned["points"]] == [
         ("narrow", 0), ("wide", 0), ("narrow", 1), ("wide", 1),
     ]  # fmt: skip
@@ -386,10 +394,10 @@ def test_the_plan_tells_the_tables_what_the_search_came_to(launches: Callable[..
         assert d3d_model(config).temporal_window == point["axes"]["model.temporal_window"]
         assert done.tags_of(point["cell"]) == {"ablation.two": "true", "tuned": study["study"]}
         assert 0 < study["validation_top1"] < 100
-    assert launch.planned("search.trials=5").reports[0].as_json()["tuned"]["points"] == [], "it is not over yet"
+    assert plan_of(launch.planned("search.trials=5").reports[0])["tuned"]["points"] == [], "it is not over yet"
 
 
 def test_without_a_search_nothing_is_tuned(plan: Callable[..., Plan], tmp_path: Path) -> None:
     [report] = with_tuned(plan("ablation=modules")).reports
-    assert report.as_json()["tuned"] is None
+    assert report.recorded.tuned is None
     assert not (tmp_path / FILE).exists()

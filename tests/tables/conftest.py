@@ -9,7 +9,9 @@ import pytest
 from mlflow import MlflowClient
 
 import tables
-from tests.tables.fake_record import CLIPS, EXPERIMENT, FakeRecord, label_of, point
+from experiments.run_files import ANYWHERE
+from experiments.schema import EXPERIMENT
+from tests.tables.fake_record import CLIPS, FakeRecord, label_of, point
 
 
 @dataclass(frozen=True)
@@ -116,4 +118,4 @@ def _record(empty_database: Path, storage: Path) -> FakeRecord:
     storage.mkdir()
     copyfile(empty_database, storage / "mlflow.db")
     client = MlflowClient(f"sqlite:///{storage / 'mlflow.db'}")
-    return FakeRecord(storage, client, client.create_experiment(EXPERIMENT, str(storage / "artifacts")))
+    return FakeRecord(storage, client, client.create_experiment(EXPERIMENT, ANYWHERE))

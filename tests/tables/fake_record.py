@@ -12,7 +12,6 @@ from mlflow.entities import Metric, Param, RunTag
 
 from experiments.provenance import current_code, kind_of
 
-EXPERIMENT = "3d-deformable-transformer"
 FRAMES, CLIPS, CLASSES = 12, 120, 15
 GRID = [(w, s) for w in (4, 6, 8, 10) for s in (1, 2, 3, 4, 5, 6, 8, 10) if s <= w]
 COMMAND = "python orchestrate.py ablation=stride_grid preset=quick data=synthetic"
@@ -67,6 +66,12 @@ class FakeRecord:
         """What there is under the names that stay."""
         return {path.name: path.read_bytes() for path in (self.storage / "tables" / "latest").glob("*")}
 
+    def file(self, run: str, name: str) -> Path:
+        """A file of a run."""
+        path = self.storage / "artifacts" / run / "artifacts" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
     def finish(
         self,
         cell: str,
@@ -95,7 +100,7 @@ class FakeRecord:
             header = "clip,label,predicted"
             if takes:
                 header, rows = f"{header},take", [f"{each},t{i // takes}" for i, each in enumerate(rows)]
-            self.client.log_text(run, "\n".join([header, *rows]) + "\n", "predictions.csv")
+            self.file(run, "predictions.csv").write_text("\n".join([header, *rows]) + "\n")
         self.client.log_batch(
             run,
             metrics=[Metric(key, value, 0, 0) for key, value in values.items()],
@@ -139,7 +144,7 @@ class FakeRecord:
         said = ("ablation", "preset", "data", "split")
         tags = {"kind": "report", "launch": launch} | {key: plan[key] for key in said if key in plan}
         run: str = self.client.create_run(self.experiment, tags=tags).info.run_id
-        self.client.log_text(run, json.dumps(plan), "plan.json")
+        self.file(run, "plan.json").write_text(json.dumps(plan))
         self.client.set_terminated(run)
         return run
 

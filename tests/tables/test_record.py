@@ -7,8 +7,9 @@ import pytest
 
 from d3d.errors import RecordError
 from experiments.provenance import current_code
-from tables.record import Launch, Point, Record, doubts
-from tests.tables.fake_record import CLIPS, COMMAND, EXPERIMENT, FakeRecord, cell_of, point, tuned
+from experiments.schema import EXPERIMENT, Launch, Point
+from tables.record import Record, doubts, folder_of
+from tests.tables.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, point, tuned
 
 TODAY = current_code()["training of d3d"].digest
 
@@ -131,10 +132,10 @@ def test_a_plan_that_is_gone_is_left_out(record: FakeRecord) -> None:
 
 def test_a_launchs_folder_is_its_own_and_can_be_made(record: FakeRecord) -> None:
     launch = replace(asking("c1"), ablation="../x y", data="pyskl, Übung/1, files", id="1a")
-    assert launch.folder == "..-x-y-quick-pyskl-bung-1-files-1a"
-    assert replace(launch, id="2b").folder != launch.folder
-    long = replace(launch, data="d" * 1000)
-    assert len(long.folder) < 255 and long.folder.endswith("-1a")
+    assert folder_of(launch) == "..-x-y-quick-pyskl-bung-1-files-1a"
+    assert folder_of(replace(launch, id="2b")) != folder_of(launch)
+    long = folder_of(replace(launch, data="d" * 1000))
+    assert len(long) < 255 and long.endswith("-1a")
 
 
 def test_a_plan_with_a_search(record: FakeRecord) -> None:
@@ -265,7 +266,7 @@ def test_a_top1_that_its_predictions_contradict(record: FakeRecord) -> None:
 )
 def test_predictions_that_are_none(record: FakeRecord, text: str) -> None:
     run = record.finish("c1")
-    record.client.log_text(run, text, "predictions.csv")
+    record.file(run, "predictions.csv").write_text(text)
     with pytest.raises(RecordError, match=rf"{run} of c1: predictions\.csv"):
         _ = Record(record.storage).cells(asking("c1"))["c1"].predictions
 

@@ -5,7 +5,8 @@ import pytest
 
 from d3d.errors import RecordError
 from d3d.prediction import Prediction
-from tables.record import Cell, Launch, Point
+from experiments.schema import Launch, Point
+from tables.record import Cell
 from tables.rows import (
     chance_note,
     clips_tested,
