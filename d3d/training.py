@@ -104,8 +104,10 @@ def train(
             "clips_per_second": len(samples) / (time.perf_counter() - started),
         }
         if epoch % test_every == 0 or epoch == config.training.epochs:
+            began = time.perf_counter()
             evaluation = evaluate(tested, dataset, config, device, workers)
             metrics |= {
+                "eval_clips_per_second": len(dataset.test) / (time.perf_counter() - began),
                 "eval_loss": evaluation.loss,
                 "eval_top1": evaluation.top1,
                 "eval_mean_class_accuracy": evaluation.mean_class_accuracy,

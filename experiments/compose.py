@@ -113,7 +113,7 @@ class Launch:
     ablations: tuple[Ablation, ...]
     preset: str
     config: Config  # what the ablations' rows start from
-    models: Mapping[str, SystemConfig]  # what rows that name another system start from, by that name
+    models: Mapping[str, SystemConfig]  # what rows that name a system start from, by that name
     search: Search | None  # None: every row is trained as it is, and that is all
     seeds: tuple[int, ...]  # of every row; with `settle` those of the first look
     settle: int | None  # the most seeds of a row, which gets more of them while its claims are open; None: no more
@@ -129,8 +129,13 @@ class Launch:
         """The configuration of an ablation's row. Raises ConfigError where a key or a value cannot be."""
         settings = dict(row.settings)
         named = settings.pop(MODEL, None)
-        base = self.config if named is None else replace(self.config, model=self.models[str(named)])
-        return with_settings(base, settings)
+        if named is None:
+            return with_settings(self.config, settings)
+        if named not in self.models:
+            there = ", ".join(self.models)
+            near = did_you_mean(str(named), self.models)
+            raise ConfigError(f"model={named}: unknown model{near}; there are: {there}")
+        return with_settings(replace(self.config, model=self.models[str(named)]), settings)
 
     @property
     def data(self) -> str:
@@ -163,7 +168,7 @@ def compose(arguments: Sequence[str]) -> Launch:
     known = _known_keys(system)
     overrides = _parse_all(arguments, known)
     name, chosen = _chosen([override for override in overrides if override.key_or_group == "ablation"])
-    search = _search([override for override in overrides if _of_search(override)])
+    search = _search([override for override in overrides if _of_search(override)], config_type(system))
     most = [override for override in overrides if override.key_or_group == "seeds.most"]
     apart = [o for o in overrides if o.key_or_group == "ablation" or _of_search(o) or o in most]
     rest = [override for override in overrides if override not in apart]
@@ -181,7 +186,7 @@ def compose(arguments: Sequence[str]) -> Launch:
         ablations=chosen,
         preset=choices["preset"],
         config=config,
-        models=_models(chosen, rest, choices[MODEL], config.model),
+        models=_models(choices["preset"], choices[MODEL], config.model),
         search=search,
         seeds=_seeds(settings.seeds),
         settle=_settle(settings.seeds, most, chosen),
@@ -305,7 +310,7 @@ def _of_search(override: Override) -> bool:
     return override.key_or_group.partition(".")[0] == "search"
 
 
-def _search(overrides: Sequence[Override]) -> Search | None:
+def _search(overrides: Sequence[Override], model: type[SystemConfig]) -> Search | None:
     """What the last `search=` names, with the keys of it that are changed: one of the project's, or a file."""
     named = [override for override in overrides if override.key_or_group == "search"]
     if not named:
@@ -317,7 +322,8 @@ def _search(overrides: Sequence[Override]) -> Search | None:
         near = did_you_mean(name, own)
         raise ConfigError(f"search={name}: unknown search{near}; there are: {', '.join(own)}; or name a YAML file")
     path = FOLDER / "search" / f"{name}.yaml" if name in own else _path("search", name)
-    return read_search(path, {o.key_or_group.partition(".")[2]: o.value() for o in overrides if o not in named})
+    changes = {o.key_or_group.partition(".")[2]: o.value() for o in overrides if o not in named}
+    return read_search(path, changes, [model])
 
 
 def _system_of(arguments: Sequence[str]) -> str:
@@ -329,36 +335,24 @@ def _system_of(arguments: Sequence[str]) -> str:
     if option not in options(MODEL):
         there = ", ".join(options(MODEL))
         raise ConfigError(f"model={option}: unknown model{did_you_mean(option, options(MODEL))}; there are: {there}")
-    return _system_of_option(option)
-
-
-def _system_of_option(option: str) -> str:
     return str(read_yaml(FOLDER / MODEL / f"{option}.yaml")[MODEL]["system"])
 
 
-def _models(
-    chosen: Sequence[Ablation], overrides: Sequence[Override], option: str, own: SystemConfig
-) -> dict[str, SystemConfig]:
-    """What each `model` that a row names comes to; the command line changes the keys of the launch's own system alone.
+def _models(preset: str, option: str, own: SystemConfig) -> dict[str, SystemConfig]:
+    """What each `model=` comes to with a preset; the command line changes the keys of the launch's own system alone."""
+    models = {}
+    for each in options(MODEL):
+        written = read_yaml(FOLDER / MODEL / f"{each}.yaml")[MODEL]
+        tree = _sized(written["system"], preset) | written
+        models[each] = _typed(TypeAdapter(config_type(written["system"])), tree, (MODEL,))
+    return models | ({option: own} if own.system == models[option].system else {})
 
-    Raises ConfigError.
-    """
-    models = {option: own} if own.system == _system_of_option(option) else {}
-    others = [o for o in overrides if o.key_or_group != MODEL and not o.key_or_group.startswith(f"{MODEL}.")]
-    for ablation in chosen:
-        for row in ablation.rows:
-            named = row.settings.get(MODEL)
-            if named is None or named in models:
-                continue
-            if named not in options(MODEL):
-                near = did_you_mean(str(named), options(MODEL))
-                there = ", ".join(options(MODEL))
-                raise ConfigError(
-                    f"{ablation.source}, row {row.label}: model={named}: unknown model{near}; there are: {there}"
-                )
-            tree, _ = _compose([*others, _parse(f"{MODEL}={named}")], _system_of_option(str(named)))
-            models[str(named)] = _typed_parts(tree)[1].model
-    return models
+
+def _sized(system: str, preset: str) -> dict[str, Any]:
+    """The defaults of a system's keys, and the preset's size of it."""
+    size = read_yaml(FOLDER / "preset" / f"{preset}.yaml").get("models", {}).get(system, {})
+    sized: dict[str, Any] = asdict(config_type(system)(system=system)) | size
+    return sized
 
 
 def _compose(overrides: Sequence[Override], system: str) -> tuple[dict[str, Any], dict[str, str]]:
@@ -382,9 +376,7 @@ def _schema(system: str, preset: str) -> dict[str, Any]:
     """Every key a user may set, with its default; the size of the system is the preset's."""
     tree = asdict(Config())
     del tree["seed"]
-    size = read_yaml(FOLDER / "preset" / f"{preset}.yaml").get("models", {}).get(system, {})
-    own = asdict(config_type(system)(system=system)) | size
-    tree[MODEL] = {key: value for key, value in own.items() if key not in FROM_DATA}
+    tree[MODEL] = {key: value for key, value in _sized(system, preset).items() if key not in FROM_DATA}
     return tree | {"models": {}}
 
 

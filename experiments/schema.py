@@ -43,6 +43,7 @@ class Tag(StrEnum):
     SEED = "seed"
     CODE_DIGEST = "code_digest"  # of the code that the cell ran through; several are joined with "+"
     DEVICE = "device"
+    MODALITY = "modality"  # what of a clip the system looks at: R (frames), P (joints) or R+P
     TRAINED = "trained"  # of a test: the cell whose weights it tests
     MEASUREMENT = "measurement"  # of a measurement: what is measured
     BASELINE = "baseline"  # of a baseline: its method
@@ -70,9 +71,12 @@ class Metric(StrEnum):
     LEARNING_RATE = "learning_rate"
     CLIPS_PER_SECOND = "clips_per_second"
     PEAK_MEMORY_MIB = "peak_memory_mib"
+    PARAMETERS = "parameters"  # of a training: how many numbers it adjusts
+    GMACS = "gmacs"  # of a training: billions of multiply-accumulates of one clip's forward pass
     EVAL_LOSS = "eval_loss"  # and these of each epoch after which the training was tested
     EVAL_TOP1 = "eval_top1"
     EVAL_MEAN_CLASS_ACCURACY = "eval_mean_class_accuracy"
+    EVAL_CLIPS_PER_SECOND = "eval_clips_per_second"
     TEST_TOP1 = "test_top1"  # what EVAL_TOP1 was called before runs had the tag `split`
     MOVED_T = "moved_t"  # tokens that the points of 3D deformable attention moved along each axis, the mean
     MOVED_Y = "moved_y"

@@ -1,7 +1,7 @@
 """What a search's YAML file declares: what is varied, what for, how often, and what is stopped early."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from d3d.errors import ConfigError
+from d3d.models.config import SystemConfig
 from d3d.yaml_file import read_yaml
 from experiments.declarations import FOLDER, fault_of, options
 from experiments.space import Space, parse_space
@@ -57,8 +58,8 @@ class _Declared:
 KEYS = tuple(_Declared.__dataclass_fields__)
 
 
-def read_search(path: Path, changes: Mapping[str, Any]) -> Search:
-    """The search of a file, with the keys that a command line changes.
+def read_search(path: Path, changes: Mapping[str, Any], models: Iterable[type[SystemConfig]] = ()) -> Search:
+    """The search of a file, with the keys that a command line changes; `models` are systems beside the project's.
 
     Raises ConfigError naming the file, the key and the way out.
     """
@@ -80,7 +81,7 @@ def read_search(path: Path, changes: Mapping[str, Any]) -> Search:
         objectives=tuple(declared.objectives),
         pruner=declared.pruner,
         seed=declared.seed,
-        space=parse_space(declared.space, str(path)),
+        space=parse_space(declared.space, str(path), models),
     )
 
 

@@ -8,12 +8,14 @@
 Ends belong to their range. Nothing here knows Optuna.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, prod
 from typing import Any
 
 from d3d.errors import ConfigError
+from d3d.models.config import SystemConfig
+from d3d.models.registry import SYSTEMS, config_type
 from experiments.declarations import Value, did_you_mean, settable
 
 SEARCHED = ("model.", "training.", "augmentation.")  # other keys decide what is asked, not how well it is learnt
@@ -74,12 +76,17 @@ Range = Real | Whole | Choices
 Space = dict[str, Range]
 
 
-def parse_space(declared: Mapping[str, Any], source: str) -> Space:
-    """The space a YAML file's mapping declares. Raises ConfigError naming the file, the key and the way out."""
-    known = [key for key in settable() if key.startswith(SEARCHED)]
+def parse_space(declared: Mapping[str, Any], source: str, models: Iterable[type[SystemConfig]] = ()) -> Space:
+    """The space a YAML file's mapping declares, whose keys are of any of these systems or of one of the project's.
+
+    Raises ConfigError naming the file, the key and the way out.
+    """
+    models = [*models, *map(config_type, SYSTEMS)]
+    every = dict.fromkeys(key for model in models for key in settable(model))
+    known = [key for key in every if key.startswith(SEARCHED)]
     space: Space = {}
     for key, range_ in declared.items():
-        if key in settable() and key not in known:
+        if key in every and key not in known:
             searched = "keys of model, training and augmentation alone"
             raise ConfigError(f"{source}: space: {key}: a search varies {searched}; leave it out")
         if key not in known:

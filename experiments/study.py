@@ -16,7 +16,7 @@ from d3d.data.sampling import check_frames
 from d3d.errors import ConfigError
 from experiments.cell import Cell, make_cell
 from experiments.compose import Launch, with_settings
-from experiments.declarations import Ablation, Row, Value, flatten
+from experiments.declarations import Ablation, Row, Value, flatten, settable
 from experiments.identity import canonical, short_hash, training_identity
 from experiments.searches import Search
 from experiments.space import Range, Space, point_count, written
@@ -88,8 +88,9 @@ def plan_study(
     search = launch.search
     where = f"{search.source}, row {row.label} of {ablation.name}"
     space = {}
+    own = settable(type(config.model))
     for key, range_ in search.space.items():
-        if key not in ablation.axes and len(configs := _configs(config, key, range_, where)) > 1:
+        if key in own and key not in ablation.axes and len(configs := _configs(config, key, range_, where)) > 1:
             space[key] = range_
             for each in configs:
                 check_flip(validation, each.augmentation)

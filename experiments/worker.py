@@ -14,11 +14,12 @@ import torch
 from ray import tune
 
 from d3d.checkpoint import discard_checkpoints, finished_epochs
-from d3d.complexity import measure
+from d3d.complexity import forward_gmacs, measure, parameter_count
 from d3d.config import DataConfig
 from d3d.data.clip import Dataset
 from d3d.data.datasets import open_dataset
 from d3d.errors import D3DError
+from d3d.modality import letters
 from d3d.training import EpochResult, evaluate_trained, train
 from experiments.cell import Cell
 from experiments.conditions import conditions
@@ -77,7 +78,12 @@ def run_cell(trial: dict[str, Any], job: Job) -> None:
     torch.set_num_threads(job.cpus)
     device = torch.device("cpu") if cell.kind == "baseline" else job.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    tags = {**own, Tag.DEVICE.value: name, **conditions(device, job.cpus)}
+    tags = {
+        **own,
+        Tag.MODALITY: letters(cell.config.model.reads),
+        Tag.DEVICE.value: name,
+        **conditions(device, job.cpus),
+    }
     with nullcontext() if proposal and proposal.idle else leased(job.folder(cell)):
         lasting = finished_epochs(job.folder(cell), cell.config) if cell.kind == "training" else 0
         # A finished training is begun anew where its weights are gone; its run stays as it is.
@@ -116,7 +122,8 @@ def _train(cell: Cell, run: CellRun, job: Job) -> None:
     weights = job.folder(cell)
     predictions = train(cell.config, dataset, job.device, weights, report, job.readers, job.test_every, notice)
     if not run.results:  # else only its weights had to be mended
-        run.finish(predictions)
+        gmacs, parameters = (count(cell.config, dataset.skeleton) for count in (forward_gmacs, parameter_count))
+        run.finish(predictions, {Metric.GMACS: gmacs, Metric.PARAMETERS: parameters})
 
 
 def _test(cell: Cell, run: CellRun, job: Job) -> None:

@@ -47,12 +47,13 @@ HOW = (
 
 @dataclass(frozen=True)
 class Run:
-    """This model on the dataset of a column."""
+    """A system on the dataset of a column."""
 
     column: str
     launch: Launch
     row: Row
-
+    method: Method | None  # the printed method that it is; None where the table has none
+    modality: str  # R, P or R+P
     metric: Literal["top1", "mean_class_accuracy"]
 
     @property
@@ -68,7 +69,13 @@ class Run:
     @property
     def name(self) -> str:
         """How the table calls it."""
-        return f"measured: {self.launch.data}, preset {self.launch.preset}"
+        who = "" if self.ours else f"{self.row.label} on "
+        return f"measured: {who}{self.launch.data}, preset {self.launch.preset}"
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is the paper's own model, about which the claims are."""
+        return self.method is not None and self.method.method == OURS
 
 
 def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
@@ -80,9 +87,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
         for launch in launches:
             if launch.data.startswith(column.data):
                 cells = record.cells(launch)
-                rows = rows_of(launch, cells, partial)
-                own = next((row for row in rows if row.label == launch.reference), rows[0])
-                runs.append(Run(name, launch, own, column.metric))
+                runs += _runs(printed, name, column, launch, rows_of(launch, cells, partial))
                 notes += doubts(launch, cells)
     verdicts = _verdicts(printed, runs)
     blocks: list[Block] = [
@@ -103,6 +108,17 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
     return Built(write_files(folder, contents), missing, tuple(notes), tallies)
 
 
+def _runs(printed: Published, name: str, column: Column, launch: Launch, rows: Sequence[Row]) -> Iterator[Run]:
+    """The rows of a launch: the paper's own model, which the launch's reference is, and the other systems."""
+    own = next((row for row in rows if row.label == launch.reference), rows[0])
+    for row in rows:
+        label = OURS if row is own else row.label
+        method = next((each for each in printed.methods if each.method == label), None)
+        recorded = [cell.modality for cell in row.cells.values() if cell.modality]
+        modality = recorded[0] if recorded else method.modality if method else ""
+        yield Run(name, launch, row, method, modality, column.metric)
+
+
 def _grid(printed: Published, runs: Sequence[Run]) -> Grid:
     """Methods down, datasets across; below them the measured rows, each with its difference from the printed one."""
     names = list(printed.columns)
@@ -112,9 +128,8 @@ def _grid(printed: Published, runs: Sequence[Run]) -> Grid:
         texts += ["" if value is None else f"{value:.1f}" for value in each.values]
         lines.append(tuple(Bold(text) if text and each.method == OURS else text for text in texts))
     for run in runs:
-        ours = _ours(printed)
-        numbers = ["" if name != run.column else _measured_text(run, _value(printed, ours, name)) for name in names]
-        lines.append((run.name, ours.modality, "", *numbers))
+        numbers = ["" if name != run.column else _measured_text(run, _printed_value(printed, run)) for name in names]
+        lines.append((run.name, run.modality, "", *numbers))
     return Grid(("method", "modality", "pre-trained", *names), tuple(lines), "lll" + "r" * len(names))
 
 
@@ -127,12 +142,18 @@ def _measured_text(run: Run, value: float | None) -> str:
 
 def _footnotes(printed: Published, runs: Sequence[Run]) -> Iterator[str]:
     if runs:
-        yield "Measured: mean ± standard deviation over seeds; in brackets the difference from Ours as printed."
-    for run in runs:
-        yield f"{run.name}: {setting(run.launch, [run.row])}.{_other(run)} {made_by(run.launch)}"
-        yield from (f"{run.name}: {note}" for note in chance_note([run.row]))
-        yield from missing_note([run.row], run.launch.command)
-        yield from seeds_note([run.row])
+        yield (
+            "Measured: mean ± standard deviation over seeds; in brackets the difference from the same method as "
+            "printed, of this paper's own model from Ours."
+        )
+    for launch in dict.fromkeys(run.launch for run in runs):
+        own = [run for run in runs if run.launch is launch]
+        rows = [run.row for run in own]
+        yield f"{launch.data}, preset {launch.preset}: {setting(launch, rows)}. {made_by(launch)}"
+        yield from (f"{run.name}: {said}" for run in own if (said := _other(run)))
+        yield from (f"{launch.data}: {note}" for note in chance_note(rows))
+        yield from missing_note(rows, launch.command)
+        yield from seeds_note(rows)
     for name, column in printed.columns.items():
         if all(run.column != name for run in runs):
             yield f"{name}: not run. {_way(column)}"
@@ -143,15 +164,15 @@ def _other(run: Run) -> str:
     if run.metric == "top1" or run.accuracy is None:
         return ""
     interval = f"{run.accuracy.low:.2f} to {run.accuracy.high:.2f}"
-    return f" It is mean class accuracy, 95 % interval {interval}; top-1 is {spread_text(run.row.accuracy)}."
+    return f"mean class accuracy, 95 % interval {interval}; top-1 is {spread_text(run.row.accuracy)}."
 
 
 def _anchors(record: Record, runs: Sequence[Run]) -> Iterator[str]:
     """What no deep learning gives on the data of each run."""
-    for run in runs:
-        anchors = anchors_of(record, run.launch)
+    for launch in dict.fromkeys(run.launch for run in runs):
+        anchors = anchors_of(record, launch)
         if anchors:
-            yield f"{run.launch.data}: {anchors.note}"
+            yield f"{launch.data}: {anchors.note}"
 
 
 def _way(column: Column) -> str:
@@ -164,7 +185,7 @@ def _way(column: Column) -> str:
 
 def _orderings(printed: Published, run: Run) -> list[Block]:
     """Where this model stands among the methods, as printed and as measured."""
-    if run.accuracy is None:
+    if run.accuracy is None or not run.ours:
         return []
     values = {each.method: _value(printed, each, run.column) for each in printed.methods}
     there = {method: value for method, value in values.items() if value is not None}
@@ -176,7 +197,7 @@ def _verdicts(printed: Published, runs: Sequence[Run]) -> tuple[Verdict, ...]:
     """Each claim on each dataset that was run."""
     judged: list[tuple[str, Evidence]] = []
     for column, claims in printed.claims.items():
-        here = [run for run in runs if run.column == column and run.row.accuracy]
+        here = [run for run in runs if run.column == column and run.row.accuracy and run.ours]
         for text in claims:
             name = f"{column}: {text}"
             judged += [(name, _evidence(printed, run, text)) for run in here]
@@ -214,12 +235,11 @@ def _csv(printed: Published, runs: Sequence[Run]) -> Iterator[dict[str, str]]:
             if value is not None:
                 yield {**_who(each), "dataset": name, "published": f"{value:.1f}"}
     for run in runs:
-        ours = _ours(printed)
-        value = _value(printed, ours, run.column)
-        accuracy = run.accuracy
+        value, accuracy = _printed_value(printed, run), run.accuracy
         yield {
-            **_who(ours),
-            "method": "measured",
+            "modality": run.modality,
+            "pretrained": "false",
+            "method": "measured" if run.ours else f"measured: {run.row.label}",
             "dataset": run.column,
             "data": run.launch.data,
             "preset": run.launch.preset,
@@ -239,8 +259,9 @@ def _who(method: Method) -> dict[str, str]:
     }
 
 
-def _ours(printed: Published) -> Method:
-    return next(each for each in printed.methods if each.method == OURS)
+def _printed_value(printed: Published, run: Run) -> float | None:
+    """What is printed of the method that a run is."""
+    return None if run.method is None else _value(printed, run.method, run.column)
 
 
 def _value(printed: Published, method: Method, column: str) -> float | None:

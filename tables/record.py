@@ -64,6 +64,8 @@ class Cell:
             raise damaged(self.run_id, self.id, f"{name} is not recorded")
         return self.metrics[name]
 
+    modality: str = field(default="", kw_only=True)  # R, P or R+P; old records do not say it
+
     @property
     def code(self) -> str:
         """The part of the code that it ran through, see `provenance.part_of`."""
@@ -213,6 +215,7 @@ class Record:
             finished_runs=len(runs),
             read_predictions=lambda: self._predictions(run, id),
             weights=run.data.tags.get(Tag.TRAINED, id),
+            modality=run.data.tags.get(Tag.MODALITY, ""),
             environment={
                 key.removeprefix(ENVIRONMENT_PREFIX): value
                 for key, value in run.data.tags.items()

@@ -5,7 +5,9 @@ code behind a result (d3d/digest.py) covers that system and no other.
 """
 
 import re
+import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d3d.errors import ConfigError
@@ -45,6 +47,8 @@ def system_type(system: str) -> "type[System]":
             f"model.system={system}: unknown; there are: {', '.join(SYSTEMS)}; or name a class of your own, "
             "package.module:Class"
         )
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)  # a command on the PATH does not look there by itself
     found: type[System] = _imported(system, system)
     if not (isinstance(found, type) and issubclass(found, System)):
         raise ConfigError(
