@@ -54,8 +54,8 @@ def pyskl_source(
     """The clips that the two splits of an annotation file name, for training and for testing.
 
     Without `classes` there are as many as the training clips' labels name. `named_skeleton` is what data.skeleton may
-    name; without it the file FILE.skeleton.yaml beside FILE.pkl says what the joints are, and where there is none they are
-    taken for a known skeleton of so many joints, with a remark, or nothing is known of them.
+    name; without it the file FILE.skeleton.yaml beside FILE.pkl says what the joints are, and where there is none they
+    are taken for a known skeleton of so many joints, or nothing is known of them, and a remark says which.
 
     Raises DataError for a file that is no such pickle, for splits it has not got, and where it has no joints;
     ConfigError for a skeleton that cannot be used or has another number of joints.
@@ -77,8 +77,8 @@ def pyskl_source(
     joints = _joint_count(path, described)
     if declared and len(declared.joint_names) != joints:
         raise ConfigError(
-            f"{named_skeleton}: describes {len(declared.joint_names)} joints, the clips of data.annotations={path} have "
-            f"{joints}; with data=pyskl, data.skeleton=FILE.yaml describes any number"
+            f"{named_skeleton}: describes {len(declared.joint_names)} joints, the clips of data.annotations={path} "
+            f"have {joints}; with data=pyskl, data.skeleton=FILE.yaml describes any number"
         )
     skeleton, remarks = (declared, ()) if declared else _undeclared(joints, beside.name)
     if classes is None:
