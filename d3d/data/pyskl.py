@@ -55,7 +55,7 @@ def pyskl_source(
 
     Without `classes` there are as many as the training clips' labels name. `named_skeleton` is what data.skeleton may
     name; without it the file FILE.skeleton.yaml beside FILE.pkl says what the joints are, and where there is none they
-    are taken for a known skeleton of so many joints, with a remark, or nothing is known of them.
+    are taken for a known skeleton of so many joints, or nothing is known of them, and a remark says which.
 
     Raises DataError for a file that is no such pickle, for splits it has not got, and where it has no joints;
     ConfigError for a skeleton that cannot be used or has another number of joints.
