@@ -35,6 +35,7 @@ chaos: $(VENV)/.set-up-test
 
 lint: $(VENV)/.set-up-test
 	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 
 # The folder's name reaches the program through the environment, so that it may have any characters.

@@ -7,7 +7,7 @@ from experiments.compose import ALL
 from experiments.declarations import SECTIONS, ablations, choices
 from experiments.searches import searches
 
-ALL_COST = "44 trainings; a quarter of an hour with preset=quick on 2 cores"
+ALL_COST = "twenty minutes with preset=quick on 2 cores"
 EXAMPLES = {
     "python orchestrate.py ablation=stride_grid": "Figure 7a on synthetic data, in minutes on a laptop",
     "python orchestrate.py ablation=all preset=small seeds=3 dry_run=true": "what all of it costs",
