@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 
 
@@ -14,6 +14,7 @@ class Prediction:
     label: int
     predicted: int
     take: str = ""  # clips of one take are not independent of each other; not known where empty
+    probabilities: tuple[float, ...] = field(default=(), compare=False, repr=False)  # of each class, where known
 
 
 def mean_class_accuracy(predictions: Iterable[Prediction]) -> float:

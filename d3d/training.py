@@ -189,14 +189,18 @@ def evaluate(
         dataset.test, dataset, config.data, frames, seed=None, evaluation=config.evaluation, reads=reads
     )
     loader = DataLoader(samples, config.training.batch_size, collate_fn=samples.collate, num_workers=workers)
-    losses, predicted = [], []
+    losses, answered = [], []
     with _system(model).observed() as observed:
         for batch, labels in batches(loader):
             logits = predict(model, batch, device)
             losses.append(cross_entropy(logits, labels.to(device), reduction="none"))
-            predicted.append(logits.argmax(dim=1))
-    pairs = zip(dataset.test, torch.cat(predicted).tolist(), strict=True)
-    predictions = tuple(Prediction(clip.id, clip.label, answer, clip.group) for clip, answer in pairs)
+            answered.append(logits)
+    answers = torch.cat(answered)
+    said = zip(dataset.test, answers.argmax(dim=1).tolist(), answers.softmax(dim=1).tolist(), strict=True)
+    predictions = tuple(
+        Prediction(clip.id, clip.label, answer, clip.group, tuple(probabilities))
+        for clip, answer, probabilities in said
+    )
     return Evaluation(torch.cat(losses).mean().item(), predictions, observed)
 
 

@@ -1,59 +1,76 @@
-"""A cell: the smallest thing a launch runs. A training, a test of trained weights, a baseline, or a measurement."""
+"""A cell: the smallest thing a launch runs. It is named by what it computes, and may need other cells: a DAG."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from d3d.config import Config, EvaluationConfig
 from d3d.data.clip import Dataset
-from experiments.identity import canonical, cell_id
-
-Kind = Literal["training", "test", "baseline", "measurement"]
-KINDS: tuple[Kind, ...] = ("training", "test", "baseline", "measurement")  # in the order in which a launch runs them
+from experiments.identity import short_hash
+from experiments.kinds.kind import Kind
+from experiments.kinds.registry import FUSION, KINDS, TEST, TRAINING, kind_of
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Named by what it computes: see identity.py."""
+    """Of two cells with one id only one is run; see identity.py and the kinds."""
 
     id: str
     row: str = field(compare=False)  # the first that asks for it, such as "modules: full"
     config: Config  # canonical
     data_digest: str  # empty where no data is needed
-    trained: "Cell | None" = None  # of a test: the training whose weights it tests
+    kind_name: str
+    needs: tuple["Cell", ...] = ()  # what must be finished before
 
     @property
     def kind(self) -> Kind:
         """What is to be done."""
-        if self.config.measurement.module is not None:
-            return "measurement"
-        if self.config.baseline.method is not None:
-            return "baseline"
-        return "training" if self.trained is None else "test"
+        return next(kind for kind in KINDS if kind.name == self.kind_name)
 
     @property
     def label(self) -> str:
-        """The row and the seed, of which a baseline and a measurement have none."""
-        return self.row if self.kind in ("baseline", "measurement") else f"{self.row}, seed {self.config.seed}"
+        """The row, and the seed where it has one."""
+        return f"{self.row}, seed {self.config.seed}" if self.kind.random else self.row
 
     @property
     def epochs(self) -> int:
         """How many it trains."""
-        return self.config.training.epochs if self.kind == "training" else 0
+        return self.config.training.epochs if self.kind is TRAINING else 0
+
+    @property
+    def with_needs(self) -> "Iterator[Cell]":
+        """The cell after all that it needs, directly or through others."""
+        for each in self.needs:
+            yield from each.with_needs
+        yield self
 
 
 def make_cell(row: str, config: Config, dataset: Dataset | None) -> Cell:
-    """The cell with which a row answers for a configuration on its dataset; a measurement has none."""
+    """The cell with which a row answers for a configuration on its dataset; a measurement has none.
+
+    Raises ConfigError where a module is to be measured of a system that has none.
+    """
+    kind = kind_of(config)
     if dataset is None:
-        config = canonical(config)
-        return Cell(cell_id(config, ""), row, config, "")
-    joints, persons = len(dataset.joint_names), dataset.persons
-    model = replace(config.model, classes=len(dataset.classes), joints=joints, persons=persons)
+        return _cell(kind, row, config, "")
+    model = replace(
+        config.model,
+        classes=len(dataset.classes),
+        joints=len(dataset.joint_names),
+        persons=dataset.persons,
+    )
     asked = replace(config, model=model)
-    config = canonical(asked)
-    if config.baseline.method is not None:  # nothing of it is random
-        return Cell(cell_id(config, dataset.digest), row, config, dataset.digest)
-    trained = None
-    if config.evaluation != EvaluationConfig():  # windows and strides are those asked for, cut to either's frames
-        trained = make_cell(f"{row}, training", replace(asked, evaluation=EvaluationConfig()), dataset)
-    id = cell_id(config, dataset.digest, trained.id if trained else None)
-    return Cell(id, row, config, dataset.digest, trained)
+    if kind is TRAINING and TRAINING.canonical(asked).evaluation != EvaluationConfig():
+        # Windows and strides are those asked for, cut to the frames of the training and of the test.
+        training = make_cell(f"{row}, training", replace(asked, evaluation=EvaluationConfig()), dataset)
+        return _cell(TEST, row, asked, dataset.digest, (training,))
+    return _cell(kind, row, asked, dataset.digest)
+
+
+def make_fusion(row: str, cells: Sequence[Cell]) -> Cell:
+    """The cell that takes the mean of what these cells say; they are of one seed and were tested on the same clips."""
+    return _cell(FUSION, row, cells[0].config, cells[0].data_digest, tuple(cells))
+
+
+def _cell(kind: Kind, row: str, config: Config, digest: str, needs: tuple[Cell, ...] = ()) -> Cell:
+    config = kind.canonical(config)
+    return Cell(short_hash(kind.identity(config, digest, needs)), row, config, digest, kind.name, needs)

@@ -6,7 +6,7 @@ Nothing here imports torch, ray or mlflow.
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from math import prod
@@ -40,6 +40,7 @@ class Row:
 
     label: str
     settings: dict[str, Value]
+    fuse: tuple[str, ...] = ()  # rows above it, of whose predictions it takes the mean instead of being trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,7 @@ class _DeclaredRow:
 
     label: str
     settings: dict[str, Value] = field(default_factory=dict)
+    fuse: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +111,7 @@ def parse_ablation(name: str, declared: object, source: str) -> Ablation:
     for grid in written.grids:
         if (count := prod(map(len, grid.values()))) > ROWS:
             raise ConfigError(f"{source}: grids: {', '.join(grid)}: {count} rows; {ROWS} are the most")
-    rows = (*_union(written.grids), *(Row(row.label, row.settings) for row in written.rows))
+    rows = (*_union(written.grids), *(Row(row.label, row.settings, tuple(row.fuse)) for row in written.rows))
     _check_rows(rows, source)
     _check_claims(written.claims, [row.label for row in rows], source)
     artefact = name if written.artefact is None else written.artefact
@@ -204,14 +206,30 @@ def _check_rows(rows: Sequence[Row], source: str) -> None:
     if not rows:
         raise ConfigError(f"{source}: it asks for nothing; give it grids or rows")
     known = settable()
-    labels = set()
+    labels: set[str] = set()
     for row in rows:
         for key in row.settings:
             if key not in known and key != MODEL and not key.startswith(f"{MODEL}."):  # those depend on the system
                 raise ConfigError(f"{source}: {key}: unknown key{did_you_mean(key, known)}")
+        _check_fusion(row, labels, source)
         if row.label in labels:
             raise ConfigError(f"{source}: label {row.label}: two rows have it; a row is named by its label")
         labels.add(row.label)
+
+
+def _check_fusion(row: Row, above: Collection[str], source: str) -> None:
+    """A fused row is made of other rows alone."""
+    where = f"{source}: row {row.label}: fuse"
+    for label in row.fuse:
+        if label not in above:
+            near = did_you_mean(label, above) or f"; there are: {'; '.join(above)}"
+            raise ConfigError(f"{where}: {label}: no row above it has this label{near}")
+    if row.fuse and row.settings:
+        raise ConfigError(
+            f"{where}: it has settings too ({', '.join(row.settings)}); leave them out, it is not trained"
+        )
+    if row.fuse and len(set(row.fuse)) < max(2, len(row.fuse)):
+        raise ConfigError(f"{where}: [{', '.join(row.fuse)}]: must be two or more different rows")
 
 
 def _check_claims(claims: Sequence[str], labels: Sequence[str], source: str) -> None:

@@ -1,7 +1,7 @@
 """From a launch to its cells, each of them once, and to what each ablation wants to know of them."""
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,10 +16,11 @@ from d3d.data.datasets import open_dataset
 from d3d.data.sampling import check_frames
 from d3d.errors import ConfigError
 from experiments import schema
-from experiments.cell import KINDS, Cell, make_cell
+from experiments.cell import Cell, make_cell, make_fusion
 from experiments.compose import ALL, Launch
-from experiments.declarations import RECIPE, Ablation, ablations, overrides_of
+from experiments.declarations import RECIPE, Ablation, Row, ablations, overrides_of
 from experiments.identity import short_hash
+from experiments.kinds.registry import KINDS, TEST, TRAINING
 from experiments.provenance import Code, code_of, current_code, part_of
 from experiments.schema import ABLATION_PREFIX, Point, Tag
 from experiments.standing import Standing
@@ -199,7 +200,7 @@ class Plan:
 
     def code_of(self, cell: Cell) -> Code:
         """Today's code that a cell runs through."""
-        return self.codes[part_of(cell.kind, cell.config.model.system)]
+        return self.codes[part_of(cell.kind_name, cell.config.model.system)]
 
     def stale(self, finished: Mapping[str, "Run"]) -> tuple[Cell, ...]:
         """Of the finished cells those that other code made."""
@@ -226,7 +227,7 @@ class Plan:
         A finished training is run again where its weights are gone, or damaged, and a test needs them.
         """
         waiting = {cell.id: cell for cell in self.cells if cell.id not in finished}
-        wanted = {cell.trained.id: cell.trained for cell in waiting.values() if cell.trained}
+        wanted = {need.id: need for cell in waiting.values() if cell.kind is TEST for need in cell.needs}
         folder = self.launch.storage / "cells"
         gone = {
             id
@@ -270,7 +271,7 @@ def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets)
     validation = {data: open_dataset(split, launch.storage / "data") for data, split in splits.items()}
     planned = []
     for report in reports:
-        trainings = {cell.id for cell in report.cells if cell.kind == "training"}
+        trainings = {cell.id for cell in report.cells if cell.kind is TRAINING}
         trained = {point.row for point in report.points if point.cell in trainings}
         studies = {}
         for row in report.ablation.rows:
@@ -287,20 +288,19 @@ def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets)
 def _report(launch: Launch, ablation: Ablation, datasets: Datasets, wanted: Seeds = MappingProxyType({})) -> Report:
     report = Report(launch, ablation, (), (), None, wanted=wanted)
     seeds = {row.label: report.seeds_of(RECIPE, row.label) for row in ablation.rows}
-    configs = {row.label: launch.configure(row) for row in ablation.rows}
+    cell_of = _cells_of(launch, ablation, datasets)
     points: dict[tuple[str, int], Point] = {}
     cells: dict[str, Cell] = {}
     for seed in sorted(set().union(*seeds.values())):
         for row in ablation.rows:
             if seed in seeds[row.label]:
-                config = replace(configs[row.label], seed=seed)
-                cell = _cell(f"{ablation.name}: {row.label}", config, datasets)
+                cell = cell_of(row, seed)
                 cells.setdefault(cell.id, cell)
                 number = cell.config.seed  # a measurement or a baseline has no seed and is asked for once
                 points.setdefault((row.label, number), Point(row.label, row.settings, number, cell.id))
     for cell in list(cells.values()):
-        if cell.trained:
-            cells.setdefault(cell.trained.id, cell.trained)
+        for need in cell.with_needs:
+            cells.setdefault(need.id, need)
     asked = tuple(points.values())
     reference = _reference(launch, asked, datasets)
     return replace(report, points=asked, cells=tuple(cells.values()), reference=reference)
@@ -332,10 +332,32 @@ def _ids(launch: Launch, ablation: Ablation, datasets: Datasets) -> set[str]:
     for row in ablation.rows:
         with suppress(ConfigError):  # an override of this launch may not go with a row of that ablation
             config = launch.configure(row)
-            if config.measurement.module is not None or config.data in datasets:
+            if not row.fuse and (config.measurement.module is not None or config.data in datasets):
                 cells = [_cell("", replace(config, seed=seed), datasets) for seed in launch.seeds]
-                ids |= {each.id for cell in cells for each in (cell, cell.trained) if each}
+                ids |= {each.id for cell in cells for each in cell.with_needs}
     return ids
+
+
+def _cells_of(launch: Launch, ablation: Ablation, datasets: Datasets) -> Callable[[Row, int], Cell]:
+    """The function that gives the cell of a row with a seed. It raises ConfigError where rows cannot be fused."""
+    rows = {row.label: row for row in ablation.rows}
+    configs = {row.label: launch.configure(row) for row in ablation.rows}
+
+    def cell_of(row: Row, seed: int) -> Cell:
+        name = f"{ablation.name}: {row.label}"
+        if not row.fuse:
+            return _cell(name, replace(configs[row.label], seed=seed), datasets)
+        parts = [cell_of(rows[label], seed) for label in row.fuse]
+        for part, label in zip(parts, row.fuse, strict=True):
+            if not (part.kind.predicts and part.kind.random):
+                fault = f"a {part.kind.name} says no probabilities; name rows that are trained or tested"
+                raise ConfigError(f"{ablation.source}: row {row.label}: fuse: {label}: {fault}")
+            if part.data_digest != parts[0].data_digest:
+                fault = f"it was tested on other clips than {row.fuse[0]}; fuse rows of one dataset"
+                raise ConfigError(f"{ablation.source}: row {row.label}: fuse: {label}: {fault}")
+        return make_fusion(name, parts)
+
+    return cell_of
 
 
 def _cell(label: str, config: Config, datasets: Datasets) -> Cell:

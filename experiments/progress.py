@@ -1,7 +1,7 @@
 """What a launch shows while it runs: a live table on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -14,7 +14,6 @@ from experiments.estimate import duration
 from experiments.failures import AGAIN, Failure
 
 INTERVAL = 10.0  # seconds between plain lines while no cell ends
-BEGINNING = {"training": "starting", "test": "testing", "baseline": "fitting", "measurement": "measuring"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Running:
 
     def __str__(self) -> str:
         if self.top1 is None:
-            return f"{self.cell.label}: {BEGINNING[self.cell.kind]}"
+            return f"{self.cell.label}: {self.cell.kind.beginning}"
         epochs = f"epoch {self.epoch}/{self.cell.epochs}, " if self.epoch else ""
         return f"{self.cell.label}: {epochs}{100 * self.top1:.1f} %"
 
@@ -93,6 +92,10 @@ class Progress:
         self.expected -= 1
         self.epochs = cell.epochs
         self.waiting[cell.id] = cell
+
+    def awaits(self, cells: Iterable[Cell]) -> bool:
+        """Whether one of these cells has yet to end in this launch."""
+        return any(cell.id in self.waiting or cell.id in self.running for cell in cells)
 
     def recalled(self) -> None:
         """A search asked for a cell that ended before it was begun: the record says how, or it cannot be."""

@@ -18,13 +18,12 @@ from d3d.errors import ConfigError
 from d3d.models.registry import SYSTEMS, module_of
 from d3d.yaml_file import read_yaml
 from experiments.declarations import FOLDER, fault_of
+from experiments.kinds.registry import BASELINE, FUSION, KINDS, MEASUREMENT, TEST, TRAINING
 from experiments.schema import Tag
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-ENTRIES = {"baseline": "d3d.baselines", "measurement": "d3d.complexity"}  # kind of cell → where its code begins
-TRAINING = "d3d.training"  # where that of trainings and tests begins, beside the system
 EQUIVALENT = FOLDER / "equivalent_code.yaml"
 
 
@@ -57,13 +56,19 @@ def code_of(run: "Run") -> str:
 
 def kind_of(tags: Mapping[str, str]) -> str:
     """The kind of cell that a run with these tags is of."""
-    named = {Tag.MEASUREMENT: "measurement", Tag.BASELINE: "baseline", Tag.TRAINED: "test"}  # → of which kind alone
-    return next((kind for tag, kind in named.items() if tag in tags), "training")
+    of_one = {
+        Tag.MEASUREMENT: MEASUREMENT,
+        Tag.BASELINE: BASELINE,
+        Tag.TRAINED: TEST,
+        Tag.FUSED: FUSION,
+    }  # tag → the kind that alone has it
+    return next((kind.name for tag, kind in of_one.items() if tag in tags), TRAINING.name)
 
 
 def part_of(kind: str, system: str) -> str:
     """How the list calls the code that cells of a kind run through, which for trainings and tests is a system's own."""
-    return kind if kind in ENTRIES else f"training of {system}"
+    own = next(each for each in KINDS if each.name == kind)
+    return f"{TRAINING.name} of {system}" if own.runs_system else kind
 
 
 @cache
@@ -94,8 +99,8 @@ def read_code(path: Path, own: str | None = None) -> dict[str, Code]:
 def all_entries(own: str | None = None) -> dict[str, tuple[str, ...]]:
     """Part of the code → the modules it begins with."""
     systems = dict.fromkeys([*SYSTEMS, *([own] if own else [])])
-    trainings = {part_of("training", system): (TRAINING, module_of(system)) for system in systems}
-    return trainings | {kind: (entry,) for kind, entry in ENTRIES.items()}
+    trainings = {part_of(TRAINING.name, system): (*TRAINING.entries, module_of(system)) for system in systems}
+    return trainings | {kind.name: kind.entries for kind in KINDS if not kind.runs_system}
 
 
 def _code(where: str, entries: Sequence[str], known: _Known) -> Code:

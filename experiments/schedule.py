@@ -1,7 +1,7 @@
 """Ray Tune runs the cells on a Ray of this launch's own or on a cluster that was named; each attempt at one is a trial.
 
-Trainings come first, then the tests of their weights, then baselines, then measurements, which have a node to
-themselves. Tune's own checkpoints and retries are not used and nothing is restored from its folder, which is removed at
+Kinds of cells follow one another in the order of their registry, and within a kind a cell waits for those that it
+needs. Tune's own checkpoints and retries are not used and nothing is restored from its folder, which is removed at
 the end: a cell is continued from the checkpoint under its id, and failures.py says whether it is tried again.
 """
 
@@ -24,11 +24,13 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from d3d.errors import ScheduleError
-from experiments.cell import KINDS, Cell, Kind
+from experiments.cell import Cell
 from experiments.compose import Launch
 from experiments.database import sqlite_file
 from experiments.environment import SETTINGS
 from experiments.failures import Attempts, Failure, failure_of, full_disk
+from experiments.kinds.kind import Kind
+from experiments.kinds.registry import KINDS
 from experiments.machine import gpus_per_cell
 from experiments.plan import Plan
 from experiments.progress import Progress
@@ -51,22 +53,27 @@ class Share:
     def needs(self, kind: Kind, step: int = 0) -> dict[str, float]:
         """What a cell is given: its share, at the first step up twice of it, at the second all of a device.
 
-        A measurement runs alone on its node: what runs beside it would be measured too. A baseline needs no GPU.
-        Without one it is the node's CPUs, and so its memory, that a cell has a share of.
+        A kind that is to run alone has the whole node. Without a GPU it is the node's CPUs, and so its memory, that a
+        cell has a share of.
         """
-        gpus = 0.0 if kind == "baseline" else self.gpus
-        cpus = self.node_cpus if kind == "measurement" else self.cpus
+        gpus = self.gpus if kind.on_gpu else 0.0
+        cpus = self.node_cpus if kind.alone else self.cpus
         if gpus:
             return {"CPU": cpus, "GPU": (gpus, min(1.0, 2 * gpus), 1.0)[step]}
         return {"CPU": (cpus, min(self.node_cpus, 2 * cpus), self.node_cpus)[step]}
 
 
 class Queue(Searcher):
-    """Hands out cells, and those again that are to be tried again; with more of a device when all others have ended."""
+    """Hands out cells once what they need is finished, and those again that are to be tried again.
 
-    def __init__(self, cells: Sequence[str], attempts: Attempts) -> None:
+    What ran out of memory is tried again with more of a device, when all others have ended.
+    """
+
+    def __init__(self, cells: Sequence[Cell], attempts: Attempts, progress: Progress) -> None:
         super().__init__()
-        self.waiting = deque(cells)
+        self.cells = {cell.id: cell for cell in cells}
+        self.progress = progress
+        self.waiting = deque(self.cells)
         self.apart: deque[str] = deque()  # that ran out of memory beside others
         self.running: dict[str, str] = {}  # by the name that Tune gives the attempt
         self.attempts = attempts
@@ -79,12 +86,15 @@ class Queue(Searcher):
         """Nothing, likewise."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next attempt; none while what runs may have to be tried again."""
+        """The next attempt; none while what runs is needed, or may have to be tried again."""
+        self._give_up()
         apart = not self.waiting and all(self.attempts.step(cell) for cell in self.running.values())
         queue = self.apart if apart else self.waiting
-        if not queue:
+        ready = next((cell for cell in queue if not self.progress.awaits(self.cells[cell].needs)), None)
+        if ready is None:
             return None if self.running else self.FINISHED
-        self.running[trial_id] = queue.popleft()
+        queue.remove(ready)
+        self.running[trial_id] = ready
         return {"cell": self.running[trial_id], "step": self.attempts.step(self.running[trial_id])}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -93,6 +103,16 @@ class Queue(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The attempt is over; the watcher says whether there is to be another."""
         self.running.pop(trial_id)
+
+    def _give_up(self) -> None:
+        """A cell that needs one that failed has failed as well."""
+        for id in list(self.waiting):
+            for need in self.cells[id].needs:
+                if need.id in self.progress.failed and id in self.waiting:
+                    self.waiting.remove(id)
+                    self.progress.started(id)
+                    lacking = f"what it needs failed: {need.label} ({need.id})"
+                    self.progress.ended(id, Failure(self.progress.failed[need.id].kind, lacking))
 
     def put_back(self, trial_id: str, cell: str) -> None:
         """There is to be another."""
@@ -106,11 +126,10 @@ def run(plan: Plan, cells: Sequence[Cell], share: Share, progress: Progress) -> 
     attempts = Attempts()
     with progress:
         for kind in KINDS:
-            ready = [cell.id for cell in cells if cell.kind == kind and not _hopeless(cell, progress)]
-            if ready:
-                queue = Queue(ready, attempts)
+            if own := [cell for cell in cells if cell.kind is kind]:
+                queue = Queue(own, attempts, progress)
                 config = tune.TuneConfig(search_alg=queue, num_samples=-1, reuse_actors=True)
-                fit(kind, job, share, kind, config, Watcher(progress, attempts, queue.put_back))
+                fit(kind.name, job, share, kind, config, Watcher(progress, attempts, queue.put_back))
 
 
 def fit(name: str, job: Job, share: Share, kind: Kind, config: tune.TuneConfig, watcher: "Watcher") -> None:
@@ -147,16 +166,6 @@ def common_tags(plan: Plan, cell: Cell) -> dict[str, str]:
     """Of the run of a cell, whatever it serves in the launch."""
     launch = plan.launch
     return {Tag.PRESET: launch.preset, Tag.DATA: launch.data, Tag.CODE_DIGEST: plan.code_of(cell).digest}
-
-
-def _hopeless(cell: Cell, progress: Progress) -> bool:
-    """Whether a test lacks its weights because their training failed; it has then failed as well."""
-    if cell.trained is None or cell.trained.id not in progress.failed:
-        return False
-    progress.started(cell.id)
-    lacking = f"the training of its weights failed ({cell.trained.id})"
-    progress.ended(cell.id, Failure(progress.failed[cell.trained.id].kind, lacking))
-    return True
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -10,8 +10,8 @@ baseline or measurement. Nothing here imports torch, ray or mlflow.
 import csv
 import io
 import shlex
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pydantic import TypeAdapter, ValidationError
@@ -47,6 +47,7 @@ class Tag(StrEnum):
     TRAINED = "trained"  # of a test: the cell whose weights it tests
     MEASUREMENT = "measurement"  # of a measurement: what is measured
     BASELINE = "baseline"  # of a baseline: its method
+    FUSED = "fused"  # of a fusion: the cells that it takes the mean of, joined with "+"
     TUNED = "tuned"  # of a row at the settings that a search found: the study
     STUDY = "study"  # of a trial of a search
     TRIAL = "trial"  # of a trial: its number
@@ -100,6 +101,7 @@ class File(StrEnum):
     TABLES = "tables"  # of a report: its tables and figures
     SEARCH = "search"  # of a report: the pictures of its studies
     PREDICTIONS = "predictions.csv"  # of a cell: what the model says of each test clip
+    PROBABILITIES = "probabilities.csv"  # of a cell: what the model gives each class of each test clip
     ERROR = "error.txt"  # of a failed cell: the traceback
 
 
@@ -190,10 +192,30 @@ def read_plan(text: str) -> Launch:
 
 def write_predictions(predictions: Iterable[Prediction]) -> str:
     """The text of predictions.csv: a header and a line a clip."""
-    table = io.StringIO()
-    header = [column.name for column in fields(Prediction)]
-    csv.writer(table, lineterminator="\n").writerows([header, *map(astuple, predictions)])
-    return table.getvalue()
+    lines = [(each.clip, each.label, each.predicted, each.take) for each in predictions]
+    return _table([("clip", "label", "predicted", "take"), *lines])
+
+
+def write_probabilities(predictions: Sequence[Prediction]) -> str:
+    """The text of probabilities.csv: a column for each class, by its number, and a line a clip."""
+    header = ["clip", *map(str, range(len(predictions[0].probabilities)))]
+    return _table([header, *([each.clip, *each.probabilities] for each in predictions)])
+
+
+def with_probabilities(predictions: Iterable[Prediction], text: str) -> tuple[Prediction, ...]:
+    """The predictions with what a probabilities.csv says of their clips. Raises ValueError like `read_predictions`."""
+    _, *lines = csv.reader(io.StringIO(text, newline=""))
+    try:
+        known = {clip: tuple(map(float, numbers)) for clip, *numbers in lines}
+        return tuple(replace(each, probabilities=known[each.clip]) for each in predictions)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{File.PROBABILITIES}: {error!r}") from error
+
+
+def _table(lines: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
 
 
 def read_predictions(text: str) -> tuple[Prediction, ...]:

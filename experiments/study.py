@@ -17,7 +17,8 @@ from d3d.errors import ConfigError
 from experiments.cell import Cell, make_cell
 from experiments.compose import Launch, with_settings
 from experiments.declarations import Ablation, Row, Value, flatten, settable
-from experiments.identity import canonical, short_hash, training_identity
+from experiments.identity import short_hash, training_identity
+from experiments.kinds.registry import TRAINING
 from experiments.searches import Search
 from experiments.space import Range, Space, point_count, written
 
@@ -110,6 +111,6 @@ def _configs(config: Config, key: str, range_: Range, where: str) -> set[Config]
     """The different computations its values come to: one where the key does not matter."""
     values = range_.values if len(range_.values) <= TRIED else (range_.values[0], range_.values[-1])
     try:
-        return {canonical(with_settings(config, {key: value})) for value in values}
+        return {TRAINING.canonical(with_settings(config, {key: value})) for value in values}
     except ConfigError as error:
         raise ConfigError(f"{error} ({where})") from error

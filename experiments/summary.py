@@ -10,12 +10,13 @@ from mlflow.entities import Run
 from rich.console import Console
 from rich.table import Table
 
-from experiments.cell import KINDS, Cell
+from experiments.cell import Cell
 from experiments.claims import Best, parse_claim
 from experiments.database import sqlite_file
 from experiments.declarations import RECIPE, TUNED, Value
 from experiments.estimate import estimate
 from experiments.failures import NAMES, Failure
+from experiments.kinds.registry import KINDS, TRAINING
 from experiments.looks import looks_until
 from experiments.plan import Plan, Report, Seeds, with_seeds
 from experiments.progress import Ended
@@ -26,7 +27,6 @@ _STALE = {
     "keep": "they are kept (stale=rerun runs them again)",
     "rerun": "they are run again (stale=keep keeps them)",
 }
-VERBS = {"training": "train", "test": "test", "baseline": "fit", "measurement": "measure"}
 
 
 def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
@@ -66,7 +66,7 @@ def _looks(plan: Plan, finished: Mapping[str, Run]) -> Iterator[str]:
     known = {cell.id for cell in plan.cells}
     for look in looks_until(plan.launch.settle)[1:] if plan.launch.settle else ():
         grown = with_seeds(plan, {report.ablation.name: _claimed(report, look.seeds) for report in plan.reports})
-        more = [cell for cell in grown.cells if cell.id not in known and cell.kind == "training"]
+        more = [cell for cell in grown.cells if cell.id not in known and cell.kind is TRAINING]
         known |= {cell.id for cell in more}
         if more:
             cost = estimate(plan, finished, more)
@@ -128,11 +128,11 @@ def _shared(plan: Plan) -> list[str]:
 def _work(plan: Plan, todo: Sequence[Cell], finished: Mapping[str, Run]) -> str:
     """How many cells of each kind are to be run, and how long their trainings take."""
     counts = Counter(cell.kind for cell in todo)
-    line = ", ".join(f"{counts[kind]} to {VERBS[kind]}" for kind in KINDS if counts[kind])
+    line = ", ".join(f"{counts[kind]} to {kind.verb}" for kind in KINDS if counts[kind])
     again = sum(cell.id in finished for cell in todo)
     if again:
         line += f" ({again} of them once more: the weights that a test needs are gone or damaged)"
-    trainings = [cell for cell in todo if cell.kind == "training"]
+    trainings = [cell for cell in todo if cell.kind is TRAINING]
     return f"{line}: {estimate(plan, finished, trainings)}" if trainings else line
 
 
@@ -191,8 +191,8 @@ def _short(value: Value) -> str:
 
 def _show_top1(report: Report, finished: Mapping[str, Run]) -> None:
     """The mean over seeds of every point: a table of two axes where the ablation has two, else a row a point."""
-    measurements = {cell.id for cell in report.cells if cell.kind == "measurement"}
-    points = [point for point in report.points if point.cell not in measurements]
+    silent = {cell.id for cell in report.cells if not cell.kind.predicts}
+    points = [point for point in report.points if point.cell not in silent]
     if not points:
         return
     tuned = report.tuned.points if report.tuned else ()

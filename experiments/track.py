@@ -24,7 +24,7 @@ from experiments.conditions import joined
 from experiments.database import make_database, sqlite_file
 from experiments.declarations import flatten
 from experiments.provenance import Code, code_of
-from experiments.run_files import files_of, forget_places, location_of_new_runs, write_file
+from experiments.run_files import files_of, forget_places, location_of_new_runs, read_file, write_file
 from experiments.schema import (
     ABLATION_PREFIX,
     CELL,
@@ -34,13 +34,14 @@ from experiments.schema import (
     File,
     Metric,
     Tag,
+    read_predictions,
+    with_probabilities,
     write_plan,
     write_predictions,
+    write_probabilities,
 )
 
 if TYPE_CHECKING:
-    from d3d.baselines import Classified
-    from d3d.complexity import Complexity
     from d3d.training import EpochResult
     from experiments.cell import Cell
     from experiments.failures import Failure
@@ -135,14 +136,13 @@ class Record:
         One that is finished already, by another launch or a worker that outlived its own, stays as it is. With `code`
         a run that other code made stays as it ended, and a new one begins.
         """
-        tags = {**tags, Tag.SPLIT.value: cell.config.data.split, Tag.ROW.value: cell.row}
+        tags = {**tags, **cell.kind.tags(cell), Tag.SPLIT.value: cell.config.data.split, Tag.ROW.value: cell.row}
         runs = self._runs(cell)
         if runs and code and not code.made(code_of(runs[0])):
             runs = []
-        if cell.trained:
-            tags |= {Tag.TRAINED.value: cell.trained.id}
-            for training in self._runs(cell.trained)[:1]:
-                tags |= _both(training, tags)
+        for needed in cell.needs:
+            for run in self._runs(needed)[:1]:
+                tags |= _both(run, tags)
         finished = bool(runs) and runs[0].info.status == "FINISHED"
         if finished and not anew:
             self._serve(runs[0], {key: value for key, value in tags.items() if key.startswith(SERVED)})
@@ -152,14 +152,22 @@ class Record:
             return CellRun(self, runs[0], new=False)
         seed = str(cell.config.seed)
         tags |= {Tag.KIND: CELL, Tag.CELL: cell.id, Tag.SEED: seed, Tag.DATA_DIGEST: cell.data_digest}
-        if cell.kind == "measurement":
-            tags[Tag.MEASUREMENT] = str(cell.config.measurement.module)
-        if cell.kind == "baseline":
-            tags[Tag.BASELINE] = str(cell.config.baseline.method)
         run = self.client.create_run(self.experiments[0], run_name=cell.label, tags=tags)
         params = [Param(key, str(value)) for key, value in flatten(asdict(cell.config)).items()]
         self.client.log_batch(run.info.run_id, params=params)
         return CellRun(self, run, new=True)
+
+    def predictions(self, cell: str) -> tuple[Prediction, ...]:
+        """What a finished cell says of each test clip, with probabilities where they were kept. Raises RecordError."""
+        run = self.finished([cell]).get(cell)
+        if run is None:
+            raise RecordError(f"cell {cell}: is not finished; run the same command again")
+        with _explained(self.uri):
+            predictions = read_predictions(read_file(run, self.uri, File.PREDICTIONS))
+            try:
+                return with_probabilities(predictions, read_file(run, self.uri, File.PROBABILITIES))
+            except FileNotFoundError:  # finished before they were kept
+                return predictions
 
     def latest(self, cell: str) -> Run | None:
         """The newest run of a cell, however it ended."""
@@ -301,6 +309,7 @@ class CellRun:
     """The run of a cell that is being carried out."""
 
     def __init__(self, record: Record, run: Run, *, new: bool) -> None:
+        self.record = record
         self.client = record.client
         self.uri = record.uri
         self.run = run  # as it was found
@@ -322,12 +331,14 @@ class CellRun:
 
     def finish(self, predictions: Sequence[Prediction], metrics: Mapping[str, float] = MappingProxyType({})) -> None:
         """Keeps what the trained model says of every test clip, and ends the run."""
+        if predictions[0].probabilities:
+            write_file(self.run, self.uri, File.PROBABILITIES, write_probabilities(predictions))
         write_file(self.run, self.uri, File.PREDICTIONS, write_predictions(predictions))
         right = sum(each.predicted == each.label for each in predictions)
         top1, mean = right / len(predictions), mean_class_accuracy(predictions)
-        self._finish({Metric.TOP1: top1, Metric.MEAN_CLASS_ACCURACY: mean, **metrics})
+        self.end({Metric.TOP1: top1, Metric.MEAN_CLASS_ACCURACY: mean, **metrics})
 
-    def _finish(self, metrics: Mapping[str, float]) -> None:
+    def end(self, metrics: Mapping[str, float]) -> None:
         """Logs the results and ends the run. Killed in between, the next worker logs them again, to no effect.
 
         MLflow keeps the same value at the same time once, so their time is when the run began.
@@ -336,14 +347,6 @@ class CellRun:
         results = [entities.Metric(key, value, began, 0) for key, value in metrics.items()]
         self.client.log_batch(self.id, metrics=results)
         self.client.set_terminated(self.id, "FINISHED")
-
-    def finish_baseline(self, classified: "Classified") -> None:
-        """Keeps what was chosen on the training clips, too, and ends the run."""
-        self.finish(classified.predictions, {Metric.VALIDATION_TOP1: classified.validation_top1, **classified.chosen})
-
-    def finish_measurement(self, complexity: "Complexity") -> None:
-        """Keeps what was measured, and ends the run."""
-        self._finish(asdict(complexity))
 
     def note(self, key: str, text: str) -> None:
         """Keeps something that is to be known of the run as its tag."""

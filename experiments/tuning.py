@@ -17,6 +17,7 @@ from ray.tune.search import Searcher
 
 from experiments.cell import Cell
 from experiments.failures import Attempts, Failure
+from experiments.kinds.registry import TRAINING
 from experiments.open_study import OpenStudy, Trial
 from experiments.plan import Plan
 from experiments.progress import Progress
@@ -40,7 +41,7 @@ def tune_rows(plan: Plan, record: Record, share: Share, progress: Progress) -> N
     job = make_job(plan, share, {}, {})
     try:
         with progress:
-            fit("search", job, share, "training", config, TrialWatcher(progress, attempts, search))
+            fit("search", job, share, TRAINING, config, TrialWatcher(progress, attempts, search))
     finally:
         for study in opened:
             study.close()

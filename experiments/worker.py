@@ -1,4 +1,4 @@
-"""What a Ray worker does with a cell: take its lease, find its run, train or test or classify or measure, end its run.
+"""What a Ray worker does with a cell: take its lease, find its run, have its kind carry it out.
 
 Workers are reused from cell to cell, so that they import and read the data once; nothing else survives a cell.
 """
@@ -13,21 +13,19 @@ from typing import Any
 import torch
 from ray import tune
 
-from d3d.checkpoint import discard_checkpoints, finished_epochs
-from d3d.complexity import forward_gmacs, measure, parameter_count
+from d3d.checkpoint import finished_epochs
 from d3d.config import DataConfig
 from d3d.data.clip import Dataset
 from d3d.data.datasets import open_dataset
 from d3d.errors import D3DError
 from d3d.modality import letters
-from d3d.training import EpochResult, evaluate_trained, train
 from experiments.cell import Cell
 from experiments.conditions import conditions
 from experiments.failures import failure_of
 from experiments.lease import leased
 from experiments.provenance import Code, part_of
-from experiments.schema import Metric, Tag
-from experiments.track import CellRun, Record
+from experiments.schema import Tag
+from experiments.track import Record
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,14 @@ class Job:
         """Of the cell's checkpoint."""
         return self.storage / "cells" / cell.id
 
+    def dataset(self, cell: Cell) -> Dataset:
+        """The clips of a cell. Raises DataError."""
+        return _dataset(cell.config.data, self.storage / "data")
+
+    def report(self, result: dict[str, Any]) -> None:
+        """Tells the launch how far a cell is. A trial that is pruned ends here."""
+        tune.report(result)
+
 
 def run_cell(trial: dict[str, Any], job: Job) -> None:
     """Carries out the cell the trial names, or brings. What a user can mend ends its run as FAILED and is not retried.
@@ -76,7 +82,7 @@ def run_cell(trial: dict[str, Any], job: Job) -> None:
     id, proposal = trial["cell"], trial.get("proposal")
     cell, own = (proposal.cell, proposal.tags) if proposal else (job.cells[id], job.tags[id])
     torch.set_num_threads(job.cpus)
-    device = torch.device("cpu") if cell.kind == "baseline" else job.device
+    device = job.device if cell.kind.on_gpu else torch.device("cpu")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     tags = {
         **own,
@@ -85,69 +91,24 @@ def run_cell(trial: dict[str, Any], job: Job) -> None:
         **conditions(device, job.cpus),
     }
     with nullcontext() if proposal and proposal.idle else leased(job.folder(cell)):
-        lasting = finished_epochs(job.folder(cell), cell.config) if cell.kind == "training" else 0
+        lasting = finished_epochs(job.folder(cell), cell.config) if cell.epochs else 0
         # A finished training is begun anew where its weights are gone; its run stays as it is.
-        anew = cell.kind == "training" and not lasting
-        code = job.continued.get(part_of(cell.kind, cell.config.model.system))
+        anew = cell.epochs > 0 and not lasting
+        code = job.continued.get(part_of(cell.kind_name, cell.config.model.system))
         run = _record(job.tracking_uri).begin(cell, tags, anew=anew, code=code)
         if run.results and lasting == cell.epochs:
             tune.report(run.results)
             return
         try:
-            {"training": _train, "test": _test, "baseline": _classify, "measurement": _measure}[cell.kind](
-                cell, run, job
-            )
+            results = cell.kind.carry_out(cell, run, job)
+            if results:
+                tune.report(results)
         except D3DError as error:
             failure = failure_of(error)
             if failure.kind == "disk":
                 raise
             run.fail(failure)
             tune.report({"fault": asdict(failure)})
-
-
-def _train(cell: Cell, run: CellRun, job: Job) -> None:
-    if not run.logged:  # a checkpoint without a record would leave out the epochs before it, or be of other code
-        discard_checkpoints(job.folder(cell))
-
-    def report(result: EpochResult) -> None:
-        run.log_epoch(result)
-        tested = {"top1": result.metrics[Metric.EVAL_TOP1]} if Metric.EVAL_TOP1 in result.metrics else {}
-        tune.report({"epoch": result.epoch, **tested})
-
-    def notice(text: str) -> None:
-        run.note(Tag.DAMAGED, text)
-        tune.report({"notice": text})
-
-    dataset = _dataset(cell.config.data, job.storage / "data")
-    weights = job.folder(cell)
-    predictions = train(cell.config, dataset, job.device, weights, report, job.readers, job.test_every, notice)
-    if not run.results:  # else only its weights had to be mended
-        gmacs, parameters = (count(cell.config, dataset.skeleton) for count in (forward_gmacs, parameter_count))
-        run.finish(predictions, {Metric.GMACS: gmacs, Metric.PARAMETERS: parameters})
-
-
-def _test(cell: Cell, run: CellRun, job: Job) -> None:
-    assert cell.trained
-    dataset = _dataset(cell.config.data, job.storage / "data")
-    weights = job.folder(cell.trained)
-    tested = evaluate_trained(cell.config, cell.trained.config, dataset, job.device, weights, job.readers)
-    run.finish(tested.predictions)
-    tune.report({"top1": tested.top1})
-
-
-def _classify(cell: Cell, run: CellRun, job: Job) -> None:
-    from d3d.baselines import classify  # scikit-learn takes seconds, and other cells need none
-
-    dataset = _dataset(cell.config.data, job.storage / "data")
-    classified = classify(cell.config.baseline, cell.config.training.frames, dataset)
-    run.finish_baseline(classified)
-    tune.report({"top1": classified.top1})
-
-
-def _measure(cell: Cell, run: CellRun, job: Job) -> None:
-    measured = measure(cell.config.model, cell.config.measurement, job.device)
-    run.finish_measurement(measured)
-    tune.report({"seconds": measured.seconds})
 
 
 @cache

@@ -119,6 +119,11 @@ def _runs(printed: Published, name: str, column: Column, launch: Launch, rows: S
         yield Run(name, launch, row, method, modality, column.metric)
 
 
+def _launches(runs: Sequence[Run]) -> list[Launch]:
+    """Each launch of the runs once, in their order."""
+    return list({run.launch.id: run.launch for run in runs}.values())
+
+
 def _grid(printed: Published, runs: Sequence[Run]) -> Grid:
     """Methods down, datasets across; below them the measured rows, each with its difference from the printed one."""
     names = list(printed.columns)
@@ -146,8 +151,8 @@ def _footnotes(printed: Published, runs: Sequence[Run]) -> Iterator[str]:
             "Measured: mean ± standard deviation over seeds; in brackets the difference from the same method as "
             "printed, of this paper's own model from Ours."
         )
-    for launch in dict.fromkeys(run.launch for run in runs):
-        own = [run for run in runs if run.launch is launch]
+    for launch in _launches(runs):
+        own = [run for run in runs if run.launch.id == launch.id]
         rows = [run.row for run in own]
         yield f"{launch.data}, preset {launch.preset}: {setting(launch, rows)}. {made_by(launch)}"
         yield from (f"{run.name}: {said}" for run in own if (said := _other(run)))
@@ -169,7 +174,7 @@ def _other(run: Run) -> str:
 
 def _anchors(record: Record, runs: Sequence[Run]) -> Iterator[str]:
     """What no deep learning gives on the data of each run."""
-    for launch in dict.fromkeys(run.launch for run in runs):
+    for launch in _launches(runs):
         anchors = anchors_of(record, launch)
         if anchors:
             yield f"{launch.data}: {anchors.note}"

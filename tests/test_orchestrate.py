@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -353,7 +354,7 @@ def test_a_table_that_misses_cells_is_a_failure_until_they_are_there(
         record = prepare(plan.launch.tracking_uri, plan.launch.storage)
         with record.reports(plan):
             for cell in plan.cells[: measured[-1]]:
-                record.begin(cell, {"code_digest": "c0de"}).finish_measurement(Complexity(1, 1, 1, 1.0, 1.0))
+                record.begin(cell, {"code_digest": "c0de"}).end(asdict(Complexity(1, 1, 1, 1.0, 1.0)))
         return plan, record, Ended()
 
     monkeypatch.setattr("experiments.execute.execute", execute)

@@ -26,9 +26,11 @@ from d3d.models.d3d.config import D3DConfig
 from d3d.models.d3d.windows import sliding_windows
 from d3d.models.registry import build
 from d3d.training import train
+from experiments.cell import Cell
 from experiments.compose import read_config
 from experiments.declarations import flatten, options
-from experiments.identity import OF_DATASET, canonical, cell_id, short_hash
+from experiments.identity import OF_DATASET, short_hash
+from experiments.kinds.registry import TEST, TRAINING, kind_of
 from tests.d3d.systems import d3d_model
 from tests.experiments.golden import golden, ids
 
@@ -46,6 +48,18 @@ OTHER: dict[str, Any] = {
     "data.split": "validation", "data.view": "whole", "training.average": 0.5, "augmentation.zoom": 0.5,
     "augmentation.span": 0.5, "augmentation.colour": 0.5, "augmentation.joint_dropout": 0.5,
 }  # fmt: skip
+
+
+def canonical(config: Config) -> Config:
+    return kind_of(config).canonical(config)
+
+
+def cell_id(config: Config, digest: str, trained: str | None = None) -> str:
+    """Of what a configuration asks for by itself, or of a test of that training's weights."""
+    if trained is None:
+        return short_hash(kind_of(config).identity(config, digest, ()))
+    training = Cell(trained, "", config, digest, TRAINING.name)
+    return short_hash(TEST.identity(config, digest, (training,)))
 
 
 @pytest.fixture(scope="module")

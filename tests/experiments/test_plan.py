@@ -8,10 +8,11 @@ import pytest
 from d3d.checkpoint import FILE
 from d3d.data.clip import Dataset
 from d3d.data.skeleton import nameless
-from d3d.errors import DataError
+from d3d.errors import ConfigError, DataError
 from d3d.prediction import Prediction
 from experiments.cell import Cell
 from experiments.declarations import RECIPE
+from experiments.kinds.registry import BASELINE, FUSION, MEASUREMENT, TEST, TRAINING
 from experiments.plan import Plan, Report, make_plan, with_seeds
 from experiments.provenance import Code
 from experiments.schema import write_plan
@@ -100,14 +101,14 @@ def test_rows_are_compared_with_the_full_model(plan: Callable[..., Plan], ablati
 def test_a_test_brings_the_training_of_its_weights(plan: Callable[..., Plan]) -> None:
     tests = plan("ablation=joint_noise", "seeds=2")
     [full] = plan("ablation=full").cells
-    trainings = [cell for cell in tests.cells if cell.kind == "training"]
+    trainings = [cell for cell in tests.cells if cell.kind is TRAINING]
     assert [cell.config.seed for cell in trainings] == [0, 1]
     assert trainings[0].id == full.id
     assert tests.cells[:2] == tuple(trainings), "they are run first"
     others = tests.cells[2:]
     assert len(others) == 2 * 5
-    assert {cell.kind for cell in others} == {"test"}
-    assert {cell.trained for cell in others} == set(trainings)
+    assert {cell.kind for cell in others} == {TEST}
+    assert {cell.needs for cell in others} == {(training,) for training in trainings}
 
 
 def test_one_test_of_two_trainings_is_two_cells(plan: Callable[..., Plan]) -> None:
@@ -125,13 +126,71 @@ def test_a_test_at_more_frames_has_the_windows_that_were_asked_for(plan: Callabl
     assert training.config.evaluation.frames is None
 
 
+FUSED = """
+title: t
+section: s
+command: c
+cost: c
+rows:
+- label: R(2+1)D
+  settings: {model: r2plus1d}
+- label: ST-GCN
+  settings: {model: stgcn}
+- label: at 4 frames
+  settings: {model: stgcn, evaluation.frames: 4}
+- label: ridge
+  settings: {baseline.method: ridge}
+- label: fused
+  fuse: %s
+"""
+
+
+def test_a_fusion_brings_what_it_fuses_of_the_same_seed(plan: Callable[..., Plan], tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(FUSED % "[ST-GCN, R(2+1)D]")
+    fused = plan(f"ablation={path}", "seeds=2")
+    fusions = [cell for cell in fused.cells if cell.kind is FUSION]
+    assert [cell.label for cell in fusions] == ["mine: fused, seed 0", "mine: fused, seed 1"]
+    for seed, cell in enumerate(fusions):
+        assert [(each.row, each.config.seed) for each in cell.needs] == [
+            ("mine: ST-GCN", seed),
+            ("mine: R(2+1)D", seed),
+        ]
+        assert set(cell.needs) <= set(fused.cells) and fused.cells.index(cell) > fused.cells.index(cell.needs[0])
+    path.write_text(FUSED % "[R(2+1)D, ST-GCN]")
+    again = [cell.id for cell in plan(f"ablation={path}", "seeds=2").cells if cell.kind is FUSION]
+    assert again == [cell.id for cell in fusions], "a mean has no order"
+    path.write_text(FUSED % "[R(2+1)D, at 4 frames]")
+    other = [cell for cell in plan(f"ablation={path}").cells if cell.kind is FUSION]
+    assert other[0].id not in again and TEST in {each.kind for each in other[0].needs}
+
+
+@pytest.mark.parametrize(
+    ("fuse", "said"),
+    [
+        ("[R(2+1)D, ridge]", "row fused: fuse: ridge: a baseline says no probabilities"),
+        ("[R(2+1)D, ST-GC]", r"row fused: fuse: ST-GC: no row above it has this label \(did you mean ST-GCN\?\)"),
+        ("[R(2+1)D, fused]", "fuse: fused: no row above it has this label"),
+        ("[ST-GCN]", "must be two or more different rows"),
+        ("[ST-GCN, ST-GCN]", "must be two or more different rows"),
+        ("[ST-GCN, R(2+1)D]\n  settings: {model: stgcn}", r"it has settings too \(model\)"),
+    ],
+)
+def test_rows_that_cannot_be_fused(plan: Callable[..., Plan], tmp_path: Path, fuse: str, said: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(FUSED % fuse)
+    with pytest.raises(ConfigError, match=said) as fault:
+        plan(f"ablation={path}")
+    assert "\n" not in str(fault.value)
+
+
 def test_measurements_need_no_data_and_no_seeds(plan: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch) -> None:
     once = plan("ablation=complexity")
     monkeypatch.setattr("experiments.plan.open_dataset", None)
     often = plan("ablation=complexity", "seeds=[3,4]", "training.epochs=9", "data=penn_action")
     assert [cell.id for cell in often.cells] == [cell.id for cell in once.cells]
     assert len(report(often).points) == len(often.cells) == len(often.launch.ablations[0].rows)
-    assert {cell.kind for cell in often.cells} == {"measurement"}
+    assert {cell.kind for cell in often.cells} == {MEASUREMENT}
     assert report(often).data_digest == ""
 
 
@@ -150,7 +209,7 @@ def test_baselines_have_no_seed_and_need_no_model(plan: Callable[..., Plan]) -> 
     once, often = plan("ablation=baselines"), plan("ablation=baselines", "seeds=[3,4]", "model.width=8", "data.crop=18")
     assert [cell.id for cell in often.cells] == [cell.id for cell in once.cells]
     assert [point.row for point in report(often).points] == ["ridge", "kernel ridge", "nearest neighbour"]
-    assert {cell.kind for cell in often.cells} == {"baseline"}
+    assert {cell.kind for cell in often.cells} == {BASELINE}
     assert (report(often).data_digest, report(often).reference) == ("da7a", None)
     assert often.cells[0].label == "baselines: ridge"
     with pytest.raises(DataError, match=r"training\.frames=19"):
@@ -235,7 +294,7 @@ def test_what_other_code_made_is_kept_unless_it_is_to_be_rerun(plan: Callable[..
     def finish(cell: Cell, digest: str, code: Code | None = None) -> None:
         record.begin(cell, {"code_digest": digest}, code=code).finish([Prediction("0001", 1, 1)])
 
-    today = kept.codes["training"]
+    today = kept.codes["training of d3d"]
     finish(training, "0ld")
     finish(test, today.digest)  # of weights that old code made
     finish(others[0], today.digest)

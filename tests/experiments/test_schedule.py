@@ -15,6 +15,7 @@ from rich.console import Console
 
 from d3d.errors import ScheduleError, StorageError
 from experiments.failures import RETRIES, Attempts, Failure
+from experiments.kinds.registry import BASELINE, MEASUREMENT, TEST, TRAINING
 from experiments.plan import Plan
 from experiments.progress import Progress
 from experiments.schedule import Queue, Share, Watcher, attached, run
@@ -118,8 +119,8 @@ def test_weights_that_were_not_trained_are_not_tested(plan: Callable[..., Plan],
     lost, good = tests.cells[:2]
     tuner.fates[lost.id] = [BROKEN]
     progress = carry_out(tests)
-    assert [id for kind, id, _ in tuner.asked if kind == "test"] == [c.id for c in tests.cells if c.trained == good]
-    assert progress.failed.keys() == {lost.id} | {cell.id for cell in tests.cells if cell.trained == lost}
+    assert [id for kind, id, _ in tuner.asked if kind == "test"] == [c.id for c in tests.cells if c.needs == (good,)]
+    assert progress.failed.keys() == {lost.id} | {cell.id for cell in tests.cells if cell.needs == (lost,)}
     assert {failure.kind for failure in progress.failed.values()} == {"data"}
     assert all(lost.id in failure.reason for cell, failure in progress.failed.items() if cell != lost.id)
 
@@ -180,7 +181,7 @@ def test_a_worker_that_is_lost_before_it_takes_the_cell_up_is_forgiven_too(
 ) -> None:
     [cell] = plan("ablation=full").cells
     progress, attempts = Progress([cell], 0, Console(file=io.StringIO())), Attempts()
-    queue = Queue([cell.id], attempts)
+    queue = Queue([cell], attempts, progress)
     watcher = Watcher(progress, attempts, queue.put_back)
     assert queue.suggest("0") == {"cell": cell.id, "step": 0}
     assert queue.suggest("1") is None, "it may have to be tried again"
@@ -188,6 +189,30 @@ def test_a_worker_that_is_lost_before_it_takes_the_cell_up_is_forgiven_too(
     watcher.on_trial_error(0, [], cast(Trial, FakeTrial("0", cell.id, tmp_path, LOST)))
     assert list(progress.waiting) == [cell.id]
     assert queue.suggest("1") == {"cell": cell.id, "step": 0}
+
+
+def test_a_cell_waits_for_those_that_it_needs(plan: Callable[..., Plan]) -> None:
+    training, test, *_ = plan("ablation=full", "evaluation.frames=4").cells
+    progress = Progress([training, test], 0, Console(file=io.StringIO()))
+    queue = Queue([test, training], Attempts(), progress)
+    assert queue.suggest("0") == {"cell": training.id, "step": 0}
+    progress.started(training.id)
+    assert queue.suggest("1") is None
+    progress.ended(training.id)
+    queue.on_trial_complete("0")
+    assert queue.suggest("1") == {"cell": test.id, "step": 0}
+
+
+def test_a_cell_fails_with_what_it_needs(plan: Callable[..., Plan]) -> None:
+    training, test, *_ = plan("ablation=full", "evaluation.frames=4").cells
+    progress = Progress([training, test], 0, Console(file=io.StringIO()))
+    queue = Queue([training, test], Attempts(), progress)
+    assert queue.suggest("0") == {"cell": training.id, "step": 0}
+    progress.started(training.id)
+    progress.ended(training.id, Failure("loss", "the loss is nan"))
+    queue.on_trial_complete("0")
+    assert queue.suggest("1") == Queue.FINISHED
+    assert progress.failed[test.id].kind == "loss" and training.id in progress.failed[test.id].reason
 
 
 def test_the_unforeseen_is_tried_again_a_few_times(plan: Callable[..., Plan], tuner: type[FakeTuner]) -> None:
@@ -241,8 +266,9 @@ def test_a_cell_gets_its_share_of_a_node_and_a_measurement_all_of_it(
     with attached(launch_of(tmp_path, "ablation=full", "cluster.address=auto", *arguments)) as given:
         assert given == share
     gpus = {"GPU": share.gpus} if share.gpus else {}
-    assert share.needs("training") == share.needs("test") == {"CPU": share.cpus, **gpus}
-    assert share.needs("measurement") == {"CPU": share.node_cpus, **gpus}
+    assert share.needs(TRAINING) == share.needs(TEST) == {"CPU": share.cpus, **gpus}
+    assert share.needs(MEASUREMENT) == {"CPU": share.node_cpus, **gpus}
+    assert share.needs(BASELINE) == {"CPU": share.cpus}
 
 
 def test_a_cell_that_fits_on_no_node_is_refused(nodes: list[dict[str, Any]], tmp_path: Path) -> None:

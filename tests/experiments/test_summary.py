@@ -6,9 +6,9 @@ import pytest
 
 from d3d.data.clip import Dataset
 from d3d.prediction import Prediction
-from experiments.cell import KINDS
 from experiments.estimate import duration
 from experiments.failures import Failure
+from experiments.kinds.registry import KINDS, TRAINING
 from experiments.plan import Plan
 from experiments.progress import Ended
 from experiments.summary import describe, summarise
@@ -62,10 +62,10 @@ def test_all_is_described_ablation_by_ablation(
     assert "  stride_grid    25 points, 16 distinct cells, 0 finished" in said
     points = sum(len(report.points) for report in everything.reports)
     assert said[-2].strip() == f"in all         {points} points, {len(everything.cells)} distinct cells, 0 finished"
-    kinds = [sum(cell.kind == kind for cell in everything.cells) for kind in KINDS]
-    assert said[-1].startswith(
-        "{} to train, {} to test, {} to fit, {} to measure: about {} s, 1 at a time".format(*kinds, kinds[0])
-    )
+    counts = {kind: sum(cell.kind is kind for cell in everything.cells) for kind in KINDS}
+    todo = ", ".join(f"{count} to {kind.verb}" for kind, count in counts.items() if count)
+    assert said[-1].startswith(f"{todo}: about {counts[TRAINING]} s, 1 at a time")
+    assert all(verb in todo for verb in ("train", "test", "fit", "measure"))
     summarise(everything, {}, Ended(), [], [Path("tables/depth.csv"), Path("tables/norm.csv"), Path("tables/norm.md")])
     assert capsys.readouterr().out.splitlines()[:2] == ["tables/depth.csv", "tables/norm.csv, .md"]
 
@@ -80,7 +80,7 @@ def test_weights_that_are_gone_are_said_to_be(plan: Callable[..., Plan], record:
 def test_a_plan_says_what_other_code_made(plan: Callable[..., Plan], record: Record) -> None:
     kept = plan("ablation=full", "seeds=3")
     own, *others = kept.cells
-    record.begin(own, {"code_digest": kept.codes["training"].digest}).finish([Prediction("0001", 1, 1)])
+    record.begin(own, {"code_digest": kept.codes["training of d3d"].digest}).finish([Prediction("0001", 1, 1)])
     assert "other code" not in describe(kept, finished_in(record))
     for cell in others:
         record.begin(cell, TAGS).finish([Prediction("0001", 1, 1)])

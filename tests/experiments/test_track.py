@@ -204,7 +204,7 @@ def test_a_test_names_its_training_and_whatever_code_made_its_weights(
 def test_a_measurement_leaves_its_numbers(record: Record, plan: Callable[..., Plan]) -> None:
     cell = plan("ablation=complexity").cells[0]
     measured = Complexity(score_pairs=32_400, printed=24_336, flops=3_240_000, seconds=0.5, memory_mib=0.25)
-    record.begin(cell, TAGS).finish_measurement(measured)
+    record.begin(cell, TAGS).end(asdict(measured))
     [run] = runs(record)
     assert run.info.status == "FINISHED"
     assert run.data.metrics == asdict(measured)
@@ -322,7 +322,7 @@ def test_a_record_that_cannot_be_is_one_line(plan: Callable[..., Plan], uri: str
 
 
 def log_many(uri: str, id: str, row: str, cell: Cell) -> None:
-    cell = Cell(id, row, cell.config, cell.data_digest)
+    cell = Cell(id, row, cell.config, cell.data_digest, cell.kind_name)
     run = Record(uri).begin(cell, TAGS)
     for number in range(1, 13):
         run.log_epoch(epoch(number))

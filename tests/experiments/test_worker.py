@@ -57,7 +57,7 @@ def trains(monkeypatch: pytest.MonkeyPatch, epochs: int, fault: Exception | None
             raise fault
         return [Prediction("0001", 1, 1)]
 
-    monkeypatch.setattr(worker, "train", train)
+    monkeypatch.setattr("d3d.training.train", train)
     return found
 
 
@@ -69,7 +69,10 @@ def test_epochs_go_to_the_record_and_to_tune(
     run_cell({"cell": cell}, job)
     assert told == [{"epoch": 1, "top1": 0.1}, {"epoch": 2, "top1": 0.2}]
     run = finished_in(record)[cell]
-    assert run.data.metrics == {"train_loss": 0.5, "eval_top1": 0.2, "top1": 1.0, "mean_class_accuracy": 1.0}
+    results = {"train_loss": 0.5, "eval_top1": 0.2, "top1": 1.0, "mean_class_accuracy": 1.0}
+    assert run.data.metrics.items() > results.items()
+    assert run.data.metrics["parameters"] > 1000 and run.data.metrics["gmacs"] > 0
+    assert run.data.tags["modality"] == "R+P"
     assert run.data.tags["device"] == "cpu"
     assert run.data.tags["environment.threads"] == "1"
 
@@ -137,7 +140,7 @@ def test_a_test_takes_the_weights_of_its_training(
         asked.extend((config, trained, checkpoint))
         return Evaluation(0.5, (Prediction("0001", 1, 1), Prediction("0002", 1, 0)))
 
-    monkeypatch.setattr(worker, "evaluate_trained", evaluate_trained)
+    monkeypatch.setattr("d3d.training.evaluate_trained", evaluate_trained)
     run_cell({"cell": test.id}, job)
     assert asked == [test.config, training.config, job.folder(training)]
     assert told == [{"top1": 0.5}]
@@ -197,7 +200,7 @@ def test_damaged_weights_of_a_finished_training_are_mended_from_the_epoch_before
         notice("checkpoint.safetensors: damaged; the one before it is used")
         return [Prediction("0001", 1, 1)]
 
-    monkeypatch.setattr(worker, "train", train)
+    monkeypatch.setattr("d3d.training.train", train)
     run_cell({"cell": cell.id}, job)
     after = finished_in(record)[cell.id]
     assert told[-1] == {"notice": "checkpoint.safetensors: damaged; the one before it is used"}
@@ -241,7 +244,7 @@ def made_by(job: Job, digest: str) -> Job:
     """The job of a launch with stale=rerun under some code."""
     tags = {id: {"code_digest": digest} for id in job.cells}
     equivalent = CURRENT.equivalent if digest in CURRENT.equivalent else frozenset({digest})
-    return replace(job, tags=tags, continued={"training": Code(digest, equivalent)})
+    return replace(job, tags=tags, continued={"training of d3d": Code(digest, equivalent)})
 
 
 def statuses(record: Record) -> list[tuple[str, str]]:

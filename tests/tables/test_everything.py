@@ -240,7 +240,7 @@ def test_table_2_compares_mean_class_accuracy(record: FakeRecord) -> None:
     tables.build(["table2", "mine"], record.storage)
     text = record.made("table2.md").read_text()
     assert "| measured: finegym, files, preset quick | R+P† |  | 93.33 ± 0.00 (+3.03) |" in text
-    assert "It is mean class accuracy, 95 % interval " in text and "; top-1 is 93.33 ± 0.00." in text
+    assert "mean class accuracy, 95 % interval " in text and "; top-1 is 93.33 ± 0.00." in text
     assert "| Mean: Ours > ST-GCN [51] | holds | < 0.0001 |" in text
     ours = pd.read_csv(record.made("table2.csv")).iloc[-1]
     assert (ours.mean_class_accuracy, ours.difference) == (93.33, 3.03)

@@ -1,0 +1,1 @@
+"""The kinds of cells, a file each; kind.py says what a kind is, registry.py which there are."""

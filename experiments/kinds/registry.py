@@ -1,0 +1,21 @@
+"""Which kinds of cells there are, in the order in which a launch runs what is ready."""
+
+from d3d.config import Config
+from experiments.kinds.baseline import Baseline
+from experiments.kinds.fusion import Fusion
+from experiments.kinds.kind import Kind
+from experiments.kinds.measurement import Measurement
+from experiments.kinds.test import Test
+from experiments.kinds.training import Training
+
+TRAINING, TEST, FUSION, BASELINE, MEASUREMENT = Training(), Test(), Fusion(), Baseline(), Measurement()
+KINDS: tuple[Kind, ...] = (TRAINING, TEST, FUSION, BASELINE, MEASUREMENT)
+
+
+def kind_of(config: Config) -> Kind:
+    """What a configuration asks for by itself: a cell that needs others is a test or a fusion instead of a training."""
+    if config.measurement.module is not None:
+        return MEASUREMENT
+    if config.baseline.method is not None:
+        return BASELINE
+    return TRAINING
