@@ -33,6 +33,11 @@ def test_a_command_composes(page: Path, command: str, tmp_path: Path, monkeypatc
     for block in blocks(page, "yaml"):
         if "artefact" in block or "grids:" in block:
             (tmp_path / "mine.yaml").write_text(block, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    for block in blocks(page, "python"):
+        for name in re.findall(r"^class (\w+)\(System\)", block, re.MULTILINE):
+            module = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+            (tmp_path / f"{module}.py").write_text(block, "utf-8")
     arguments = shlex.split(command)[2:]
     if arguments[0] in ("check", "show"):
         compose_inspection(arguments[0], arguments[1:])

@@ -374,10 +374,10 @@ def test_a_list_of_equivalent_code_with_an_unknown_digest_starts_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, storage = tmp_path / "list.yaml", tmp_path / "storage"
-    path.write_text('training: {equivalent: [["0123456789abcdef"]]}')
-    monkeypatch.setattr("experiments.plan.current_code", lambda: read_code(path))
+    path.write_text('training of d3d: {equivalent: [["0123456789abcdef"]]}')
+    monkeypatch.setattr("experiments.plan.current_code", lambda own: read_code(path, own))
     assert main(["ablation=full", "preset=smoke", f"storage='{storage}'"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"error: {path}: training: 0123456789abcdef: is the code of no release")
+    assert said.startswith(f"error: {path}: training of d3d: 0123456789abcdef: is the code of no release")
     assert said.count("\n") == 1
     assert not storage.exists()

@@ -18,6 +18,9 @@ from experiments.run_files import files_of
 from experiments.schema import DATABASE, EXPERIMENT
 
 
+RESULTS = ("top1", "mean_class_accuracy", "parameters", "gmacs")  # metrics of a training as a whole
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Cells by their ids, metrics by their names, artefacts by theirs."""
@@ -41,7 +44,7 @@ class Evidence:
         for cell, metrics in self.steps.items():
             trained = max(metrics.get("eval_top1", [0]))
             for name, steps in metrics.items():
-                whole = [0] if name in ("top1", "mean_class_accuracy") else list(range(1, trained + 1))
+                whole = [0] if name in RESULTS else list(range(1, trained + 1))
                 if sorted(steps) != whole:
                     found.append(f"{cell}: {name} at {sorted(steps)}, not at {whole}")
         return found
