@@ -15,9 +15,6 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from d3d.digest import code_digest
-from experiments.provenance import all_entries
-
 ROOT = Path(__file__).parents[1]
 
 PROBE = """
@@ -29,8 +26,14 @@ from d3d.baselines import classify
 from d3d.checkpoint import FILE
 from d3d.complexity import measure
 from d3d.config import *
-from d3d.data.datasets import open_dataset
 from d3d.training import evaluate_trained, train
+
+try:
+    from d3d.data.datasets import open_dataset
+    from d3d.models.d3d.config import D3DConfig
+except ImportError:  # as version 0.1 has them
+    from d3d.config import ModelConfig as D3DConfig
+    from d3d.data import open_dataset
 
 torch.set_num_threads(1)
 folder, cpu = Path(sys.argv[1]), torch.device("cpu")
@@ -65,7 +68,8 @@ def trained(number, changes):
     tested = evaluate_trained(noisy, config, dataset, cpu, place)
     weights = load_file(place / FILE)
     tensors = [part for name in sorted(weights) for part in (name, weights[name].numpy().tobytes())]
-    return sha(predictions, tested.loss, tested.predictions, *tensors)
+    said = [(each.clip, each.label, each.predicted, each.take) for each in (*predictions, *tested.predictions)]
+    return sha(said, tested.loss, *tensors)
 
 def counted(module):
     cost = measure(D3DConfig(), MeasurementConfig(module=module, rgb_tokens=49, repetitions=1), cpu)
@@ -73,10 +77,17 @@ def counted(module):
 
 methods = ("ridge", "kernel ridge", "nearest neighbour")
 print(json.dumps({
-    "training": sha([trained(number, changes) for number, changes in enumerate(settings)]),
+    "training of d3d": sha([trained(number, changes) for number, changes in enumerate(settings)]),
     "baseline": sha([classify(BaselineConfig(method=method), 8, dataset) for method in methods]),
     "measurement": sha([counted("joint"), counted("temporal")]),
 }))
+"""
+
+
+DIGESTS = """
+import json
+from experiments.provenance import current_code
+print(json.dumps({part: code.digest for part, code in current_code().items()}))
 """
 
 
@@ -87,22 +98,26 @@ def main(revision: str) -> int:
         subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(tree), revision], cwd=ROOT, check=True)
         try:
             theirs, ours = results(tree), results(ROOT)
-            digests = {
-                part: (code_digest(*theirs, package=tree / "d3d"), code_digest(*ours))
-                for part, ours in all_entries().items()
-            }
+            before, now = (printed(DIGESTS, place) for place in (tree, ROOT))
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)
-    for kind, (before, now) in digests.items():
-        same = "the same bits" if theirs[kind] == ours[kind] else "OTHER bits"
-        print(f"{kind}: {revision} is {before}, the working tree {now}: {same} ({ours[kind][:16]})")
+    for part, bits in ours.items():
+        same = "the same bits" if theirs[part] == bits else "OTHER bits"
+        then = before.get(part, before.get(part.partition(" ")[0]))  # version 0.1 had one system
+        print(f"{part}: {revision} is {then}, the working tree {now[part]}: {same} ({bits[:16]})")
     return int(theirs != ours)
 
 
 def results(tree: Path) -> dict[str, str]:
-    """The SHA-256 of what the code of a folder computes, by kind of cell."""
+    """The SHA-256 of what the code of a folder computes, by part of the code."""
     with TemporaryDirectory() as folder:
-        done = subprocess.run([sys.executable, "-c", PROBE, folder], cwd=tree, stdout=subprocess.PIPE, check=True)
+        return printed(PROBE, tree, folder)
+
+
+def printed(program: str, tree: Path, *arguments: str) -> dict[str, str]:
+    """What a program prints as JSON where it is run with the code of a folder."""
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, check=True)
     found: dict[str, str] = json.loads(done.stdout)
     return found
 

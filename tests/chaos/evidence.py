@@ -17,7 +17,6 @@ from experiments.database import sqlite_uri
 from experiments.run_files import files_of
 from experiments.schema import DATABASE, EXPERIMENT
 
-
 RESULTS = ("top1", "mean_class_accuracy", "parameters", "gmacs")  # metrics of a training as a whole
 
 
