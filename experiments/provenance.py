@@ -6,7 +6,7 @@ where it was continued, or tests the weights of another cell. Nothing here impor
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -93,7 +93,9 @@ def read_code(path: Path, own: str | None = None) -> dict[str, Code]:
     for part in known:
         if part not in entries:
             raise ConfigError(f"{path}: {part}: is no part of the code; there are: {', '.join(entries)}")
-    return {part: _code(f"{path}: {part}", modules, known.get(part, _Known())) for part, modules in entries.items()}
+    codes = {part: _code(f"{path}: {part}", modules, known.get(part, _Known())) for part, modules in entries.items()}
+    every = frozenset().union(*(code.equivalent for code in codes.values()))
+    return codes | {FUSION.name: replace(codes[FUSION.name], equivalent=every)}  # it has the digests of what it fuses
 
 
 def all_entries(own: str | None = None) -> dict[str, tuple[str, ...]]:

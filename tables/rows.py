@@ -289,7 +289,9 @@ def chance_note(rows: Sequence[Row]) -> list[str]:
 
 def setting(launch: Launch, rows: Sequence[Row]) -> str:
     """What the numbers were measured on, in a line; baselines have neither epochs nor seeds."""
-    cells = [cell for row in rows for cell in row.cells.values()]
+    cells = [
+        cell for row in rows for cell in row.cells.values() if cell.kind != "fusion"
+    ]  # it has no frames of its own
     seeds = len({seed for row in rows for seed in row.asked})
     frames = _several([int(cell.params["training.frames"]) for cell in cells if "training.frames" in cell.params])
     trained = [cell for cell in cells if cell.trained]

@@ -28,7 +28,7 @@ def listed(folder: Path, **training: object) -> Path:
 
 def test_each_kind_of_cell_and_each_system_runs_through_code_of_its_own() -> None:
     codes = read_code(EQUIVALENT)
-    assert codes.keys() == {*(f"training of {system}" for system in SYSTEMS), "baseline", "measurement"}
+    assert codes.keys() == {*(f"training of {system}" for system in SYSTEMS), "baseline", "fusion", "measurement"}
     assert codes["baseline"].digest == code_digest("d3d.baselines")
     assert len({code.digest for code in codes.values()}) == len(codes)
     assert current_code() == codes
@@ -37,6 +37,14 @@ def test_each_kind_of_cell_and_each_system_runs_through_code_of_its_own() -> Non
 def test_a_test_runs_through_the_code_of_its_training() -> None:
     assert part_of("test", "gcn") == part_of("training", "gcn") == "training of gcn"
     assert part_of("baseline", "gcn") == "baseline"
+
+
+def test_a_fusion_is_of_todays_code_where_what_it_fuses_is() -> None:
+    codes = read_code(EQUIVALENT)
+    recorded = "+".join(codes[part].digest for part in ("fusion", "training of gcn", "training of r2plus1d"))
+    assert codes["fusion"].made(recorded)
+    assert not codes["fusion"].made(f"{recorded}+{OLD}")
+    assert not codes["training of gcn"].made(recorded)
 
 
 def test_a_system_of_the_users_own_has_its_code_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,8 +93,8 @@ def test_a_list_that_cannot_be_is_one_line(tmp_path: Path, training: dict[str, o
 
 def test_a_kind_that_there_is_not(tmp_path: Path) -> None:
     path = tmp_path / "list.yaml"
-    path.write_text("fusion: {}")
-    with pytest.raises(ConfigError, match=r"list\.yaml: fusion: is no part of the code"):
+    path.write_text("fuson: {}")
+    with pytest.raises(ConfigError, match=r"list\.yaml: fuson: is no part of the code"):
         read_code(path)
 
 
