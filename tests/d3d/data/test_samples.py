@@ -10,7 +10,8 @@ from d3d.config import AugmentationConfig, DataConfig
 from d3d.data.clip import Clip, Dataset, View
 from d3d.data.samples import ClipSamples, Sample
 from d3d.data.skeleton import nameless
-from d3d.errors import DataError
+from d3d.errors import ConfigError, DataError
+from d3d.modality import JOINTS
 
 DATA = DataConfig(resize=36, crop=32)
 
@@ -155,6 +156,25 @@ def test_random_crops_reach_every_corner(synthetic: Dataset) -> None:
         loader.epoch = epoch
         corners.add(tuple((40 - loader[0].joints[0, 5]).int().tolist()))
     assert corners == {(left, top) for left in range(19) for top in range(3)}
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+def test_a_system_that_reads_no_frames_has_none_loaded_and_the_same_joints(
+    synthetic: Dataset, seed: int | None
+) -> None:
+    def unread(*_: object) -> NDArray[np.uint8]:
+        raise AssertionError("frames were asked for")
+
+    changes = AugmentationConfig(zoom=0.2, rotation=10, colour=0.3, joint_noise=0.01, joint_dropout=0.1)
+    both = ClipSamples(synthetic.train, synthetic, DATA, 8, seed=seed, augmentation=changes)
+    blind = replace(synthetic, read_frames=unread)
+    alone = ClipSamples(synthetic.train, blind, DATA, 8, seed=seed, augmentation=changes, reads=JOINTS)
+    for index in range(5):
+        assert all(torch.equal(a, b) for a, b in zip(both[index][1:], alone[index][1:], strict=True))
+    batch, _ = alone.collate([alone[index] for index in range(3)])
+    assert batch.has_joints and not batch.has_frames and batch.size == (DATA.crop, DATA.crop)
+    with pytest.raises(ConfigError, match="asked for frames, which its configuration's `reads` leaves out"):
+        _ = batch.frames
 
 
 def test_a_batch_is_normalised_with_channels_first(synthetic: Dataset) -> None:
