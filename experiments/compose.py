@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -238,7 +239,7 @@ def with_settings(config: Config, settings: Mapping[str, Value]) -> Config:
 def read_config(tree: Mapping[str, Any]) -> Config:
     """The configuration that nested mappings describe. Raises ConfigError where a value cannot be."""
     own = tree[MODEL]
-    model = _typed(TypeAdapter(config_type(own["system"])), own, (MODEL,))
+    model = _typed(_adapter(own["system"]), own, (MODEL,))
     rest = _typed(_CONFIG, {**tree, MODEL: {"system": own["system"]}})
     return replace(rest, model=model)
 
@@ -344,7 +345,7 @@ def _models(preset: str, option: str, own: SystemConfig) -> dict[str, SystemConf
     for each in options(MODEL):
         written = read_yaml(FOLDER / MODEL / f"{each}.yaml")[MODEL]
         tree = _sized(written["system"], preset) | written
-        models[each] = _typed(TypeAdapter(config_type(written["system"])), tree, (MODEL,))
+        models[each] = _typed(_adapter(written["system"]), tree, (MODEL,))
     return models | ({option: own} if own.system == models[option].system else {})
 
 
@@ -385,6 +386,11 @@ def _known_keys(system: str) -> list[str]:
     searched = [f"search.{key}" for key in KEYS if key != "space"]  # which a file alone can write
     keys = [*flatten(settings), "model.system", *settable(config_type(system))]
     return ["ablation", *SECTIONS, "search", *searched, "seeds.most", *keys]
+
+
+@cache  # making one takes longer than all else that is done for a row
+def _adapter(system: str) -> TypeAdapter[Any]:
+    return TypeAdapter(config_type(system))
 
 
 def _typed(kind: TypeAdapter[T], tree: Mapping[str, Any], within: tuple[str, ...] = ()) -> T:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
+from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
@@ -163,10 +164,16 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def settable(model: type[SystemConfig] = D3DConfig) -> list[str]:
     """The configuration keys that a row may set where its system has this configuration."""
+    own = [f"{MODEL}.{field.name}" for field in fields(model) if field.name not in (*FROM_DATA, "system")]
+    return [*own, *_shared()]
+
+
+@cache
+def _shared() -> tuple[str, ...]:
+    """Those that do not depend on the system."""
     groups = asdict(Config())
-    del groups["seed"]
-    groups["model"] = {field.name: None for field in fields(model) if field.name not in (*FROM_DATA, "system")}
-    return list(flatten(groups))
+    del groups["seed"], groups[MODEL]
+    return tuple(flatten(groups))
 
 
 def overrides_of(arguments: Iterable[str]) -> tuple[str, ...]:
