@@ -28,7 +28,7 @@ run: $(VENV)/.set-up
 	@$(BIN)/python orchestrate.py ablation=stride_grid
 
 test: $(VENV)/.set-up-test
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 chaos: $(VENV)/.set-up-test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos
