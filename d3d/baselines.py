@@ -19,7 +19,7 @@ from d3d.config import BaselineConfig
 from d3d.data.clip import Clip, Dataset
 from d3d.data.sampling import sample_indices
 from d3d.data.validation import grouped_folds
-from d3d.prediction import Prediction
+from d3d.prediction import Prediction, top1
 
 Features = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ class Classified:
     @property
     def top1(self) -> float:
         """The fraction of test clips predicted right."""
-        return sum(each.predicted == each.label for each in self.predictions) / len(self.predictions)
+        return top1(self.predictions)
 
 
 def classify(baseline: BaselineConfig, frames: int, dataset: Dataset) -> Classified:

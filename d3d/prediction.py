@@ -1,7 +1,7 @@
 """What a trained model says of a test clip; apart from training.py because the tables read it without torch."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -15,6 +15,11 @@ class Prediction:
     predicted: int
     take: str = ""  # clips of one take are not independent of each other; not known where empty
     probabilities: tuple[float, ...] = field(default=(), compare=False, repr=False)  # of each class, where known
+
+
+def top1(predictions: Sequence[Prediction]) -> float:
+    """The fraction of clips predicted right."""
+    return sum(each.predicted == each.label for each in predictions) / len(predictions)
 
 
 def mean_class_accuracy(predictions: Iterable[Prediction]) -> float:

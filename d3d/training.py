@@ -27,7 +27,7 @@ from d3d.mixup import draw_mixture
 from d3d.models.registry import build
 from d3d.models.system import System
 from d3d.peak_memory import PeakMemory
-from d3d.prediction import Prediction, mean_class_accuracy
+from d3d.prediction import Prediction, mean_class_accuracy, top1
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Evaluation:
     @property
     def top1(self) -> float:
         """The fraction of clips predicted right."""
-        return sum(p.predicted == p.label for p in self.predictions) / len(self.predictions)
+        return top1(self.predictions)
 
     @property
     def mean_class_accuracy(self) -> float:

@@ -7,7 +7,7 @@ from d3d.config import Config, EvaluationConfig
 from d3d.data.clip import Dataset
 from experiments.identity import short_hash
 from experiments.kinds.kind import Kind
-from experiments.kinds.registry import FUSION, KINDS, TEST, TRAINING, kind_of
+from experiments.kinds.registry import FUSION, TEST, TRAINING, kind_named, kind_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Cell:
     @property
     def kind(self) -> Kind:
         """What is to be done."""
-        return next(kind for kind in KINDS if kind.name == self.kind_name)
+        return kind_named(self.kind_name)
 
     @property
     def label(self) -> str:

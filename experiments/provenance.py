@@ -18,7 +18,7 @@ from d3d.errors import ConfigError
 from d3d.models.registry import SYSTEMS, module_of
 from d3d.yaml_file import read_yaml
 from experiments.declarations import FOLDER, fault_of
-from experiments.kinds.registry import BASELINE, FUSION, KINDS, MEASUREMENT, TEST, TRAINING
+from experiments.kinds.registry import BASELINE, FUSION, KINDS, MEASUREMENT, TEST, TRAINING, kind_named
 from experiments.schema import Tag
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def kind_of(tags: Mapping[str, str]) -> str:
 
 def part_of(kind: str, system: str) -> str:
     """How the list calls the code that cells of a kind run through, which for trainings and tests is a system's own."""
-    own = next(each for each in KINDS if each.name == kind)
-    return f"{TRAINING.name} of {system}" if own.runs_system else kind
+    return f"{TRAINING.name} of {system}" if kind_named(kind).runs_system else kind
 
 
 @cache

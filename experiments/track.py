@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.errors import RecordError
-from d3d.prediction import Prediction, mean_class_accuracy
+from d3d.prediction import Prediction, mean_class_accuracy, top1
 from experiments.conditions import joined
 from experiments.database import make_database, sqlite_file
 from experiments.declarations import flatten
@@ -334,9 +334,11 @@ class CellRun:
         if predictions[0].probabilities:
             write_file(self.run, self.uri, File.PROBABILITIES, write_probabilities(predictions))
         write_file(self.run, self.uri, File.PREDICTIONS, write_predictions(predictions))
-        right = sum(each.predicted == each.label for each in predictions)
-        top1, mean = right / len(predictions), mean_class_accuracy(predictions)
-        self.end({Metric.TOP1: top1, Metric.MEAN_CLASS_ACCURACY: mean, **metrics})
+        results: dict[str, float] = {
+            Metric.TOP1: top1(predictions),
+            Metric.MEAN_CLASS_ACCURACY: mean_class_accuracy(predictions),
+        }
+        self.end({**results, **metrics})
 
     def end(self, metrics: Mapping[str, float]) -> None:
         """Logs the results and ends the run. Killed in between, the next worker logs them again, to no effect.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from d3d.config import Config
+from d3d.prediction import top1
 from experiments.identity import named, of_dataset
 from experiments.kinds.kind import Kind
 from experiments.schema import Tag
@@ -39,4 +40,4 @@ class Fusion(Kind):
 
         predictions = fuse([run.record.predictions(each.id) for each in cell.needs])
         run.finish(predictions)
-        return {"top1": sum(each.predicted == each.label for each in predictions) / len(predictions)}
+        return {"top1": top1(predictions)}

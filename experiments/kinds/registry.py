@@ -11,6 +11,13 @@ from experiments.kinds.training import Training
 TRAINING, TEST, FUSION, BASELINE, MEASUREMENT = Training(), Test(), Fusion(), Baseline(), Measurement()
 KINDS: tuple[Kind, ...] = (TRAINING, TEST, FUSION, BASELINE, MEASUREMENT)
 
+_BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+def kind_named(name: str) -> Kind:
+    """The kind that a cell or a run says it is of."""
+    return _BY_NAME[name]
+
 
 def kind_of(config: Config) -> Kind:
     """What a configuration asks for by itself: a cell that needs others is a test or a fusion instead of a training."""
