@@ -5,6 +5,7 @@ are counted as they are computed, and one module is run: operations, time and me
 """
 
 from dataclasses import dataclass
+from functools import cache
 from statistics import median
 
 import torch
@@ -93,23 +94,27 @@ def forward_gmacs(config: Config, skeleton: Skeleton | None = None) -> float:
 
     Every person of the clip is present. `skeleton` is the dataset's, for a system that needs a graph.
     """
-    frames, side, joints = config.training.frames, config.data.crop, config.model.joints
-    with FakeTensorMode(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-        system = build(config.model.everybody_present(), skeleton).eval()
-        seen = {"frames": torch.empty(1, 3, frames, side, side)} if "frames" in config.model.reads else {}
-        if "joints" in config.model.reads:
-            visible = torch.empty(1, frames, joints, dtype=torch.bool)
-            seen |= {"joints": torch.empty(1, frames, joints, 2), "visible": visible}
-        with FlopCounterMode(display=False) as counter:
-            system(Batch((side, side), **seen))
-    return int(counter.get_total_flops()) / 2e9  # each is a multiplication and an addition
+    return _counted(config.model, config.training.frames, config.data.crop, skeleton)[0]
 
 
 def parameter_count(config: Config, skeleton: Skeleton | None = None) -> int:
     """How many numbers a training adjusts."""
-    with FakeTensorMode():
-        system = build(config.model, skeleton)
-    return sum(parameter.numel() for parameter in system.parameters() if parameter.requires_grad)
+    return _counted(config.model, config.training.frames, config.data.crop, skeleton)[1]
+
+
+@cache  # the seeds of a row cost the same
+def _counted(model: SystemConfig, frames: int, side: int, skeleton: Skeleton | None) -> tuple[float, int]:
+    """GMACs and parameters: whether persons are present changes no weight."""
+    with FakeTensorMode(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        system = build(model.everybody_present(), skeleton).eval()
+        seen = {"frames": torch.empty(1, 3, frames, side, side)} if "frames" in model.reads else {}
+        if "joints" in model.reads:
+            visible = torch.empty(1, frames, model.joints, dtype=torch.bool)
+            seen |= {"joints": torch.empty(1, frames, model.joints, 2), "visible": visible}
+        with FlopCounterMode(display=False) as counter:
+            system(Batch((side, side), **seen))
+    parameters = sum(weight.numel() for weight in system.parameters() if weight.requires_grad)
+    return int(counter.get_total_flops()) / 2e9, parameters  # each is a multiplication and an addition
 
 
 def _flops(module: StrideAttention, tokens: Tensor, modal: Tensor) -> int:
