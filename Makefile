@@ -43,11 +43,11 @@ ui optuna: export STORAGE := $(STORAGE)
 
 ui: PORT ?= 5000
 ui: $(VENV)/.set-up
-	@$(BIN)/python -m experiments.pages ui "$$STORAGE" $(PORT)
+	@$(BIN)/python -m d3d.bench.record.pages ui "$$STORAGE" $(PORT)
 
 optuna: PORT ?= 8080
 optuna: $(VENV)/.set-up
-	@$(BIN)/python -m experiments.pages optuna "$$STORAGE" $(PORT)
+	@$(BIN)/python -m d3d.bench.record.pages optuna "$$STORAGE" $(PORT)
 
 # Set-up runs again when what is to be installed has changed.
 $(VENV)/.set-up: pyproject.toml constraints.txt
@@ -55,7 +55,7 @@ $(VENV)/.set-up: pyproject.toml constraints.txt
 	  echo "set-up: $(PYTHON) is not Python 3.11 or newer; name one that is: make setup PYTHON=python3.11" >&2; exit 2; }
 	@test -x $(BIN)/python || { echo "set-up: creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "set-up: installing the project and what it needs into $(VENV); the first time takes a few minutes"
-	@$(INSTALL) .
+	@$(INSTALL) '.[bench]'
 	@touch $@
 
 $(VENV)/.set-up-test: $(VENV)/.set-up

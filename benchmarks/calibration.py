@@ -31,11 +31,10 @@ from scipy.optimize import brentq
 from scipy.special import owens_t
 from scipy.stats import norm
 
-from experiments.looks import LOOKS
-from tables.looks import decide
-from tables.record import Record
-from tables.rows import Row, rows_of
-from tables.statistics import (
+from d3d.bench.declare.looks import LOOKS
+from d3d.report.record import Record
+from d3d.report.rows import Row, rows_of
+from d3d.report.statistics.inference import (
     SIGNIFICANCE,
     Numbers,
     Sample,
@@ -44,7 +43,8 @@ from tables.statistics import (
     difference,
     sample,
 )
-from tables.verdicts import Evidence, Pair
+from d3d.report.statistics.multiple_claims import decide
+from d3d.report.statistics.verdicts import Evidence, Pair
 
 SEEDS = (3, 5, 10)
 ROWS = 5  # of a table; the first is the reference

@@ -22,18 +22,22 @@ import hashlib, json, sys
 from pathlib import Path
 import torch
 from safetensors.torch import load_file
-from d3d.baselines import classify
-from d3d.checkpoint import FILE
-from d3d.complexity import measure
 from d3d.config import *
-from d3d.training import evaluate_trained, train
 
 try:
-    from d3d.data.datasets import open_dataset
+    from d3d.analysis.baselines import classify
+    from d3d.analysis.complexity import measure
+    from d3d.data.readers.registry import open_dataset
     from d3d.models.d3d.config import D3DConfig
+    from d3d.training.checkpoint import FILE
+    from d3d.training.loop import evaluate_trained, train
 except ImportError:  # as version 0.1 has them
+    from d3d.baselines import classify
+    from d3d.checkpoint import FILE
+    from d3d.complexity import measure
     from d3d.config import ModelConfig as D3DConfig
     from d3d.data import open_dataset
+    from d3d.training import evaluate_trained, train
 
 torch.set_num_threads(1)
 folder, cpu = Path(sys.argv[1]), torch.device("cpu")
@@ -86,7 +90,11 @@ print(json.dumps({
 
 DIGESTS = """
 import json
-from experiments.provenance import current_code
+
+try:
+    from d3d.bench.record.provenance import current_code
+except ImportError:  # as version 0.1 has it
+    from experiments.provenance import current_code
 print(json.dumps({part: code.digest for part, code in current_code().items()}))
 """
 

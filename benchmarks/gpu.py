@@ -34,11 +34,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from d3d.config import TrainingConfig
 from d3d.data.batch import Batch
+from d3d.folders import EXPERIMENTS
 from d3d.models.d3d.config import D3DConfig
 from d3d.models.registry import build
-from d3d.training import build_optimizer, predict
+from d3d.training.loop import build_optimizer, predict
 
-PRESETS = Path(__file__).parents[1] / "experiments" / "preset"
+PRESETS = EXPERIMENTS / "preset"
 BATCHES = {"quick": (16,), "small": (16, 64), "paper": (8, 16, 32)}  # clips a step
 JOINTS, CLASSES = 13, 15  # Penn Action's
 STEPS, WARM_UP = 20, 3

@@ -3,9 +3,9 @@
     python -m benchmarks.record [RUNS]
 
 Fills a temporary folder with a record of 10 000 finished runs, among them three seeds of every ablation of the project,
-then times `python -m tables`, all artefacts in a process of their own, what a launch of Figure 7a asks of the record,
-and beside them one plain search over every run. The runs are written to MLflow's SQLite tables directly: through its
-client they would take an hour.
+then times `python orchestrate.py tables`, all artefacts in a process of their own, what a launch of Figure 7a asks of
+the record, and beside them one plain search over every run. The runs are written to MLflow's SQLite tables directly:
+through its client they would take an hour.
 """
 
 import json
@@ -22,10 +22,10 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from experiments import track
-from experiments.declarations import Ablation, ablations
-from experiments.run_files import ANYWHERE
-from experiments.schema import EXPERIMENT
+from d3d.bench.declare.ablations import Ablation, ablations
+from d3d.bench.record import tracking
+from d3d.bench.record.run_files import ANYWHERE
+from d3d.bench.record.schema import EXPERIMENT
 
 ROOT = Path(__file__).parents[1]
 SEEDS, CLIPS, CLASSES, EPOCHS = 3, 240, 15, 12
@@ -40,18 +40,18 @@ def main(runs: int) -> None:
         storage = Path(folder) / "results"
         fill(storage, runs)
         start = time.perf_counter()
-        command = [sys.executable, "-m", "tables", f"storage={storage}"]
+        command = [sys.executable, "orchestrate.py", "tables", f"storage={storage}"]
         done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
         tables = time.perf_counter() - start
         start = time.perf_counter()
         found = search(storage)
         searched = time.perf_counter() - start
     files = sum(line.startswith(str(storage)) for line in done.stdout.splitlines())
-    record, cells = track.Record(f"sqlite:///{storage / 'mlflow.db'}"), [f"stride_grid-{i}" for i in range(48)]
+    record, cells = tracking.Record(f"sqlite:///{storage / 'mlflow.db'}"), [f"stride_grid-{i}" for i in range(48)]
     start = time.perf_counter()
     record.finished(cells)
     launch = time.perf_counter() - start
-    print(f"python -m tables: {tables:.1f} s, {files} files from a record of {found} finished runs")
+    print(f"python orchestrate.py tables: {tables:.1f} s, {files} files from a record of {found} finished runs")
     print(f"which of {len(cells)} cells are finished, as a launch asks three times: {launch:.1f} s")
     print(f"one search over all of them: {searched:.1f} s; ratio {tables / searched:.2f}")
 

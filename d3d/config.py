@@ -47,6 +47,17 @@ class DataConfig:
         require(self.resize >= self.crop, "data.resize", self.resize, f"must be at least data.crop = {self.crop}")
 
 
+OF_DATASET = {
+    "clips": {"synthetic"},
+    "protocol": {"ntu60", "ntu120"},
+    "annotations": {"finegym", "pyskl"},
+    "skeleton": {"pyskl"},
+    "splits": {"finegym", "pyskl"},
+    "classes": {"pyskl"},
+    "persons": {"ntu60", "ntu120", "finegym", "pyskl"},
+}  # the keys of data that not every dataset looks at; what they decide of the clips is in the dataset's digest
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """How the model is trained (section 4, "Settings", where the paper says it)."""

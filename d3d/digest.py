@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent
 
 
 def code_digest(*entries: str, package: Path = PACKAGE) -> str:
-    """16 hexadecimal digits over modules such as "d3d.training" and every module of their packages that they import.
+    """16 hexadecimal digits over modules such as "d3d.digest" and every module of their packages that they import.
 
     Imports within functions count, and so do the packages that a module lies in, whose `__init__` Python runs first.
     What is imported by a name that is put together at run time is not seen. `package` is the folder of this package's

@@ -18,7 +18,7 @@ from mlflow.cli import cli as mlflow_cli
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import cli as ray_cli
 
-from experiments.compose import compose
+from d3d.bench.declare.compose import compose
 from tests.chaos.processes import FENCE, wait_for
 
 ROOT = Path(__file__).parents[1]

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from d3d.config import DataConfig
-from d3d.data.check import check
-from d3d.data.datasets import find_source, open_dataset
+from d3d.data.look.check import check
+from d3d.data.readers.registry import find_source, open_dataset
 from d3d.data.skeleton import COCO
 from d3d.data.skeleton_yaml import read_skeleton
 

@@ -1,4 +1,4 @@
-"""Whatever command a page of docs/ tells to type, a launch, a check or a show composes from it."""
+"""Whatever command a page of docs/ or tables/ tells to type, a launch, a check or a show composes from it."""
 
 import re
 import shlex
@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments.compose import compose, compose_inspection
+from d3d.bench.declare.ablations import ablations
+from d3d.bench.declare.compose import compose, compose_inspection
+from d3d.report import ARTEFACTS
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -23,7 +26,11 @@ def commands(page: Path) -> list[str]:
     )
 
 
-TYPED = [(page, command) for page in sorted(DOCS.rglob("*.md")) for command in commands(page)]
+TYPED = [
+    (page, command)
+    for page in sorted([*DOCS.rglob("*.md"), *(ROOT / "tables").rglob("*.md")])
+    for command in commands(page)
+]
 
 
 @pytest.mark.parametrize(("page", "command"), TYPED, ids=[f"{page.stem}: {command}" for page, command in TYPED])
@@ -39,7 +46,9 @@ def test_a_command_composes(page: Path, command: str, tmp_path: Path, monkeypatc
             module = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
             (tmp_path / f"{module}.py").write_text(block, "utf-8")
     arguments = shlex.split(command)[2:]
-    if arguments[0] in ("check", "show"):
+    if arguments[0] == "tables":
+        assert all("=" in word or word in (*ARTEFACTS, *ablations()) for word in arguments[1:])
+    elif arguments[0] in ("check", "show"):
         compose_inspection(arguments[0], arguments[1:])
     else:
         assert compose(arguments).ablations

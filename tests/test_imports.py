@@ -1,12 +1,32 @@
-"""Who may know whom: the method runs without the machinery, the tables without the method's weight."""
+"""Who may know whom: rooms import one way, and nothing heavy where it has no place. CONTRIBUTING.md has the picture."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "d3d"
+METHOD = {"models", "data", "training", "analysis"}
+MACHINERY = {"ray", "mlflow", "hydra", "omegaconf", "optuna", "pydantic"}
+KNOWS = {
+    "models": {"models", "data"},
+    "data": {"data"},
+    "training": METHOD,
+    "analysis": METHOD,
+    "bench": METHOD | {"bench"},
+    "report": {"report", "bench"},
+}  # room → the rooms it may import; what lies in none, such as errors and config, is everybody's
+OF_BENCH = {"bench.record", "bench.declare", "bench.database"}  # what the report may know: what is recorded, and why
+FORBIDDEN = {
+    **dict.fromkeys(sorted(METHOD), MACHINERY),
+    "report": {"torch", "ray", "hydra", "optuna"},
+}  # room → what is not imported, at any depth
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 package = importlib.import_module(sys.argv[1])
@@ -16,21 +36,38 @@ print("\\n".join(sys.modules))
 """
 
 
-@pytest.mark.parametrize(
-    ("package", "forbidden"),
-    [
-        ("d3d", {"ray", "mlflow", "hydra", "optuna", "experiments", "tables"}),
-        ("tables", {"torch", "ray", "hydra", "optuna"}),
-    ],
-)
-def test_a_package_imports_nothing_it_must_not_know(package: str, forbidden: set[str]) -> None:
-    command = [sys.executable, "-c", IMPORT_ALL, package]
-    imported = modules(command)
-    assert package in imported
-    assert not imported & forbidden
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_a_room_imports_no_library_it_must_not_know(room: str) -> None:
+    imported = modules([sys.executable, "-c", IMPORT_ALL, f"d3d.{room}"])
+    assert f"d3d.{room}" in imported
+    assert not imported & FORBIDDEN[room]
 
 
-@pytest.mark.parametrize("module", ["experiments.plan", "experiments.worker"])
+def test_every_room_has_a_rule() -> None:
+    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+    assert rooms == set(KNOWS)
+
+
+@pytest.mark.parametrize("room", KNOWS)
+def test_a_room_imports_only_rooms_it_may_know(room: str) -> None:
+    for module in sorted(imports()):
+        if room_of(module) == room:
+            known = {room_of(name) for name in imports()[module]} - {""}
+            assert known <= KNOWS[room], module
+
+
+def test_the_report_knows_of_the_bench_what_is_recorded_and_declared() -> None:
+    for module in sorted(imports()):
+        if room_of(module) == "report":
+            for name in imports()[module]:
+                assert room_of(name) != "bench" or ".".join(name.split(".")[1:3]) in OF_BENCH, f"{module}: {name}"
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    TopologicalSorter(imports()).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize("module", ["d3d.bench.plan.planning", "d3d.bench.run.worker"])
 def test_what_only_a_search_or_a_baseline_needs_is_not_imported_before(module: str) -> None:
     imported = modules([sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"])
     assert module in imported
@@ -42,3 +79,38 @@ def modules(command: list[str]) -> set[str]:
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
+
+
+def room_of(module: str) -> str:
+    """The folder below d3d/ that a module lies in; nothing where it lies in none."""
+    first = module.split(".")[1] if "." in module else ""
+    return first if (PACKAGE / first / "__init__.py").exists() and first else ""
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    """Each module of the package → the modules of the package that it imports, within functions too."""
+    paths = {name_of(path): path for path in PACKAGE.rglob("*.py")}
+    found = {}
+    for module, path in paths.items():
+        named = set(imported_names(ast.parse(path.read_text("utf-8"))))
+        found[module] = {name for name in named if name in paths} - {module}
+    return found
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported_names(tree: ast.AST) -> Iterator[str]:
+    """What is imported, apart from what is imported for type checkers alone: that may go in circles."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            yield node.module
+        else:
+            yield from imported_names(node)

@@ -14,9 +14,9 @@ import pytest
 from mlflow import MlflowClient
 from optuna.storages import RDBStorage
 
-from experiments.database import sqlite_uri
-from experiments.run_files import read_file, write_file
-from experiments.track import prepare
+from d3d.bench.database import sqlite_uri
+from d3d.bench.record.run_files import read_file, write_file
+from d3d.bench.record.tracking import prepare
 from tests.test_orchestrate import LAUNCH, MINE, User
 
 ROOT = Path(__file__).parents[1]

@@ -16,17 +16,17 @@ from mlflow.entities import Run
 from PIL import Image
 from rich.console import Console
 
-from d3d.complexity import Complexity
-from experiments.compose import compose
-from experiments.declarations import ablations, choices
-from experiments.plan import Plan, make_plan
-from experiments.progress import Ended
-from experiments.provenance import read_code
-from experiments.schema import EXPERIMENT
-from experiments.searches import searches
-from experiments.track import Record, prepare
-from orchestrate import main
-from tests.d3d.data.penn_files import write_label, write_root
+from d3d.analysis.complexity import Complexity
+from d3d.bench.declare.ablations import ablations, choices
+from d3d.bench.declare.compose import compose
+from d3d.bench.declare.searches import searches
+from d3d.bench.plan.planning import Plan, make_plan
+from d3d.bench.record.provenance import read_code
+from d3d.bench.record.schema import EXPERIMENT
+from d3d.bench.record.tracking import Record, prepare
+from d3d.bench.run.progress import Ended
+from d3d.command import main
+from tests.data.penn_files import write_label, write_root
 
 COMMAND = [sys.executable, str(Path(__file__).parents[1] / "orchestrate.py")]
 MINE = """
@@ -357,7 +357,7 @@ def test_a_table_that_misses_cells_is_a_failure_until_they_are_there(
                 record.begin(cell, {"code_digest": "c0de"}).end(asdict(Complexity(1, 1, 1, 1.0, 1.0)))
         return plan, record, Ended()
 
-    monkeypatch.setattr("experiments.execute.execute", execute)
+    monkeypatch.setattr("d3d.bench.run.execute.execute", execute)
     for count, status in ((1, 1), (100, 0)):
         measured.append(count)
         assert main(["ablation=complexity", "preset=smoke", f"storage='{tmp_path}'"]) == status
@@ -375,7 +375,7 @@ def test_a_list_of_equivalent_code_with_an_unknown_digest_starts_nothing(
 ) -> None:
     path, storage = tmp_path / "list.yaml", tmp_path / "storage"
     path.write_text('training of d3d: {equivalent: [["0123456789abcdef"]]}')
-    monkeypatch.setattr("experiments.plan.current_code", lambda own: read_code(path, own))
+    monkeypatch.setattr("d3d.bench.plan.planning.current_code", lambda own: read_code(path, own))
     assert main(["ablation=full", "preset=smoke", f"storage='{storage}'"]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"error: {path}: training of d3d: 0123456789abcdef: is the code of no release")

@@ -8,12 +8,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-import tables
-from experiments.compose import compose, compose_inspection
-from experiments.declarations import parse_ablation
+from d3d import report
+from d3d.bench.declare.ablations import parse_ablation
+from d3d.bench.declare.compose import compose, compose_inspection
 
 ROOT = Path(__file__).parent.parent
+TABLES = "python orchestrate.py tables"
 README = (ROOT / "README.md").read_text("utf-8")
+PAGES = sorted(
+    str(path.relative_to(ROOT))
+    for path in [
+        *ROOT.glob("*.md"),
+        *(page for room in ("docs", "tables", "d3d") for page in (ROOT / room).rglob("*.md")),
+    ]
+)
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [
     line.partition(" #")[0].strip()
@@ -29,11 +37,11 @@ def commands(start: str) -> list[str]:
 
 
 def test_every_command_is_of_a_kind_that_is_checked_here() -> None:
-    known = ("make ", "python orchestrate.py ", "python -m tables")
+    known = ("make ", "python orchestrate.py ")
     assert [command for command in COMMANDS if not command.startswith(known)] == []
 
 
-@pytest.mark.parametrize("command", commands("python orchestrate.py "))
+@pytest.mark.parametrize("command", sorted({*commands("python orchestrate.py ")} - {*commands(TABLES)}))
 def test_a_launch_composes(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for language, block in BLOCKS:
@@ -52,10 +60,10 @@ def test_a_make_target_exists(command: str) -> None:
     assert plan.returncode == 0, plan.stderr
 
 
-@pytest.mark.parametrize("command", commands("python -m tables"))
+@pytest.mark.parametrize("command", commands(TABLES))
 def test_an_artefact_is_known(command: str) -> None:
     names = [word for word in shlex.split(command)[3:] if "=" not in word]
-    assert set(names) <= set(tables.ARTEFACTS)
+    assert set(names) <= set(report.ARTEFACTS)
 
 
 def test_the_example_ablation_is_what_the_text_says() -> None:
@@ -64,7 +72,7 @@ def test_the_example_ablation_is_what_the_text_says() -> None:
     assert len(ablation.rows) == 4
 
 
-@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize("page", PAGES)
 def test_every_file_a_page_points_at_is_there(page: str) -> None:
     path = ROOT / page
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text("utf-8"))

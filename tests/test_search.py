@@ -13,10 +13,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from optuna.trial import TrialState
 
-from experiments.database import sqlite_uri
-from experiments.run_files import files_of, read_file
-from experiments.schema import DATABASE, EXPERIMENT, File
-from experiments.studies import Studies
+from d3d.bench.database import sqlite_uri
+from d3d.bench.record.run_files import files_of, read_file
+from d3d.bench.record.schema import DATABASE, EXPERIMENT, File
+from d3d.bench.search.study_storage import Studies
 from tests.test_orchestrate import COMMAND, MINE, User, steps
 
 SEARCH = """

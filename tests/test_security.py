@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 import torch
 
-from d3d.checkpoint import FILE, load_checkpoint, load_trained
+from d3d.bench.declare.compose import compose
+from d3d.bench.declare.searches import read_search
 from d3d.config import Config, DataConfig
-from d3d.data.datasets import find_source, open_dataset
+from d3d.data.readers.registry import find_source, open_dataset
 from d3d.data.skeleton_yaml import read_skeleton
 from d3d.errors import CheckpointError, ConfigError, DataError
 from d3d.models.d3d.config import D3DConfig
 from d3d.models.registry import build
-from d3d.training import build_optimizer
+from d3d.training.checkpoint import FILE, load_checkpoint, load_trained
+from d3d.training.loop import build_optimizer
 from d3d.yaml_file import read_yaml
-from experiments.compose import compose
-from experiments.searches import read_search
-from tests.d3d.data.penn_files import label, write_label, write_root
-from tests.d3d.data.pyskl_files import annotation, write_pickle
-from tests.experiments.test_compose import MINE
+from tests.bench.declare.test_compose import MINE
+from tests.data.penn_files import label, write_label, write_root
+from tests.data.pyskl_files import annotation, write_pickle
 from tests.test_orchestrate import User
 
 ROOT = Path(__file__).parents[1]

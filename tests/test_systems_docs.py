@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 from mlflow import MlflowClient
 
-from experiments.database import sqlite_uri
-from experiments.schema import EXPERIMENT, Metric, Tag
+from d3d.bench.database import sqlite_uri
+from d3d.bench.record.schema import EXPERIMENT, Metric, Tag
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "systems.md").read_text("utf-8")

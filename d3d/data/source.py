@@ -17,8 +17,8 @@ from typing import Any, Literal
 import numpy as np
 
 from d3d.data.clip import Clip, Dataset, ReadFrames
-from d3d.data.memory import FrameMemory
-from d3d.data.rendering import RENDERING, render_frames
+from d3d.data.frames.memory import FrameMemory
+from d3d.data.frames.rendering import RENDERING, render_frames
 from d3d.data.skeleton import Skeleton, beyond_names
 from d3d.errors import DataError
 

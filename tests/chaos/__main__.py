@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from time import monotonic
 
-from experiments.environment import quiet
+from d3d.bench.run.environment import quiet
 from tests.chaos.evidence import differences, gather
 from tests.chaos.report import insert, summary
 from tests.chaos.stage import Stage

@@ -12,10 +12,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors import safe_open
 
-from d3d.checkpoint import FILE
-from experiments.database import sqlite_uri
-from experiments.run_files import files_of
-from experiments.schema import DATABASE, EXPERIMENT
+from d3d.bench.database import sqlite_uri
+from d3d.bench.record.run_files import files_of
+from d3d.bench.record.schema import DATABASE, EXPERIMENT
+from d3d.training.checkpoint import FILE
 
 RESULTS = ("top1", "mean_class_accuracy", "parameters", "gmacs")  # metrics of a training as a whole
 

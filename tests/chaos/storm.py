@@ -16,7 +16,7 @@ from typing import Literal
 
 from safetensors import SafetensorError, safe_open
 
-from d3d.checkpoint import FILE, PREVIOUS
+from d3d.training.checkpoint import FILE, PREVIOUS
 from tests.chaos.evidence import Evidence, gather
 from tests.chaos.processes import FENCE, INTERVAL, Process, Program
 from tests.chaos.stage import Stage

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
-from d3d.checkpoint import FILE, load_checkpoint, load_trained, save_checkpoint
 from d3d.config import Config, TrainingConfig
 from d3d.models.d3d.config import D3DConfig
 from d3d.models.registry import build
-from d3d.training import build_optimizer
+from d3d.training.checkpoint import FILE, load_checkpoint, load_trained, save_checkpoint
+from d3d.training.loop import build_optimizer
 from tests.fuzz.damage import damaged
 from tests.fuzz.outcomes import Outcomes, inputs
 

@@ -7,11 +7,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from d3d.bench.declare.ablations import read_ablation, settable
+from d3d.bench.declare.compose import compose, compose_inspection
+from d3d.bench.declare.configuration import with_settings
+from d3d.bench.declare.searches import read_search
 from d3d.config import Config
 from d3d.errors import D3DError
-from experiments.compose import compose, compose_inspection, with_settings
-from experiments.declarations import read_ablation, settable
-from experiments.searches import read_search
 from tests.fuzz.damage import damaged
 from tests.fuzz.outcomes import Outcomes, inputs
 

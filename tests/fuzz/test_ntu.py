@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.d3d.data.ntu_files import moving_body, skeleton_text, write_sample
+from tests.data.ntu_files import moving_body, skeleton_text, write_sample
 from tests.fuzz.damage import damaged
 from tests.fuzz.outcomes import Outcomes, inputs
 from tests.fuzz.using import use_dataset

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from tests.d3d.data.penn_files import label, write_root
+from tests.data.penn_files import label, write_root
 from tests.fuzz.damage import damaged
 from tests.fuzz.outcomes import Outcomes, inputs
 from tests.fuzz.using import use_dataset

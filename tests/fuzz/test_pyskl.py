@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from tests.d3d.data.pyskl_files import HEIGHT, WIDTH, annotation, write_pickle
-from tests.d3d.data.video_files import draw_discs, path_of_disc, write_video
+from tests.data.pyskl_files import HEIGHT, WIDTH, annotation, write_pickle
+from tests.data.video_files import draw_discs, path_of_disc, write_video
 from tests.fuzz.damage import damaged
 from tests.fuzz.outcomes import Outcomes, inputs
 from tests.fuzz.using import use_dataset

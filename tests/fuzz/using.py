@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from d3d.config import DataConfig
-from d3d.data.datasets import find_source
-from d3d.data.samples import ClipSamples
-from d3d.data.sampling import check_frames
+from d3d.data.readers.registry import find_source
+from d3d.data.samples.clip_samples import ClipSamples
+from d3d.data.samples.sampling import check_frames
 from d3d.data.source import open_source
 
 FRAMES = 4

@@ -1,8 +1,9 @@
 """The hyper-parameters of the 3D deformable transformer. Nothing here imports torch."""
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Literal, Self
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self
 
+from d3d.defaults import with_defaults
 from d3d.errors import require
 from d3d.modality import FRAMES, FRAMES_AND_JOINTS, Modality
 from d3d.models.config import SystemConfig
@@ -73,13 +74,13 @@ class D3DConfig(SystemConfig):
         """
         config = self
         if not (config.joint_attention or config.temporal_attention) and config.tokens != "none":
-            config = config._with_defaults("sigma")
+            config = with_defaults(config, "sigma")
         if not config.deformable_attention:
-            config = config._with_defaults("kernel", "offset_convolution", "offset_range")
+            config = with_defaults(config, "kernel", "offset_convolution", "offset_range")
         if not config.joint_attention:
-            config = config._with_defaults("joint_window", "joint_stride")
+            config = with_defaults(config, "joint_window", "joint_stride")
         if not config.temporal_attention:
-            config = config._with_defaults("temporal_window", "temporal_stride")
+            config = with_defaults(config, "temporal_window", "temporal_stride")
         joint = _window_and_stride(config.joint_window, config.joint_stride, config.joints)
         temporal = _window_and_stride(config.temporal_window, config.temporal_stride, frames)
         return replace(
@@ -93,10 +94,6 @@ class D3DConfig(SystemConfig):
     def everybody_present(self) -> Self:
         """Persons who are all present count as one with all the joints."""
         return replace(self, persons=1)
-
-    def _with_defaults(self, *keys: str) -> Self:
-        defaults: dict[str, Any] = {field.name: field.default for field in fields(self) if field.name in keys}
-        return replace(self, **defaults)
 
 
 def _window_and_stride(window: int, stride: int | None, length: int) -> tuple[int, int]:

@@ -1,0 +1,269 @@
+"""What is declared in YAML: the ablations, each a row of the paper, and the presets and datasets they run on.
+
+An ablation varies configuration keys over `grids`, a list of products whose union is taken, or over named `rows`.
+Nothing here imports torch, ray or mlflow.
+"""
+
+import itertools
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from d3d.bench.declare.claims import parse_claim
+from d3d.config import Config
+from d3d.errors import ConfigError
+from d3d.folders import EXPERIMENTS
+from d3d.models.config import FROM_DATA, SystemConfig
+from d3d.models.d3d.config import D3DConfig
+from d3d.yaml_file import read_yaml
+
+VALIDATION = ", validation split"  # the end of the name of data that is tested on a part of its training clips
+ROWS = 10_000  # of a grid
+RECIPE, TUNED = "same recipe", "tuned"  # parts of a table: the rows as they are, and as their search found them
+PLACES = {"data.root", "data.annotations"}  # keys that say where data are, and nothing of what they are
+
+SECTIONS = {"preset": "preset", "data": "dataset", "model": "system"}  # group → what describes each of its options
+MODEL = "model"  # the key with which a row names another system than the launch's
+
+Value = bool | int | float | str | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: the keys it sets. For each seed it asks for one cell."""
+
+    label: str
+    settings: dict[str, Value]
+    fuse: tuple[str, ...] = ()  # rows above it, of whose predictions it takes the mean instead of being trained
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """One experiment of the paper, as rows."""
+
+    name: str
+    source: str  # the file it was read from
+    title: str
+    artefacts: tuple[str, ...]  # the tables and figures that tables/ makes of it
+    section: str  # of the paper
+    command: str
+    cost: str
+    claims: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The keys that any row sets, in the order in which they are declared."""
+        return tuple(dict.fromkeys(key for row in self.rows for key in row.settings))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A preset, a dataset or a system: what it is and what it costs."""
+
+    title: str
+    cost: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _DeclaredRow:
+    """An entry of `rows`, as written."""
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    label: str
+    settings: dict[str, Value] = field(default_factory=dict)
+    fuse: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Declared:
+    """An ablation's YAML file, as written."""
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    title: str
+    artefact: str | list[str] | None = None
+    section: str
+    command: str
+    cost: str
+    claims: list[str] = field(default_factory=list)
+    grids: list[dict[str, list[Value]]] = field(default_factory=list)
+    rows: list[_DeclaredRow] = field(default_factory=list)
+
+
+def parse_ablation(name: str, declared: object, source: str) -> Ablation:
+    """The ablation a YAML file declares; without an artefact it makes a table of its rows, under its own name.
+
+    Raises ConfigError naming the file, the key and the nearest known one.
+    """
+    try:
+        written = TypeAdapter(_Declared).validate_python(declared)
+    except ValidationError as error:
+        known = [*_Declared.__dataclass_fields__, *_DeclaredRow.__dataclass_fields__]
+        raise ConfigError(f"{source}: {fault_of(error, known)}") from error
+    for grid in written.grids:
+        if (count := prod(map(len, grid.values()))) > ROWS:
+            raise ConfigError(f"{source}: grids: {', '.join(grid)}: {count} rows; {ROWS} are the most")
+    rows = (*_union(written.grids), *(Row(row.label, row.settings, tuple(row.fuse)) for row in written.rows))
+    _check_rows(rows, source)
+    _check_claims(written.claims, [row.label for row in rows], source)
+    artefact = name if written.artefact is None else written.artefact
+    return Ablation(
+        name=name,
+        source=source,
+        title=written.title,
+        artefacts=(artefact,) if isinstance(artefact, str) else tuple(artefact),
+        section=written.section,
+        command=written.command,
+        cost=written.cost,
+        claims=tuple(written.claims),
+        rows=rows,
+    )
+
+
+def read_ablation(path: Path) -> Ablation:
+    """The ablation of a file, named as the file is. Raises ConfigError."""
+    if not re.fullmatch(r"\w[\w.-]*", path.stem):
+        rule = "use letters, digits, '_', '-' and '.' alone, and neither '.' nor '-' first"
+        raise ConfigError(f"{path}: an ablation is named as its file; {rule}")
+    return parse_ablation(path.stem, read_yaml(path), str(path))
+
+
+def ablations() -> dict[str, Ablation]:
+    """The project's own by name, in the order of the paper's sections."""
+    own = [read_ablation(EXPERIMENTS / "ablation" / f"{name}.yaml") for name in options("ablation")]
+    return {each.name: each for each in sorted(own, key=lambda each: (each.section, each.name))}
+
+
+def choices(group: str) -> dict[str, Choice]:
+    """The project's presets (group `preset`), datasets (`data`) or systems (`model`), by name."""
+    section = SECTIONS[group]
+    return {name: Choice(**read_yaml(EXPERIMENTS / group / f"{name}.yaml")[section]) for name in options(group)}
+
+
+def options(group: str) -> list[str]:
+    """The names a configuration group offers."""
+    return sorted(path.stem for path in (EXPERIMENTS / group).glob("*.yaml"))
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, its keys dotted."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def settable(model: type[SystemConfig] = D3DConfig) -> list[str]:
+    """The configuration keys that a row may set where its system has this configuration."""
+    own = [f"{MODEL}.{field.name}" for field in fields(model) if field.name not in (*FROM_DATA, "system")]
+    return [*own, *_shared()]
+
+
+@cache
+def _shared() -> tuple[str, ...]:
+    """Those that do not depend on the system."""
+    groups = asdict(Config())
+    del groups["seed"], groups[MODEL]
+    return tuple(flatten(groups))
+
+
+def overrides_of(arguments: Iterable[str]) -> tuple[str, ...]:
+    """Of the arguments of a command line those that change the configuration, "model.norm=pre", as they were typed.
+
+    Which ablation, preset, data and seeds were taken is no change, nor is how and where to launch. Of a key that was
+    typed twice the last one holds.
+    """
+    groups = {field.name for field in fields(Config)}
+    typed = {argument.partition("=")[0]: argument for argument in arguments}
+    return tuple(
+        argument
+        for key, argument in typed.items()
+        if "." in key and key.partition(".")[0] in groups and key not in PLACES
+    )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The nearest known word as a question in brackets, or nothing where none is near."""
+    nearest = get_close_matches(word, list(known), 1, 0.5)
+    return f" (did you mean {nearest[0]}?)" if nearest else ""
+
+
+def fault_of(error: ValidationError, known: Iterable[str]) -> str:
+    """What is wrong with a YAML file whose keys are known."""
+    faults = error.errors()
+    for fault in faults:  # a misspelt key is also a missing one
+        if fault["type"] == "unexpected_keyword_argument":
+            return f"{fault['loc'][-1]}: unknown key{did_you_mean(str(fault['loc'][-1]), known)}"
+    if not faults[0]["loc"]:
+        return "it should be a mapping of keys to values"
+    key = ".".join(map(str, faults[0]["loc"]))
+    return f"{key}: {faults[0]['msg'].replace('Input should', 'it should').lower()}"
+
+
+def _check_rows(rows: Sequence[Row], source: str) -> None:
+    if not rows:
+        raise ConfigError(f"{source}: it asks for nothing; give it grids or rows")
+    known = settable()
+    labels: set[str] = set()
+    for row in rows:
+        for key in row.settings:
+            if key not in known and key != MODEL and not key.startswith(f"{MODEL}."):  # those depend on the system
+                raise ConfigError(f"{source}: {key}: unknown key{did_you_mean(key, known)}")
+        _check_fusion(row, labels, source)
+        if row.label in labels:
+            raise ConfigError(f"{source}: label {row.label}: two rows have it; a row is named by its label")
+        labels.add(row.label)
+
+
+def _check_fusion(row: Row, above: Collection[str], source: str) -> None:
+    """A fused row is made of other rows alone."""
+    where = f"{source}: row {row.label}: fuse"
+    for label in row.fuse:
+        if label not in above:
+            near = did_you_mean(label, above) or f"; there are: {'; '.join(above)}"
+            raise ConfigError(f"{where}: {label}: no row above it has this label{near}")
+    if row.fuse and row.settings:
+        raise ConfigError(
+            f"{where}: it has settings too ({', '.join(row.settings)}); leave them out, it is not trained"
+        )
+    if row.fuse and len(set(row.fuse)) < max(2, len(row.fuse)):
+        raise ConfigError(f"{where}: [{', '.join(row.fuse)}]: must be two or more different rows")
+
+
+def _check_claims(claims: Sequence[str], labels: Sequence[str], source: str) -> None:
+    for text in claims:
+        try:
+            claim = parse_claim(text)
+        except ConfigError as error:
+            raise ConfigError(f"{source}: claims: {error}") from error
+        for label in claim.labels:
+            if label not in labels:
+                near = did_you_mean(label, labels) or f"; there are: {'; '.join(labels)}"
+                raise ConfigError(f"{source}: claims: {claim.text}: no row is labelled {label}{near}")
+
+
+def _union(grids: list[dict[str, list[Value]]]) -> list[Row]:
+    """A row a point, labelled by the axes that vary."""
+    points = [dict(zip(grid, values, strict=True)) for grid in grids for values in itertools.product(*grid.values())]
+    varied = {key for point in points for key in point if len({p[key] for p in points if key in p}) > 1}
+    labels = [_label({key: value for key, value in point.items() if key in varied}) for point in points]
+    if "" in labels or len(set(labels)) < len(labels):
+        labels = [_label(point) for point in points]
+    return [Row(label, point) for label, point in zip(labels, points, strict=True)]
+
+
+def _label(settings: Mapping[str, Value]) -> str:
+    """Such as "temporal window 4, temporal stride 2"; words speak for themselves: "pre, depth 2"."""
+    return ", ".join(
+        value if isinstance(value, str) else f"{key.rpartition('.')[2].replace('_', ' ')} {value}"
+        for key, value in settings.items()
+    )

@@ -1,0 +1,68 @@
+"""What `--help` shows: what can be launched, what it makes and what it costs."""
+
+from rich.console import Console
+from rich.table import Table
+
+from d3d.bench.declare.ablations import SECTIONS, ablations, choices
+from d3d.bench.declare.compose import ALL
+from d3d.bench.declare.searches import searches
+
+ALL_COST = "twenty minutes with preset=quick on 2 cores"
+EXAMPLES = {
+    "ablation=stride_grid": "Figure 7a on synthetic data, in minutes on a laptop",
+    "ablation=all preset=small seeds=3 dry_run=true": "what all of it costs",
+    "ablation=stride_grid data=penn_action data.root=DIR data.frames=rendered": "on real motion",
+    "ablation=modules search=optuna search.trials=12": "each row also at its best settings",
+}
+KEYS = {
+    "seeds=3, seeds=[0,4]": "how many seeds, or which",
+    "seeds=settle seeds.most=8": "three, then more of the rows whose claims are open; 20 at most unless given",
+    "storage=DIR": "all that a launch writes; results/ unless said",
+    "dry_run=true": "prints the plan and starts nothing",
+    "stale=rerun": "runs again what code other than today's has made; keep, the default, keeps it and says so",
+    "search.trials=12": "another budget; also search.pruner, search.seed, search.name",
+    "resources.cpus=2": "CPUs to use; also resources.cpus_per_cell, resources.gpus_per_cell",
+    "cluster.address=auto": "a running Ray cluster instead of this machine",
+    "tracking.uri=URI": "an MLflow server instead of DIR/mlflow.db",
+    "tracking.test_every=5": "a training is tested after every fifth epoch and the last, and is done sooner",
+    "model.KEY, data.KEY, training.KEY, ...": "everything d3d/config.py names",
+}
+
+
+def show_catalogue(console: Console, program: str) -> None:
+    """Prints it; `program` is how the command was started."""
+    console.print(f"usage: {program} ablation=NAME|FILE|all [search=NAME|FILE] [preset=NAME] [data=NAME]")
+    console.print(f"       {' ' * len(program)} [KEY=VALUE ...]")
+    console.print(f"       {program} check data=NAME [data.root=DIR] [KEY=VALUE ...]")
+    console.print(f"       {program} show clip=ID data=NAME [data.root=DIR] [KEY=VALUE ...]")
+    console.print(f"       {program} tables [ARTEFACT ...] [storage=DIR] [KEY=VALUE ...]\n")
+    console.print("Runs what an ablation of the paper asks for and is not finished yet, and makes its table or figure.")
+    console.print("The same command again continues a launch that was interrupted.")
+    console.print("check reads a whole dataset and lists all that is broken; show draws a clip with its joints; tables")
+    console.print("builds the tables and figures of a record again, and lists what it takes with tables --help.\n")
+    rows = {
+        each.name: [each.title, f"makes {', '.join(each.artefacts) or 'no table'} ({each.section})", each.cost]
+        for each in ablations().values()
+    }
+    rows[ALL] = ["Every one of these in one launch; what they share is run once", ALL_COST]
+    _section(console, "ablation", rows)
+    for group in SECTIONS:
+        _section(console, group, {name: [each.title, each.cost] for name, each in choices(group).items()})
+    rows = {
+        each.name: [each.title, f"{each.trials} trials of each row, for {' and '.join(each.objectives)}", each.cost]
+        for each in searches().values()
+    }
+    _section(console, "search", rows)
+    _section(console, "keys", {key: [meaning] for key, meaning in KEYS.items()})
+    console.print("examples")
+    for command, meaning in EXAMPLES.items():
+        console.print(f"  {program} {command}\n      {meaning}", soft_wrap=True)
+
+
+def _section(console: Console, heading: str, entries: dict[str, list[str]]) -> None:
+    table = Table.grid(padding=(0, 2))
+    for name, lines in entries.items():
+        table.add_row(f"  {name}", "\n".join(lines))
+    console.print(heading)
+    console.print(table)
+    console.print()

@@ -1,0 +1,327 @@
+"""From the command line to a launch: Hydra composes, pydantic checks the types, the dataclasses check the values.
+
+Hydra's compose API alone is used, so that nothing is written to outputs/ and no logging is configured. Presets and
+datasets are its groups; what `ablation=` and `search=` name is read apart, for it may be a file from anywhere. Whatever
+a user can get wrong is a ConfigError that names the key and the way out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import TypeAdapter
+
+from d3d.bench.database import sqlite_file, sqlite_uri
+from d3d.bench.declare.ablations import (
+    MODEL,
+    SECTIONS,
+    Ablation,
+    Choice,
+    ablations,
+    did_you_mean,
+    flatten,
+    options,
+    read_ablation,
+    settable,
+)
+from d3d.bench.declare.configuration import read_config, system_adapter, typed
+from d3d.bench.declare.launch import Inspection, Launch, Settings, Tracking
+from d3d.bench.declare.looks import LEAST, MOST, looks_until
+from d3d.bench.declare.searches import KEYS, Search, read_search
+from d3d.bench.record.schema import DATABASE
+from d3d.config import Config, DataConfig
+from d3d.errors import ConfigError
+from d3d.folders import EXPERIMENTS
+from d3d.models.config import FROM_DATA, SystemConfig
+from d3d.models.registry import config_type
+from d3d.yaml_file import read_yaml
+
+T = TypeVar("T")
+
+ALL = "all"  # the ablation that is every ablation of the project
+PRESET = "quick"  # unless another is named, as config.yaml has it
+SETTLE = "settle"  # as many seeds as it takes until every claim is settled
+
+
+_CHOICE, _SETTINGS = TypeAdapter(Choice), TypeAdapter(Settings)
+
+
+def compose(arguments: Sequence[str]) -> Launch:
+    """The launch that overrides such as `ablation=stride_grid training.epochs=30` ask for. Raises ConfigError."""
+    system = _system_of(arguments)
+    known = _known_keys(system)
+    overrides = _parse_all(arguments, known)
+    name, chosen = _chosen([override for override in overrides if override.key_or_group == "ablation"])
+    search = _search([override for override in overrides if _of_search(override)], config_type(system))
+    most = [override for override in overrides if override.key_or_group == "seeds.most"]
+    apart = [o for o in overrides if o.key_or_group == "ablation" or _of_search(o) or o in most]
+    rest = [override for override in overrides if override not in apart]
+    tree, choices = _compose(rest, system)
+    _require_known(tree, known)
+    for override in overrides:
+        for ablation in chosen:
+            if override.key_or_group in ablation.axes:
+                raise ConfigError(f"{override.input_line}: {ablation.name} varies this key itself; leave it out")
+    settings, config = _typed_parts(tree)
+    storage = _path("storage", settings.storage).absolute()
+    launch = Launch(
+        arguments=tuple(arguments),
+        name=name,
+        ablations=chosen,
+        preset=choices["preset"],
+        config=config,
+        models=_models(choices["preset"], choices[MODEL], config.model),
+        search=search,
+        seeds=_seeds(settings.seeds),
+        settle=_settle(settings.seeds, most, chosen),
+        storage=storage,
+        tracking_uri=_tracking_uri(settings.tracking, storage),
+        test_every=settings.tracking.test_every,
+        dry_run=settings.dry_run,
+        stale=settings.stale,
+        resources=settings.resources,
+        cluster=settings.cluster,
+    )
+    for ablation in chosen:
+        _check_rows(launch, ablation)
+    return launch
+
+
+def compose_inspection(command: str, arguments: Sequence[str]) -> Inspection:
+    """What the overrides of a command that looks at data ask for, one of COMMANDS. Raises ConfigError."""
+    apart = ("ablation", "search")
+    system = _system_of(arguments)
+    known = [key for key in _known_keys(system) if key.partition(".")[0] not in apart and key != "seeds.most"]
+    own = ["clip"] if command == "show" else []
+    for argument in arguments:
+        if argument.partition("=")[0].partition(".")[0] in apart:
+            raise ConfigError(f"{argument}: {command} looks at data and trains nothing; leave it out")
+    overrides = _parse_all(arguments, [*known, *own])
+    clips = [str(override.input_line).partition("=")[2] for override in overrides if override.key_or_group == "clip"]
+    if own and not clips:
+        raise ConfigError("clip= is missing; name the clip to show, such as clip=0001")
+    tree, _ = _compose([override for override in overrides if override.key_or_group not in own], system)
+    _require_known(tree, known)
+    settings, config = _typed_parts(tree)
+    storage = _path("storage", settings.storage).absolute()
+    clip = clips[-1].strip("'\"") if clips else ""
+    return Inspection(config=config, storage=storage, resources=settings.resources, clip=clip)
+
+
+def _parse_all(arguments: Sequence[str], known: Sequence[str]) -> list[Override]:
+    overrides = [_parse(argument) for argument in arguments]
+    for override in overrides:
+        _check(override, known)
+    return overrides
+
+
+def _require_known(tree: Mapping[str, Any], known: Sequence[str]) -> None:
+    for key in flatten({key: value for key, value in tree.items() if key not in SECTIONS.values()}):
+        if key not in known:
+            raise ConfigError(f"{key}: unknown key in preset, data or config.yaml{did_you_mean(key, known)}")
+
+
+def _typed_parts(tree: dict[str, Any]) -> tuple[Settings, Config]:
+    """What a composed tree says of how to launch, and of what to train."""
+    for section in SECTIONS.values():
+        typed(_CHOICE, tree.pop(section))
+    settings = typed(_SETTINGS, {key: tree.pop(key) for key in Settings.__dataclass_fields__})
+    return settings, _with_absolute_paths(read_config(tree))
+
+
+def _parse(argument: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(argument)
+    except (HydraException, RecursionError, ValueError) as error:  # nested too deeply; a number of too many digits
+        key, equals, value = argument.partition("=")
+        way_out = f"""quote it: '{key}="{value}"'""" if equals else "--help shows how to launch"
+        raise ConfigError(f"{argument}: is not key=value as Hydra reads it; {way_out}") from error
+
+
+def _check(override: Override, known: Sequence[str]) -> None:
+    key, line = override.get_key_element(), override.input_line
+    if override.type != OverrideType.CHANGE:
+        raise ConfigError(f"{line}: keys can be set, not added or removed; write key=value")
+    if override.is_sweep_override():
+        raise ConfigError(f"{line}: a launch has one value a key; an ablation file is what varies a key")
+    if key in SECTIONS and override.value() not in options(key):
+        near = did_you_mean(str(override.value()), options(key))
+        raise ConfigError(f"{line}: unknown {key}{near}; there are: {', '.join(options(key))}")
+    if key not in known:
+        near = did_you_mean(key, known) or "; d3d/config.py and experiments/config.yaml name them all"
+        raise ConfigError(f"{line}: unknown key{near}")
+
+
+def _chosen(overrides: Sequence[Override]) -> tuple[str, tuple[Ablation, ...]]:
+    """What the last `ablation=` names: one of the project's ablations, all of them, or a YAML file of the user's."""
+    own = ablations()
+    names = [*own, ALL]
+    offered = "; ".join(f"{each.name} ({', '.join(each.artefacts) or 'no table'})" for each in own.values())
+    if not overrides:
+        raise ConfigError(f"ablation= is missing; there are: {offered}; or {ALL} of them")
+    name = str(overrides[-1].value())
+    if name.endswith((".yaml", ".yml")):
+        path = _path("ablation", name)
+        if path.stem in names:
+            raise ConfigError(f"ablation={name}: the project has an ablation {path.stem}; give the file another name")
+        return path.stem, (read_ablation(path),)
+    if name not in names:
+        near = did_you_mean(name, names)
+        raise ConfigError(f"ablation={name}: unknown ablation{near}; there are: {offered}; or {ALL} of them")
+    return name, tuple(own.values()) if name == ALL else (own[name],)
+
+
+def _of_search(override: Override) -> bool:
+    return override.key_or_group.partition(".")[0] == "search"
+
+
+def _search(overrides: Sequence[Override], model: type[SystemConfig]) -> Search | None:
+    """What the last `search=` names, with the keys of it that are changed: one of the project's, or a file."""
+    named = [override for override in overrides if override.key_or_group == "search"]
+    if not named:
+        if overrides:
+            raise ConfigError(f"{overrides[0].input_line}: there is no search; name one, such as search=optuna")
+        return None
+    name, own = str(named[-1].value()), options("search")
+    if not name.endswith((".yaml", ".yml")) and name not in own:
+        near = did_you_mean(name, own)
+        raise ConfigError(f"search={name}: unknown search{near}; there are: {', '.join(own)}; or name a YAML file")
+    path = EXPERIMENTS / "search" / f"{name}.yaml" if name in own else _path("search", name)
+    changes = {o.key_or_group.partition(".")[2]: o.value() for o in overrides if o not in named}
+    return read_search(path, changes, [model])
+
+
+def _system_of(arguments: Sequence[str]) -> str:
+    """The system that a command line names, by `model.system=` or by `model=`. Raises ConfigError."""
+    named = dict(argument.partition("=")[::2] for argument in arguments)
+    if "model.system" in named:
+        return named["model.system"].strip("'\"")
+    option = named.get(MODEL, "d3d")
+    if option not in options(MODEL):
+        there = ", ".join(options(MODEL))
+        raise ConfigError(f"model={option}: unknown model{did_you_mean(option, options(MODEL))}; there are: {there}")
+    return str(read_yaml(EXPERIMENTS / MODEL / f"{option}.yaml")[MODEL]["system"])
+
+
+def _models(preset: str, option: str, own: SystemConfig) -> dict[str, SystemConfig]:
+    """What each `model=` comes to with a preset; the command line changes the keys of the launch's own system alone."""
+    models = {}
+    for each in options(MODEL):
+        written = read_yaml(EXPERIMENTS / MODEL / f"{each}.yaml")[MODEL]
+        tree = _sized(written["system"], preset) | written
+        models[each] = typed(system_adapter(written["system"]), tree, (MODEL,))
+    return models | ({option: own} if own.system == models[option].system else {})
+
+
+def _sized(system: str, preset: str) -> dict[str, Any]:
+    """The defaults of a system's keys, and the preset's size of it."""
+    size = read_yaml(EXPERIMENTS / "preset" / f"{preset}.yaml").get("models", {}).get(system, {})
+    sized: dict[str, Any] = asdict(config_type(system)(system=system)) | size
+    return sized
+
+
+def _compose(overrides: Sequence[Override], system: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The composed tree without Hydra's own part, and which option of each group was taken."""
+    presets = [str(override.value()) for override in overrides if override.key_or_group == "preset"]
+    ConfigStore.instance().store(name="schema", node=_schema(system, presets[-1] if presets else PRESET))
+    lines = [str(override.input_line) for override in overrides]
+    try:
+        with initialize_config_dir(str(EXPERIMENTS), version_base="1.3"):
+            composed = hydra_compose("config", lines, return_hydra_config=True)
+        own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+        tree = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(str(error).splitlines()[0]) from error
+    assert isinstance(tree, dict)
+    del tree["models"]
+    return tree, composed.hydra.runtime.choices  # type: ignore[return-value]
+
+
+def _schema(system: str, preset: str) -> dict[str, Any]:
+    """Every key a user may set, with its default; the size of the system is the preset's."""
+    tree = asdict(Config())
+    del tree["seed"]
+    tree[MODEL] = {key: value for key, value in _sized(system, preset).items() if key not in FROM_DATA}
+    return tree | {"models": {}}
+
+
+def _known_keys(system: str) -> list[str]:
+    settings = {key: value for key, value in read_yaml(EXPERIMENTS / "config.yaml").items() if key != "defaults"}
+    searched = [f"search.{key}" for key in KEYS if key != "space"]  # which a file alone can write
+    keys = [*flatten(settings), "model.system", *settable(config_type(system))]
+    return ["ablation", *SECTIONS, "search", *searched, "seeds.most", *keys]
+
+
+def _check_rows(launch: Launch, ablation: Ablation) -> None:
+    for row in ablation.rows:
+        try:
+            launch.configure(row)
+        except ConfigError as error:
+            raise ConfigError(f"{error} ({ablation.source}, row {row.label})") from error
+
+
+def _with_absolute_paths(config: Config) -> Config:
+    """Trainings run in folders of Ray's."""
+    data = config.data
+    places = {"root": data.root, "annotations": data.annotations}
+    if data.skeleton and data.skeleton.endswith((".yaml", ".yml")):  # else the name of a known one
+        places["skeleton"] = data.skeleton
+    absolute = {key: path and str(_path(f"data.{key}", path).absolute()) for key, path in places.items()}
+    return replace(config, data=DataConfig(**(asdict(data) | absolute)))
+
+
+def _path(key: str, text: str) -> Path:
+    """Where a user means. Raises ConfigError."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # ~ of nobody
+        raise ConfigError(f"{key}={text}: {error}; write the path without ~") from error
+
+
+def _tracking_uri(tracking: Tracking, storage: Path) -> str:
+    """Of the record, its path absolute where it is a file. Raises ConfigError."""
+    if tracking.uri is None:
+        return sqlite_uri(storage / DATABASE)
+    file = sqlite_file(tracking.uri)
+    if file and "?" in tracking.uri:
+        raise ConfigError(f"tracking.uri={tracking.uri}: takes no options; in the name of a file write %3F for a ?")
+    return sqlite_uri(file.absolute()) if file else tracking.uri
+
+
+def _settle(seeds: int | list[int] | str, most: Sequence[Override], chosen: Sequence[Ablation]) -> int | None:
+    """The most seeds that `seeds=settle` may take. Raises ConfigError where there is nothing to settle."""
+    if seeds != SETTLE:
+        if most:
+            raise ConfigError(f"{most[-1].input_line}: belongs to seeds={SETTLE}; write that too, or leave it out")
+        return None
+    if not any(ablation.claims for ablation in chosen):
+        names = ", ".join(ablation.name for ablation in chosen)
+        raise ConfigError(
+            f"seeds={SETTLE}: {names} declares no claims to be settled; name a number, such as seeds={LEAST}"
+        )
+    number = most[-1].value() if most else MOST
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise ConfigError(f"{most[-1].input_line}: must be a whole number")
+    looks_until(number)
+    return number
+
+
+def _seeds(seeds: int | list[int] | str) -> tuple[int, ...]:
+    """Those of every row, of `seeds=settle` at the first look. Raises ConfigError."""
+    if seeds == SETTLE:
+        return tuple(range(LEAST))
+    chosen = range(seeds) if isinstance(seeds, int) else seeds
+    numbers = tuple(seed for seed in chosen if isinstance(seed, int))
+    if not numbers or len(set(numbers)) < len(chosen) or min(numbers) < 0:
+        rule = f"must be how many, at least 1, a list of different ones such as [0,4], or {SETTLE}"
+        raise ConfigError(f"seeds={seeds}: {rule}")
+    return numbers

@@ -1,0 +1,106 @@
+"""What a search's YAML file declares: what is varied, what for, how often, and what is stopped early."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from d3d.bench.declare.ablations import fault_of, options
+from d3d.bench.declare.search_space import Space, parse_space
+from d3d.errors import ConfigError
+from d3d.folders import EXPERIMENTS
+from d3d.models.config import SystemConfig
+from d3d.yaml_file import read_yaml
+
+Objective = Literal["top1", "gmacs"]
+Pruner = Literal["halving", "median", "none"]
+MODES: dict[Objective, Literal["max", "min"]] = {"top1": "max", "gmacs": "min"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """A search, which gives every row of an ablation the same budget."""
+
+    name: str
+    source: str  # the file it was read from
+    title: str
+    cost: str
+    trials: int  # of each row
+    objectives: tuple[Objective, ...]  # top-1 first
+    pruner: Pruner
+    seed: int  # of the proposals
+    space: Space
+
+    @property
+    def modes(self) -> list[Literal["max", "min"]]:
+        """Of the objectives."""
+        return [MODES[each] for each in self.objectives]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Declared:
+    """The YAML file, as written."""
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    title: str
+    cost: str
+    trials: int
+    objectives: list[Objective] = field(default_factory=lambda: ["top1"])
+    pruner: Pruner = "halving"
+    seed: int = 0
+    name: str | None = None
+    space: dict[str, Any]
+
+
+KEYS = tuple(_Declared.__dataclass_fields__)
+
+
+def read_search(path: Path, changes: Mapping[str, Any], models: Iterable[type[SystemConfig]] = ()) -> Search:
+    """The search of a file, with the keys that a command line changes; `models` are systems beside the project's.
+
+    Raises ConfigError naming the file, the key and the way out.
+    """
+    written = read_yaml(path)
+    if isinstance(written, dict):
+        written |= changes
+    try:
+        declared = TypeAdapter(_Declared).validate_python(written)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {fault_of(error, KEYS)}") from error
+    name = path.stem if declared.name is None else declared.name
+    _check(declared, name, str(path))
+    return Search(
+        name=name,
+        source=str(path),
+        title=declared.title,
+        cost=declared.cost,
+        trials=declared.trials,
+        objectives=tuple(declared.objectives),
+        pruner=declared.pruner,
+        seed=declared.seed,
+        space=parse_space(declared.space, str(path), models),
+    )
+
+
+def searches() -> dict[str, Search]:
+    """The project's own, by name."""
+    return {name: read_search(EXPERIMENTS / "search" / f"{name}.yaml", {}) for name in options("search")}
+
+
+def _check(declared: _Declared, name: str, source: str) -> None:
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        rule = "use letters, digits, '_', '-' and '.' alone, and neither '.' nor '-' first"
+        raise ConfigError(f"search.name={name}: {rule}")
+    for key, least in (("trials", 1), ("seed", 0)):
+        if getattr(declared, key) < least:
+            raise ConfigError(f"search.{key}={getattr(declared, key)}: must be at least {least} ({source})")
+    if declared.objectives not in (["top1"], ["top1", "gmacs"]):
+        asked = ", ".join(declared.objectives)
+        raise ConfigError(f"search.objectives=[{asked}]: must be [top1] or [top1, gmacs] ({source})")
+    if len(declared.objectives) > 1 and declared.pruner != "none":
+        fault = f"search.pruner={declared.pruner}: Optuna prunes searches of one objective alone"
+        raise ConfigError(f"{fault}; write pruner: none, or search.pruner=none ({source})")

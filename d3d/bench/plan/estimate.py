@@ -1,0 +1,116 @@
+"""How long trainings will take: the clips they go over, times the seconds of a clip.
+
+The seconds of a clip are those of the record where it holds a training of the same cost, whatever its epochs, its seed
+and its learning rate were; else a batch is trained on to find out (timing.py).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from math import ceil
+from statistics import fmean, median
+from typing import Any
+
+from mlflow.entities import Run
+
+from d3d.bench.declare.ablations import flatten
+from d3d.bench.declare.launch import Launch
+from d3d.bench.plan.cell import Cell
+from d3d.bench.plan.machine import gpus_per_cell, slots
+from d3d.bench.plan.planning import Plan
+from d3d.bench.plan.timing import seconds_per_clip
+from d3d.bench.record.schema import Metric, Tag
+
+Settings = frozenset[tuple[str, str]]
+
+COSTLY = (
+    *("model.", "augmentation."),
+    *("data.name", "data.frames", "data.view", "data.resize", "data.crop"),
+    *("training.frames", "training.batch_size", "training.mixup", "training.average"),
+)  # what keys start with that decide how long a clip takes
+FORWARD = 1 / 3  # of a training clip's time is what a test clip takes: a backward pass is worth two forward passes
+TIMINGS = 4  # different settings that are timed, at most, from the first to the last; others cost their average
+
+
+def estimate(plan: Plan, known: Mapping[str, Run], trainings: Sequence[Cell]) -> str:
+    """The time these trainings take, and the source of that number. `known` are finished cells of the record."""
+    launch = plan.launch
+    recorded = _recorded(launch, known.values())
+    asked = {cell.id: _settings(flatten(asdict(cell.config))) for cell in trainings}
+    unknown = {asked[cell.id]: cell for cell in trainings if asked[cell.id] not in recorded}
+    timed = _timed(plan, _spread([*unknown.values()])) if unknown else {}
+    if unknown and not timed:
+        where = "a GPU" if _on_gpu(launch) else "clips as large"
+        return f"no estimate: the record has no training like these, and {where} cannot be timed beforehand"
+    spare = fmean(timed.values()) if timed else 0.0
+    rates = [recorded.get(asked[cell.id], timed.get(asked[cell.id], spare)) for cell in trainings]
+    seconds = [rate * _clips(plan, cell) for rate, cell in zip(rates, trainings, strict=True)]
+    new = sum(asked[cell.id] in unknown for cell in trainings)
+    source = "from the record" if not new else "timed just now"
+    if 0 < new < len(trainings):
+        source = f"from the record and, for {new}, timed just now"
+    if len(timed) < len(unknown):
+        source += f", {len(timed)} of {len(unknown)} settings"
+    shortest, longest = duration(min(seconds)), duration(max(seconds))
+    each = f"{longest if shortest == longest else f'{shortest} to {longest}'} each, {source}"
+    total = sum(seconds)
+    if launch.cluster.address is not None:
+        return f"about {duration(total)} of training in all ({each})"
+    at_once = min(slots(launch), len(trainings))
+    rounds = ceil(len(trainings) / at_once) / len(trainings)  # with trainings of one length, the last may run alone
+    return f"about {duration(max(total * rounds, *seconds))}, {at_once} at a time ({each})"
+
+
+def duration(seconds: float) -> str:
+    """A length of time for a reader: "40 s", "6 min", "3.5 h", "12 days"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 36 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.0f} days"
+
+
+def _clips(plan: Plan, cell: Cell) -> float:
+    """How many clips a training goes over, those of its tests counted as what they cost."""
+    dataset, epochs = plan.datasets[cell.data_digest], cell.epochs
+    return epochs * len(dataset.train) + ceil(epochs / plan.launch.test_every) * len(dataset.test) * FORWARD
+
+
+def _recorded(launch: Launch, runs: Iterable[Run]) -> dict[Settings, float]:
+    """The seconds of a training clip that the record knows, by what decides them, on such a device as this launch's."""
+    found: dict[Settings, list[float]] = {}
+    for run in runs:
+        speed = run.data.metrics.get(Metric.CLIPS_PER_SECOND)
+        alike = launch.cluster.address is not None or (run.data.tags.get(Tag.DEVICE, "cpu") != "cpu") == _on_gpu(launch)
+        if speed and alike:
+            found.setdefault(_settings(run.data.params), []).append(1 / speed)
+    return {settings: median(seconds) for settings, seconds in found.items()}
+
+
+def _spread(cells: Sequence[Cell]) -> list[Cell]:
+    """As many as are timed, evenly from the first to the last: the rows of a grid grow, and so do their costs."""
+    count = min(TIMINGS, len(cells))
+    return [cells[round(index * (len(cells) - 1) / max(1, count - 1))] for index in range(count)]
+
+
+def _timed(plan: Plan, cells: Sequence[Cell]) -> dict[Settings, float]:
+    """The same, found out now; none where the trainings would not be on such a device as there is to try."""
+    if _on_gpu(plan.launch):
+        return {}
+    found = {}
+    for cell in cells:
+        dataset = plan.datasets[cell.data_digest]
+        seconds = seconds_per_clip(replace(cell.config, seed=0), dataset, plan.launch.resources.cpus_per_cell)
+        if seconds is not None:
+            found[_settings(flatten(asdict(cell.config)))] = seconds
+    return found
+
+
+def _on_gpu(launch: Launch) -> bool:
+    return gpus_per_cell(launch.resources.gpus_per_cell) > 0
+
+
+def _settings(params: Mapping[str, Any]) -> Settings:
+    """What decides how long a clip takes."""
+    return frozenset((key, str(value)) for key, value in params.items() if key.startswith(COSTLY))

@@ -1,0 +1,100 @@
+"""What the machine must offer, asked before anything is started or written."""
+
+import fcntl
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from d3d.bench.declare.launch import Launch, Resources
+from d3d.errors import ScheduleError
+
+
+def check_storage(storage: Path) -> None:
+    """Raises ScheduleError unless the folder can be written, or made; leaves nothing behind."""
+    there = next(path for path in (storage, *storage.parents) if path.exists())
+    try:
+        with tempfile.TemporaryDirectory(dir=there):
+            pass
+    except OSError as error:
+        fault = f"storage={storage}: cannot be written ({error.strerror}); name another folder with storage=DIR"
+        raise ScheduleError(fault) from error
+
+
+def check_resources(launch: Launch) -> None:
+    """Raises ScheduleError where this machine has less than is asked for, or the named cluster does not answer.
+
+    What the nodes of a cluster have is known once it is attached to.
+    """
+    if launch.cluster.address is None:
+        _check_this_machine(launch.resources)
+    elif launch.resources.cpus is not None:
+        raise ScheduleError(f"resources.cpus={launch.resources.cpus}: a cluster has its own; leave it out")
+    else:
+        _check_answers(launch.cluster.address)
+
+
+def _check_this_machine(asked: Resources) -> None:
+    cpus = cpu_count()
+    granted = asked.cpus or cpus
+    if granted > cpus:
+        raise ScheduleError(f"resources.cpus={granted}: this machine has {cpus}; ask for at most that")
+    if asked.cpus_per_cell > granted:
+        fault = f"resources.cpus_per_cell={asked.cpus_per_cell}: this launch has {granted} CPUs"
+        raise ScheduleError(f"{fault}; ask for at most that")
+    if asked.gpus_per_cell and not gpu_count():
+        fault = f"resources.gpus_per_cell={asked.gpus_per_cell:g}: this machine has no GPU that PyTorch can use"
+        raise ScheduleError(f"{fault}; leave it out to train on CPUs")
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself waits for minutes for a cluster that is not there."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.removeprefix("ray://"), int(port)), timeout=10).close()
+        except OSError as error:
+            fault = f"cluster.address={address}: does not answer ({error.strerror or error})"
+            raise ScheduleError(f"{fault}; leave it out to use this machine alone") from error
+
+
+def slots(launch: Launch) -> int:
+    """How many trainings a launch on this machine runs at once."""
+    cpus = (launch.resources.cpus or cpu_count()) // launch.resources.cpus_per_cell
+    gpus = gpus_per_cell(launch.resources.gpus_per_cell)
+    return max(1, min(cpus, int(gpu_count() / gpus)) if gpus else cpus)
+
+
+def gpus_per_cell(asked: float | None) -> float:
+    """GPUs of one training on this machine: one where there are any, unless the launch says otherwise."""
+    return float(gpu_count() > 0) if asked is None else asked
+
+
+def cpu_count() -> int:
+    """CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpu_count() -> int:
+    """GPUs PyTorch can use."""
+    import torch  # takes a second, and no GPU is asked about where a launch is refused
+
+    return torch.cuda.device_count()
+
+
+@contextmanager
+def locked(storage: Path) -> Iterator[None]:
+    """Holds the storage folder: two launches that train the same cell at once would spoil its checkpoint.
+
+    Raises ScheduleError where another launch holds it.
+    """
+    storage.mkdir(parents=True, exist_ok=True)
+    with (storage / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            fault = f"storage={storage}: another launch is using it"
+            raise ScheduleError(f"{fault}; wait for it, or name another folder with storage=DIR") from error
+        yield

@@ -1,0 +1,365 @@
+"""From a launch to its cells, each of them once, and to what each ablation wants to know of them."""
+
+import shlex
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from d3d.bench.declare.ablations import RECIPE, Ablation, Row, ablations, overrides_of
+from d3d.bench.declare.compose import ALL
+from d3d.bench.declare.launch import Launch
+from d3d.bench.kinds.registry import KINDS, TEST, TRAINING
+from d3d.bench.plan.cell import Cell, make_cell, make_fusion
+from d3d.bench.plan.identity import short_hash
+from d3d.bench.record import schema
+from d3d.bench.record.provenance import Code, code_of, current_code, part_of
+from d3d.bench.record.schema import ABLATION_PREFIX, Point, Tag
+from d3d.bench.search.planned_study import SPLIT, Study, plan_study
+from d3d.bench.search.study_progress import Standing
+from d3d.config import Config, DataConfig
+from d3d.data.clip import Dataset
+from d3d.data.readers.registry import open_dataset
+from d3d.data.samples.augmentation import check_flip
+from d3d.data.samples.sampling import check_frames
+from d3d.errors import ConfigError
+from d3d.training.checkpoint import finished_epochs
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+Datasets = Mapping[DataConfig, Dataset]
+Seeds = Mapping[str, Mapping[str, int]]
+"""Part of the rows, `RECIPE` or `TUNED` → row → how many seeds it is to have, where that is more than at first."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What the search has come to in the rows of one ablation: rows whose study is unfinished have no points."""
+
+    standings: Mapping[str, Standing]  # by row
+    points: tuple[Point, ...]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one ablation of a launch asks for: its points, several of which may share a cell, and its cells."""
+
+    launch: Launch
+    ablation: Ablation
+    points: tuple[Point, ...]
+    cells: tuple[Cell, ...]  # with the trainings whose weights it tests
+    reference: str | None  # the row that the others are compared with
+    studies: Mapping[str, Study] = field(default_factory=dict)  # by row; none without a search, or of no training
+    tuned: Tuned | None = None  # None without studies
+    wanted: Seeds = field(default_factory=dict)  # of `seeds=settle`
+
+    def seeds_of(self, part: str, row: str) -> tuple[int, ...]:
+        """Those that a row is to have by now."""
+        more = self.wanted.get(part, {}).get(row, 0)
+        return self.launch.seeds if more <= len(self.launch.seeds) else tuple(range(more))
+
+    @property
+    def id(self) -> str:
+        """Its name in the record: the same for the same command, and whether it is launched alone or with others."""
+        cells = sorted(cell.id for cell in self.cells if cell.config.seed in {0, *self.launch.seeds})
+        named: list[Any] = [self.ablation.name, self.launch.preset, self.launch.data, cells]
+        if self.launch.settle:
+            named.append({"settle": self.launch.settle})
+        if self.studies and self.launch.search:
+            named.append({"search": self.launch.search.name, "trials": self.launch.search.trials})
+        return short_hash(named)
+
+    @property
+    def all_cells(self) -> tuple[Cell, ...]:
+        """With the tuned ones."""
+        return (*self.cells, *(self.tuned.cells if self.tuned else ()))
+
+    @property
+    def data_digest(self) -> str:
+        """Of all datasets of its cells; empty where it needs none."""
+        return "+".join(sorted({cell.data_digest for cell in self.cells}))
+
+    @property
+    def command(self) -> str:
+        """What to type to run it, which is also how it is continued."""
+        arguments = list(self.launch.arguments)
+        if self.launch.name == ALL:
+            arguments = [f"ablation={self.ablation.name}", *(a for a in arguments if not a.startswith("ablation="))]
+        return f"python orchestrate.py {shlex.join(arguments)}"
+
+    @property
+    def recorded(self) -> schema.Launch:
+        """Its plan.json: all that tables/ must know to put the cells where they belong."""
+        launch, ablation = self.launch, self.ablation
+        return schema.Launch(
+            id=self.id,
+            ablation=ablation.name,
+            artefacts=ablation.artefacts,
+            title=ablation.title,
+            section=ablation.section,
+            claims=ablation.claims,
+            reference=self.reference,
+            command=self.command,
+            preset=launch.preset,
+            overrides=overrides_of(launch.arguments),
+            data=launch.data,
+            split=launch.config.data.split,
+            data_digest=self.data_digest,
+            seeds=tuple(sorted({point.seed for point in self.points})),
+            settle=launch.settle,
+            frames=launch.config.training.frames,
+            points=self.points,
+            tuned=self._tuned_recorded(),
+        )
+
+    def _tuned_recorded(self) -> schema.Tuned | None:
+        if self.tuned is None or self.launch.search is None:
+            return None
+        return schema.Tuned(
+            search=self.launch.search.name,
+            points=self.tuned.points,
+            studies={row: standing.recorded for row, standing in self.tuned.standings.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a launch asks for."""
+
+    launch: Launch
+    reports: tuple[Report, ...]
+    shared: dict[str, int]  # another ablation → how many of these cells it asks for as well
+    codes: Mapping[str, Code]  # today's, by part
+    opened: Datasets = field(repr=False)
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """Each once, in the order in which they are run: a test comes after the training of its weights."""
+        distinct = {cell.id: cell for report in reversed(self.reports) for cell in reversed(report.all_cells)}
+        asked = dict.fromkeys(cell.id for report in self.reports for cell in report.all_cells)
+        return tuple(sorted((distinct[id] for id in asked), key=lambda cell: KINDS.index(cell.kind)))
+
+    @cached_property
+    def datasets(self) -> dict[str, Dataset]:
+        """Those of its cells and of its studies' trials, by digest."""
+        validation = [study.validation for report in self.reports for study in report.studies.values()]
+        return {dataset.digest: dataset for dataset in (*self.opened.values(), *validation)}
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know of its datasets, each remark once."""
+        return tuple(dict.fromkeys(remark for dataset in self.opened.values() for remark in dataset.remarks))
+
+    @property
+    def artefacts(self) -> tuple[str, ...]:
+        """The tables and figures of all its ablations."""
+        return tuple(name for report in self.reports for name in report.ablation.artefacts)
+
+    def ablations_of(self, cell: str) -> tuple[str, ...]:
+        """The ablations of this launch that a cell serves."""
+        return tuple(r.ablation.name for r in self.reports if any(each.id == cell for each in r.all_cells))
+
+    def tags_of(self, cell: str) -> dict[str, str]:
+        """Of its run: which ablations it serves, and the study whose best settings it has."""
+        tuned = {
+            point.cell: report.tuned.standings[point.row].study
+            for report in self.reports
+            if report.tuned
+            for point in report.tuned.points
+        }
+        ablations = {f"{ABLATION_PREFIX}{name}": "true" for name in self.ablations_of(cell)}
+        return ablations | ({Tag.TUNED.value: tuned[cell]} if cell in tuned else {})
+
+    @cached_property
+    def studies(self) -> tuple[Study, ...]:
+        """Each once: rows may share one."""
+        return tuple({study.id: study for report in self.reports for study in report.studies.values()}.values())
+
+    @cached_property
+    def standings(self) -> dict[str, Standing]:
+        """How far each study is, by its id; of none before `tuned.with_tuned`."""
+        return {
+            report.studies[row].id: standing
+            for report in self.reports
+            if report.tuned
+            for row, standing in report.tuned.standings.items()
+        }
+
+    @property
+    def untuned(self) -> bool:
+        """Whether a study has found no settings."""
+        return any(standing.left or standing.best is None for standing in self.standings.values())
+
+    @property
+    def trials_left(self) -> int:
+        """Of all studies."""
+        return sum(standing.left for standing in self.standings.values())
+
+    def code_of(self, cell: Cell) -> Code:
+        """Today's code that a cell runs through."""
+        return self.codes[part_of(cell.kind_name, cell.config.model.system)]
+
+    def stale(self, finished: Mapping[str, "Run"]) -> tuple[Cell, ...]:
+        """Of the finished cells those that other code made."""
+        there = [cell for cell in self.cells if cell.id in finished]
+        return tuple(cell for cell in there if not self.code_of(cell).made(code_of(finished[cell.id])))
+
+    def counted(self, finished: Mapping[str, "Run"]) -> dict[str, "Run"]:
+        """The finished cells that this launch takes as finished: with stale=rerun none that other code made."""
+        again = {cell.id for cell in self.stale(finished)} if self.launch.stale == "rerun" else ()
+        return {id: run for id, run in finished.items() if id not in again}
+
+    @property
+    def continued(self) -> dict[str, Code]:
+        """By part of the code, the code whose runs are continued; that of a part that is not there may be any."""
+        return dict(self.codes) if self.launch.stale == "rerun" else {}
+
+    def continued_code(self, cell: Cell) -> Code | None:
+        """The code whose run of a cell is continued; None where it may be any."""
+        return self.code_of(cell) if self.launch.stale == "rerun" else None
+
+    def unfinished(self, finished: Collection[str]) -> tuple[Cell, ...]:
+        """What is to be run where these cells are `counted` as finished, in order.
+
+        A finished training is run again where its weights are gone, or damaged, and a test needs them.
+        """
+        waiting = {cell.id: cell for cell in self.cells if cell.id not in finished}
+        wanted = {need.id: need for cell in waiting.values() if cell.kind is TEST for need in cell.needs}
+        folder = self.launch.storage / "cells"
+        gone = {
+            id
+            for id, cell in wanted.items()
+            if id not in waiting and finished_epochs(folder / id, cell.config) < cell.epochs
+        }
+        return tuple(cell for cell in self.cells if cell.id in waiting or cell.id in gone)
+
+
+def make_plan(launch: Launch) -> Plan:
+    """The launch's plan. Makes the synthetic dataset where it is not there yet. Raises ConfigError and DataError."""
+    codes = current_code(launch.config.model.system)
+    asked = [launch.configure(row) for ablation in launch.ablations for row in ablation.rows]
+    trained = [config for config in asked if config.measurement.module is None]
+    datasets = {data: open_dataset(data, launch.storage / "data") for data in {config.data for config in trained}}
+    for config in trained:
+        if config.baseline.method is None:
+            check_flip(datasets[config.data], config.augmentation)
+        check_frames(datasets[config.data], config.training.frames)
+        if config.evaluation.frames is not None:
+            check_frames(datasets[config.data], config.evaluation.frames, "evaluation.frames")
+    reports = tuple(_report(launch, ablation, datasets) for ablation in launch.ablations)
+    shared = _shared(launch, reports, datasets)
+    return Plan(launch, _with_studies(launch, reports, datasets) if launch.search else reports, shared, codes, datasets)
+
+
+def with_seeds(plan: Plan, wanted: Mapping[str, Seeds]) -> Plan:
+    """The plan where rows of an ablation (by its name) have as many seeds as are wanted of them by now."""
+    reports = []
+    for report in plan.reports:
+        grown = _report(plan.launch, report.ablation, plan.opened, wanted.get(report.ablation.name, {}))
+        reports.append(replace(grown, studies=report.studies))
+    return replace(plan, reports=tuple(reports))
+
+
+def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets) -> tuple[Report, ...]:
+    """A study for each row whose cells are trainings."""
+    assert launch.search
+    configs = [launch.configure(row) for report in reports for row in report.ablation.rows]
+    splits = {config.data: replace(config.data, split=SPLIT) for config in configs if config.data in datasets}
+    validation = {data: open_dataset(split, launch.storage / "data") for data, split in splits.items()}
+    planned = []
+    for report in reports:
+        trainings = {cell.id for cell in report.cells if cell.kind is TRAINING}
+        trained = {point.row for point in report.points if point.cell in trainings}
+        studies = {}
+        for row in report.ablation.rows:
+            if row.label in trained:
+                config = launch.configure(row)
+                clips = datasets[config.data], validation[config.data]
+                studies[row.label] = plan_study(launch, report.ablation, row, config, *clips)
+        planned.append(replace(report, studies=studies))
+    if not any(report.studies for report in planned):
+        raise ConfigError(f"search={launch.search.name}: {launch.name} trains nothing to be tuned; leave it out")
+    return tuple(planned)
+
+
+def _report(launch: Launch, ablation: Ablation, datasets: Datasets, wanted: Seeds = MappingProxyType({})) -> Report:
+    report = Report(launch, ablation, (), (), None, wanted=wanted)
+    seeds = {row.label: report.seeds_of(RECIPE, row.label) for row in ablation.rows}
+    cell_of = _cells_of(launch, ablation, datasets)
+    points: dict[tuple[str, int], Point] = {}
+    cells: dict[str, Cell] = {}
+    for seed in sorted(set().union(*seeds.values())):
+        for row in ablation.rows:
+            if seed in seeds[row.label]:
+                cell = cell_of(row, seed)
+                cells.setdefault(cell.id, cell)
+                number = cell.config.seed  # a measurement or a baseline has no seed and is asked for once
+                points.setdefault((row.label, number), Point(row.label, row.settings, number, cell.id))
+    for cell in list(cells.values()):
+        for need in cell.with_needs:
+            cells.setdefault(need.id, need)
+    asked = tuple(points.values())
+    reference = _reference(launch, asked, datasets)
+    return replace(report, points=asked, cells=tuple(cells.values()), reference=reference)
+
+
+def _reference(launch: Launch, points: Sequence[Point], datasets: Datasets) -> str | None:
+    """The row called full; else the one that is the launch's own configuration, if there is one."""
+    if any(point.row == "full" for point in points):
+        return "full"
+    if launch.config.data not in datasets:
+        return None
+    own = _cell("", replace(launch.config, seed=launch.seeds[0]), datasets).id
+    return next((point.row for point in points if point.cell == own), None)
+
+
+def _shared(launch: Launch, reports: Sequence[Report], datasets: Datasets) -> dict[str, int]:
+    """How many of the cells the project's other ablations ask for, by ablation."""
+    cells = {cell.id for report in reports for cell in report.cells}
+    counts = {}
+    for other in ablations().values():
+        if other not in launch.ablations:
+            counts[other.name] = len(cells & _ids(launch, other, datasets))
+    return {name: count for name, count in counts.items() if count}
+
+
+def _ids(launch: Launch, ablation: Ablation, datasets: Datasets) -> set[str]:
+    """The cells an ablation asks for on the datasets that are open, as far as its rows suit the launch."""
+    ids = set()
+    for row in ablation.rows:
+        with suppress(ConfigError):  # an override of this launch may not go with a row of that ablation
+            config = launch.configure(row)
+            if not row.fuse and (config.measurement.module is not None or config.data in datasets):
+                cells = [_cell("", replace(config, seed=seed), datasets) for seed in launch.seeds]
+                ids |= {each.id for cell in cells for each in cell.with_needs}
+    return ids
+
+
+def _cells_of(launch: Launch, ablation: Ablation, datasets: Datasets) -> Callable[[Row, int], Cell]:
+    """The function that gives the cell of a row with a seed. It raises ConfigError where rows cannot be fused."""
+    rows = {row.label: row for row in ablation.rows}
+    configs = {row.label: launch.configure(row) for row in ablation.rows}
+
+    def cell_of(row: Row, seed: int) -> Cell:
+        name = f"{ablation.name}: {row.label}"
+        if not row.fuse:
+            return _cell(name, replace(configs[row.label], seed=seed), datasets)
+        parts = [cell_of(rows[label], seed) for label in row.fuse]
+        for part, label in zip(parts, row.fuse, strict=True):
+            if not (part.kind.predicts and part.kind.random):
+                fault = f"a {part.kind.name} says no probabilities; name rows that are trained or tested"
+                raise ConfigError(f"{ablation.source}: row {row.label}: fuse: {label}: {fault}")
+            if part.data_digest != parts[0].data_digest:
+                fault = f"it was tested on other clips than {row.fuse[0]}; fuse rows of one dataset"
+                raise ConfigError(f"{ablation.source}: row {row.label}: fuse: {label}: {fault}")
+        return make_fusion(name, parts)
+
+    return cell_of
+
+
+def _cell(label: str, config: Config, datasets: Datasets) -> Cell:
+    return make_cell(label, config, None if config.measurement.module is not None else datasets[config.data])

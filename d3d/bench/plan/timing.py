@@ -1,0 +1,59 @@
+"""How long a clip takes to be trained on, found out by training on a batch: for settings the record does not know."""
+
+import time
+from dataclasses import replace
+from functools import cache
+from math import ceil
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from d3d.analysis.complexity import forward_gmacs
+from d3d.config import Config
+from d3d.data.clip import Clip, Dataset, View
+from d3d.data.samples.clip_samples import ClipSamples
+from d3d.models.registry import build
+from d3d.training.loop import build_optimizer, train_one_epoch
+
+LARGEST = 10  # GMACs of a clip; a batch of larger ones takes minutes, and gigabytes
+
+
+@cache  # a plan with several looks asks for each of them
+def seconds_per_clip(config: Config, dataset: Dataset, threads: int) -> float | None:
+    """Seconds of a training on one of its clips on this machine's CPU; None where a clip is too large to be tried.
+
+    A forward and a backward pass, the optimiser's step, and the augmentation are in it. Reading the frames is not: they
+    stay in memory, and most are read once in a training. What else the machine does meanwhile is not in it either, for
+    it is the processor's time that is measured, in equal shares of the threads.
+    """
+    if forward_gmacs(config, dataset.skeleton) > LARGEST:
+        return None
+    before, batch = torch.get_num_threads(), config.training.batch_size
+    clips = (dataset.train * ceil(batch / len(dataset.train)))[:batch]
+    blank = replace(dataset, read_frames=_blank)
+    with torch.random.fork_rng(devices=[]):
+        try:
+            torch.set_num_threads(threads)
+            model = build(config.model, dataset.skeleton)
+            optimizer = build_optimizer(model, config.training)
+            for part in (clips[:2], clips):  # the first time all sorts of things are made ready
+                samples = ClipSamples(
+                    part,
+                    blank,
+                    config.data,
+                    config.training.frames,
+                    seed=0,
+                    augmentation=config.augmentation,
+                    reads=config.model.reads,
+                )
+                started = time.process_time()
+                train_one_epoch(model, optimizer, samples, config.training, 1, torch.device("cpu"), workers=0)
+        finally:
+            torch.set_num_threads(before)
+    return (time.process_time() - started) / threads / len(clips)
+
+
+def _blank(clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
+    """Frames without a picture; see `ReadFrames`."""
+    return np.zeros((len(indices), view.rows, view.columns, 3), np.uint8)

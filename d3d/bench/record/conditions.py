@@ -1,0 +1,77 @@
+"""Under what conditions a run came about: the versions, the processor and the settings its last digits depend on."""
+
+import platform
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from d3d.bench.record.schema import ENVIRONMENT_PREFIX
+
+if TYPE_CHECKING:
+    import torch
+
+SEPARATOR = " + "  # between the values of a run that was continued elsewhere; a version may have a + of its own
+
+SEVERAL = {
+    "python": "versions of Python",
+    "torch": "versions of PyTorch",
+    "numpy": "versions of NumPy",
+    "pillow": "versions of Pillow",
+    "ffmpeg": "versions of FFmpeg",
+    "cuda": "versions of CUDA",
+    "driver": "versions of the driver",
+    "processor": "processors",
+    "threads": "numbers of threads",
+    "autocast": "types of automatic casting",
+}  # what is recorded, and how a note calls several different ones
+
+
+def conditions(device: "torch.device", threads: int) -> dict[str, str]:
+    """The tags of a run on this device with so many threads: what is not there, such as a driver, has none."""
+    import av  # here because the tables know of the tags and need none of these
+    import torch
+
+    from d3d.training.loop import autocast_dtype
+
+    gpu = device.type == "cuda"
+    found = {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": version("numpy"),
+        "pillow": version("pillow"),
+        "ffmpeg": str(av.ffmpeg_version_info),
+        "cuda": torch.version.cuda if gpu else None,
+        "driver": _driver() if gpu else None,
+        "processor": torch.cuda.get_device_name(device) if gpu else _processor(),
+        "threads": str(threads),
+        "autocast": str(autocast_dtype(device) or "none").removeprefix("torch."),
+    }
+    return {f"{ENVIRONMENT_PREFIX}{name}": value for name, value in found.items() if value}
+
+
+def joined(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """The tags of a run of which a part came about under other conditions: each value once."""
+    both = {}
+    for key in [key for key in {**before, **now} if key.startswith(ENVIRONMENT_PREFIX)]:
+        values = [value for tags in (before, now) if key in tags for value in tags[key].split(SEPARATOR)]
+        both[key] = SEPARATOR.join(dict.fromkeys(values))
+    return both
+
+
+def _processor() -> str:
+    """The model of this machine's CPU, as the system names it."""
+    with suppress(OSError):
+        if found := re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+            return found[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _driver() -> str | None:
+    """The version of NVIDIA's driver, where the system shows it."""
+    with suppress(OSError):
+        if found := re.search(r"Kernel Module.*?\s(\d[\d.]+)", Path("/proc/driver/nvidia/version").read_text()):
+            return found[1]
+    return None

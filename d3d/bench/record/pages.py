@@ -1,0 +1,80 @@
+"""The pages of a storage folder, for this machine alone: MLflow's of its record, Optuna's of its searches.
+
+    python -m d3d.bench.record.pages ui results 5000
+    python -m d3d.bench.record.pages optuna results 8080
+
+`make ui` and `make optuna` are these. The process becomes the server; Ctrl-C ends it.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from d3d.bench.database import sqlite_uri
+from d3d.bench.record.run_files import forget_places
+from d3d.bench.record.schema import ARTIFACTS, DATABASE
+from d3d.errors import D3DError, RecordError
+
+HOST = "127.0.0.1"
+SILENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
+
+def ui(storage: Path, port: str) -> list[str]:
+    """The command that serves MLflow's page, whose address it prints. Raises RecordError where there is no record."""
+    database = storage / DATABASE
+    if not database.exists():
+        raise RecordError(
+            f"{database}: there is no record yet; make one with `make run`, or name its folder with STORAGE="
+        )
+    try:
+        forget_places(database)
+    except SQLAlchemyError as error:
+        raise RecordError(f"{database}: {str(error).splitlines()[0]}; name another folder with STORAGE=") from error
+    print(f"the record in {storage}/ (Ctrl-C ends it):")
+    print(f"http://{HOST}:{port}/#/experiments/1/runs?workflowType=machine_learning", flush=True)
+    place = ["--backend-store-uri", sqlite_uri(database), "--artifacts-destination", (storage / ARTIFACTS).as_uri()]
+    return ["mlflow", "server", "--host", HOST, "--port", port, "--workers", "1", *place]
+
+
+def optuna(storage: Path, port: str) -> list[str]:
+    """The same of Optuna's. Raises RecordError where there is no search."""
+    from d3d.bench.search.study_storage import FILE  # with Optuna, which MLflow's page does not need
+
+    database = storage / FILE
+    if not database.exists():
+        raise RecordError(
+            f"{database}: there is no search yet; make one with search=optuna, or name its folder with STORAGE="
+        )
+    print(f"the searches in {storage}/ (Ctrl-C ends it):")
+    print(f"http://{HOST}:{port}/dashboard", flush=True)
+    return ["optuna-dashboard", "--host", HOST, "--port", port, "--quiet", sqlite_uri(database)]
+
+
+PAGES = {"ui": ui, "optuna": optuna}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Becomes the server of a page; 2 where there is nothing to serve."""
+    try:
+        page, storage, port = arguments
+        command = PAGES[page](Path(storage).absolute(), port)
+    except (KeyError, ValueError):
+        print(f"error: name a page ({', '.join(PAGES)}), a storage folder and a port", file=sys.stderr)
+        return 2
+    except D3DError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return _become(command)
+
+
+def _become(command: Sequence[str]) -> NoReturn:
+    program = Path(sys.executable).with_name(command[0])  # of the same virtual environment
+    os.execve(program, [str(program), *command[1:]], os.environ | SILENT)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+"""Runs what the record does not have, and leaves no run of it RUNNING, however it ends."""
+
+from collections.abc import Collection
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from d3d.bench.plan.planning import Plan
+from d3d.bench.record.tracking import Record, finished_cells, prepare
+from d3d.bench.run.progress import Ended, Progress
+from d3d.bench.search.tuned_rows import with_tuned
+
+if TYPE_CHECKING:
+    from d3d.bench.run.schedule import Share
+
+
+def execute(plan: Plan, console: Console) -> tuple[Plan, Record, Ended]:
+    """Runs the plan's unfinished cells, then what its studies have left, then the cells with the settings they found.
+
+    Returns the plan with these, the record, and what is to be said of the cells. Raises ScheduleError, before anything
+    is recorded, where there is no Ray that can run them, StorageError where a disk is full.
+    """
+    launch = plan.launch
+    plan = with_tuned(plan)  # since it was made, another launch may have gone on with its studies
+    busy = bool(plan.unfinished(plan.counted(finished_cells(plan))) or plan.trials_left)
+    if busy:
+        from d3d.bench.run import schedule  # Ray is not even imported where there is nothing to run
+    with schedule.attached(launch) if busy else nullcontext() as share:
+        record = prepare(launch.tracking_uri, launch.storage)
+        with record.reports(plan):
+            ended = _run(plan, record, share, console)
+            if share and plan.trials_left:
+                plan, searched = _search(plan, record, share, console)
+                ended |= searched
+                ended |= _run(plan, record, share, console, ended.failed)
+            if plan.studies:
+                _draw(plan, record)
+    return plan, record, ended
+
+
+def _run(plan: Plan, record: Record, share: "Share | None", console: Console, failed: Collection[str] = ()) -> Ended:
+    """Runs the cells that are not finished, apart from those that failed already."""
+    finished = finished_cells(plan)
+    record.serve(plan, finished)
+    todo = [cell for cell in plan.unfinished(plan.counted(finished)) if cell.id not in failed]
+    progress = Progress(todo, len(plan.cells) - len(todo), console)
+    try:
+        if share and todo:
+            from d3d.bench.run import schedule
+
+            schedule.run(plan, todo, share, progress)
+    finally:
+        record.end([cell.id for cell in todo], progress.failed)
+    return progress.outcome
+
+
+def _draw(plan: Plan, record: Record) -> None:
+    """Every time: what a launch drew that was killed later is nowhere written."""
+    from d3d.bench.search.plots import draw_searches
+
+    for report in plan.reports:
+        with TemporaryDirectory() as folder:
+            own = list(report.studies.values())
+            record.log_search(report, draw_searches(own, plan.launch.storage, Path(folder)))
+
+
+def _search(plan: Plan, record: Record, share: "Share", console: Console) -> tuple[Plan, Ended]:
+    """Carries out the trials that are left. Returns the plan with what came of them; plan.json gets it in any case.
+
+    Trials that failed are counted with their study, which does not try them again.
+    """
+    from d3d.bench.search.search_runner import tune_rows
+
+    ended = sum(standing.trials for standing in plan.standings.values())
+    progress = Progress([], ended, console, expected=plan.trials_left)
+    try:
+        tune_rows(plan, record, share, progress)
+    finally:
+        plan = with_tuned(plan)
+        record.log_plans(plan)
+    return plan, Ended(notices=progress.notices)

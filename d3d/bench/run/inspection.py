@@ -1,0 +1,125 @@
+"""The commands that look at data before anything is trained: `check` reads all of it, `show` draws one clip."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from d3d.bench.declare.launch import Inspection
+from d3d.bench.plan.machine import cpu_count
+from d3d.data.look.check import Findings, check
+from d3d.data.look.contact_sheet import contact_sheet
+from d3d.data.readers.registry import find_source
+from d3d.data.source import Source
+from d3d.errors import DataError
+
+LISTED = 20  # faults that are printed; a file holds all of them where there are more
+NAMED = 5  # clips that a line names
+WAYS_OUT = "restore or remove them; data.missing=skip leaves out clips without frames, data.frames=rendered draws them"
+
+
+def run_check(inspection: Inspection, console: Console) -> int:
+    """Prints what the dataset holds, and every clip that is broken. The exit status: 1 where anything is."""
+    data, storage = inspection.config.data, inspection.storage
+    try:
+        source = find_source(data, storage / "data")
+    except DataError as error:
+        if data.annotations is None or not Path(data.annotations).is_file():
+            raise  # there is nothing to look at
+        console.print(f"broken:\n  {error}", soft_wrap=True)
+        return 1
+    processes = inspection.resources.cpus or cpu_count()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"reading {source.name}", total=len(source.entries))
+        frames = max(inspection.config.training.frames, inspection.config.evaluation.frames or 0)  # a launch takes both
+        findings = check(source, data, frames, processes, lambda: progress.advance(task))
+    console.print(f"{source.name}, {source.frames}: {source.place}\n", soft_wrap=True)
+    for line in _classes(source, findings):
+        console.print(line, soft_wrap=True)
+    for fact, text in _facts(source, findings):
+        console.print(f"{fact:<15}{text}", soft_wrap=True)
+    if not findings.faults:
+        return 0
+    console.print("\nbroken:")
+    for fault in findings.faults[:LISTED]:
+        console.print(f"  {fault}", soft_wrap=True)
+    if len(findings.faults) > LISTED:
+        path = storage / "checks" / f"{source.name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(findings.faults) + "\n", "utf-8")
+        console.print(f"  … {_count(len(findings.faults) - LISTED)} more; all of them: {path}", soft_wrap=True)
+    console.print(f"  {WAYS_OUT}", soft_wrap=True)
+    return 1
+
+
+def run_show(inspection: Inspection, console: Console) -> int:
+    """Draws the contact sheet of a clip and prints its path."""
+    config = inspection.config
+    source = find_source(config.data, inspection.storage / "data")
+    sheet = contact_sheet(source, inspection.clip, config.data, config.evaluation.frames or config.training.frames)
+    folder = inspection.storage / "sheets"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{source.name}-{source.frames}-{inspection.clip.replace('/', '_')}.png"
+    sheet.save(path)
+    console.print(str(path), soft_wrap=True)
+    return 0
+
+
+def _classes(source: Source, findings: Findings) -> list[str]:
+    """A line each."""
+    width = max(map(len, ("class", *source.classes)))
+    rows = zip(source.classes, findings.train.tolist(), findings.test.tolist(), strict=True)
+    lines = [f"{name:<{width}}{train:>13}{test:>12}" for name, train, test in rows]
+    return [f"{'class':<{width}}{'to train on':>13}{'to test on':>12}", *lines, ""]
+
+
+def _facts(source: Source, findings: Findings) -> list[tuple[str, str]]:
+    """A name and a text each."""
+    found = findings.lengths
+    train, test = int(findings.train.sum()), int(findings.test.sum())
+    used = int(((findings.train + findings.test) > 0).sum())
+    lines = [
+        ("clips", f"{_count(len(found))}: {_count(train)} to train on, {_count(test)} to test on"),
+        ("classes", f"{len(source.classes)}" + (f", {used} of them with clips" if used < len(source.classes) else "")),
+    ]
+    if len(found):
+        lengths = f"{found.min()} to {found.max()} a clip, median {np.median(found):.0f}"
+        lines.append(("frames", f"{_count(int(found.sum()))}; {lengths}"))
+        lines.append(("image sizes", _sizes(findings.sizes)))
+        share = f", {100 * findings.invisible / findings.joints:.1f} % of them invisible" if findings.joints else ""
+        lines.append(("joints", f"{len(source.skeleton.joint_names)} a person{share}"))
+    if source.persons > 1:
+        counts = ", ".join(f"{number} in {_count(clips)}" for number, clips in sorted(findings.persons.items()))
+        lines.append(("persons", f"{counts} clips"))
+    if findings.left_out:
+        lines.append(("without frames", _clips(findings.left_out, f"lack {source.lacking}")))
+    lines += [("note", _clips(ids, note)) for note, ids in findings.notes.items()]
+    lines += [("note", remark) for remark in source.remarks]
+    for split, of_split in (("to train on", findings.train), ("to test on", findings.test)):
+        if empty := [source.classes[label] for label in np.flatnonzero(of_split == 0)]:
+            lines.append(("note", f"{len(empty)} classes have no clip {split}: {_few(empty)}"))
+    lines.append(("broken", _count(len(findings.faults)) if findings.faults else "nothing"))
+    lines.append(("digest", findings.digest or "none, for the dataset cannot be opened"))
+    return lines
+
+
+def _sizes(sizes: Mapping[tuple[int, int], int]) -> str:
+    """The commonest first."""
+    ordered = sorted(sizes.items(), key=lambda entry: (-entry[1], entry[0]))
+    shown = ", ".join(f"{width}×{height} in {_count(clips)} clips" for (width, height), clips in ordered[:NAMED])
+    return shown + (f", and {len(ordered) - NAMED} other sizes" if len(ordered) > NAMED else "")
+
+
+def _clips(ids: Sequence[str], what: str) -> str:
+    return f"{_count(len(ids))} {'clip' if len(ids) == 1 else 'clips'} {what}: {_few(ids)}"
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
+
+
+def _count(number: int) -> str:
+    """Thousands apart, as the project writes them."""
+    return f"{number:,}".replace(",", " ")

@@ -1,0 +1,179 @@
+"""What a launch shows while it runs: a live table on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+
+from d3d.bench.plan.cell import Cell
+from d3d.bench.plan.estimate import duration
+from d3d.bench.run.failures import AGAIN, Failure
+
+INTERVAL = 10.0  # seconds between plain lines while no cell ends
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What is to be said at the end of a launch."""
+
+    failed: Mapping[str, Failure] = field(default_factory=dict)  # by cell
+    notices: Sequence[str] = ()
+
+    def __or__(self, later: "Ended") -> "Ended":
+        return Ended({**self.failed, **later.failed}, (*self.notices, *later.notices))
+
+
+@dataclass
+class Running:
+    """How far a running cell is."""
+
+    cell: Cell
+    since: float  # when its last epoch, or itself, began
+    epoch: int = 0
+    top1: float | None = None
+
+    def __str__(self) -> str:
+        if self.top1 is None:
+            return f"{self.cell.label}: {self.cell.kind.beginning}"
+        epochs = f"epoch {self.epoch}/{self.cell.epochs}, " if self.epoch else ""
+        return f"{self.cell.label}: {epochs}{100 * self.top1:.1f} %"
+
+
+class Progress:
+    """Counts the cells of a launch as they start and end. Use as a context manager around their execution.
+
+    A search proposes its cells while it runs: `expected` is how many. `clock` gives seconds.
+    """
+
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        finished: int,
+        console: Console,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        expected: int = 0,
+    ) -> None:
+        self.waiting = {cell.id: cell for cell in cells}
+        self.running: dict[str, Running] = {}
+        self.finished = finished
+        self.failed: dict[str, Failure] = {}  # by cell
+        self.notices: list[str] = []  # what is to be said at the end
+        self.pruned = 0  # of the finished ones
+        self.expected = expected
+        self.epochs = 0  # of the cell that was proposed last
+        self.total = finished + len(cells) + expected
+        self.console = console
+        self.clock = clock
+        self.printed = clock()
+        self.seconds: list[float] = []  # of each epoch of this launch, the first of each cell left out
+        self.at_once = 1  # cells that ran at the same time, at most
+        self.live = Live(get_renderable=self.table, console=console, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> "Progress":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()
+
+    @property
+    def outcome(self) -> Ended:
+        """What is to be said of it at the end."""
+        return Ended(self.failed, self.notices)
+
+    def proposed(self, cell: Cell) -> None:
+        """A search asks for a cell."""
+        self.expected -= 1
+        self.epochs = cell.epochs
+        self.waiting[cell.id] = cell
+
+    def awaits(self, cells: Iterable[Cell]) -> bool:
+        """Whether one of these cells has yet to end in this launch."""
+        return any(cell.id in self.waiting or cell.id in self.running for cell in cells)
+
+    def recalled(self) -> None:
+        """A search asked for a cell that ended before it was begun: the record says how, or it cannot be."""
+        self.expected -= 1
+        self.finished += 1
+
+    def started(self, id: str) -> None:
+        """A worker took the cell up."""
+        self.running[id] = Running(self.waiting.pop(id), self.clock())
+        self.at_once = max(self.at_once, len(self.running))
+
+    def result(self, id: str, top1: float, epoch: int | None = None) -> None:
+        """The cell finished an epoch of its training, or its test."""
+        running, now = self.running[id], self.clock()
+        if running.epoch:  # before its first epoch a cell, or its worker, has to start
+            self.seconds.append(now - running.since)
+        running.epoch, running.top1, running.since = epoch or 0, top1, now
+        if now - self.printed >= INTERVAL:
+            self._print(self.line())
+
+    def noticed(self, id: str, notice: str) -> None:
+        """Something about the cell that is to be said at the end."""
+        self.notices.append(f"{self.running[id].cell.label} ({id}): {notice}")
+
+    def interrupted(self, id: str, failure: Failure) -> None:
+        """Something befell the cell, and it waits to be tried again."""
+        cell = self.running.pop(id).cell
+        self.waiting[id] = cell
+        self._print(f"{cell.label}: {AGAIN[failure.kind]}: {failure.reason}")
+
+    def ended(self, id: str, failure: Failure | None = None, *, pruned: bool = False) -> None:
+        """The cell finished, was pruned, or failed."""
+        running = self.running.pop(id)
+        if failure is None:
+            self.finished += 1
+            self.pruned += pruned
+            outcome = f"{running.cell.label}: done" if running.top1 is None else str(running)
+            outcome += ", pruned" if pruned else ""
+        else:
+            self.failed[id] = failure
+            outcome = f"{running.cell.label}: failed, {failure.reason}"
+        self._print(f"{outcome} ({self.counts()})")
+
+    def counts(self) -> str:
+        """How many cells are where, and how long it will take."""
+        parts = [
+            f"{self.finished}/{self.total} done",
+            f"{len(self.running)} running",
+            f"{len(self.waiting) + self.expected} waiting",
+            *([f"{self.pruned} pruned"] if self.pruned else []),
+            *([f"{len(self.failed)} failed"] if self.failed else []),
+            *([f"about {duration(left)} left"] if (left := self.seconds_left()) else []),
+        ]
+        return ", ".join(parts)
+
+    def line(self) -> str:
+        """All of it on one line."""
+        return f"{self.counts()}: {'; '.join(map(str, self.running.values()))}"
+
+    def seconds_left(self) -> float | None:
+        """At the pace of the epochs so far; None before there is one."""
+        if not self.seconds:
+            return None
+        epochs = sum(cell.epochs for cell in self.waiting.values()) + self.expected * self.epochs
+        epochs += sum(running.cell.epochs - running.epoch for running in self.running.values())
+        return epochs * fmean(self.seconds) / self.at_once
+
+    def table(self) -> RenderableType:
+        """The counts, and a row per running cell."""
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for heading in ("running", "epoch", "top-1"):
+            table.add_column(heading, style="dim" if heading == "running" else None, justify="left")
+        for running in list(self.running.values()):
+            epochs = f"{running.epoch}/{running.cell.epochs}" if running.cell.epochs else ""
+            table.add_row(running.cell.label, epochs, "" if running.top1 is None else f"{100 * running.top1:.1f} %")
+        return Group(self.counts(), table)
+
+    def _print(self, line: str) -> None:
+        self.printed = self.clock()
+        if not self.console.is_terminal:
+            print(line, file=self.console.file, flush=True)

@@ -1,0 +1,244 @@
+"""What a launch says before it runs, and what it says at the end."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+from mlflow.entities import Run
+from rich.console import Console
+from rich.table import Table
+
+from d3d.bench.database import sqlite_file
+from d3d.bench.declare.ablations import RECIPE, TUNED, Value
+from d3d.bench.declare.claims import Best, parse_claim
+from d3d.bench.declare.looks import looks_until
+from d3d.bench.kinds.registry import KINDS, TRAINING
+from d3d.bench.plan.cell import Cell
+from d3d.bench.plan.estimate import estimate
+from d3d.bench.plan.planning import Plan, Report, Seeds, with_seeds
+from d3d.bench.record.schema import Metric, Point
+from d3d.bench.run.failures import NAMES, Failure
+from d3d.bench.run.progress import Ended
+from d3d.bench.search.study_progress import Standing
+
+_STALE = {
+    "keep": "they are kept (stale=rerun runs them again)",
+    "rerun": "they are run again (stale=keep keeps them)",
+}
+
+
+def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
+    """The plan in a few lines: what is asked for, what of it is there, and what the rest costs."""
+    launch = plan.launch
+    stale, recorded = plan.stale(finished), sum(cell.id in finished for cell in plan.cells)
+    finished = plan.counted(finished)
+    seeds = ", ".join(map(str, launch.seeds))
+    if launch.settle:
+        seeds += f", and up to {launch.settle} of a row until its claims are settled"
+    setting = f"preset {launch.preset}; data {launch.data}; seeds {seeds}; storage {launch.storage}"
+    points = [point for report in plan.reports for point in report.points]
+    cells = {cell.id: cell for report in plan.reports for cell in report.cells}
+    total = ", ".join([*_counts(points, [*cells.values()], finished), *_shared(plan)])
+    if len(plan.reports) == 1:
+        lines = [f"{launch.name}: {launch.ablations[0].title}", setting, total]
+    else:
+        width = max(len(report.ablation.name) for report in plan.reports)
+        each = [
+            f"  {report.ablation.name:<{width}}  {', '.join(_counts(report.points, report.cells, finished))}"
+            for report in plan.reports
+        ]
+        lines = [f"{launch.name}: {len(plan.reports)} ablations", setting, *each, f"  {'in all':<{width}}  {total}"]
+    lines += [f"note: {remark}" for remark in plan.remarks]
+    if stale:
+        lines.append(f"{len(stale)} of {recorded} finished cells were made by other code; {_STALE[launch.stale]}")
+    todo = plan.unfinished(finished)
+    if todo:
+        lines.append(_work(plan, todo, finished))
+    if plan.standings:
+        lines.append(_search(plan, finished))
+    return "\n".join([*lines, *_looks(plan, finished)])
+
+
+def _looks(plan: Plan, finished: Mapping[str, Run]) -> Iterator[str]:
+    """What each further look of `seeds=settle` costs at most: where every claim that is open now stays open."""
+    known = {cell.id for cell in plan.cells}
+    for look in looks_until(plan.launch.settle)[1:] if plan.launch.settle else ():
+        grown = with_seeds(plan, {report.ablation.name: _claimed(report, look.seeds) for report in plan.reports})
+        more = [cell for cell in grown.cells if cell.id not in known and cell.kind is TRAINING]
+        known |= {cell.id for cell in more}
+        if more:
+            cost = estimate(plan, finished, more)
+            yield f"while claims are open, {look.seeds} seeds: at most {len(more)} more to train: {cost}"
+
+
+def _claimed(report: Report, seeds: int) -> Seeds:
+    """So many seeds of every row that a claim concerns, and never fewer than it has.
+
+    A claim about two rows that are one computation takes no seeds: it cannot be tested.
+    """
+    computed: dict[str, set[str]] = {}
+    for point in report.points:
+        computed.setdefault(point.row, set()).add(point.cell)
+    claims = [
+        claim
+        for claim in map(parse_claim, report.ablation.claims)
+        if all(isinstance(part, Best) or computed[part.left] != computed[part.right] for part in claim.parts)
+    ]
+    rows = [row.label for row in report.ablation.rows if any(claim.concerns(row.label) for claim in claims)]
+    return {RECIPE: {row: max(seeds, len(report.seeds_of(RECIPE, row))) for row in rows}}
+
+
+def _search(plan: Plan, finished: Mapping[str, Run]) -> str:
+    """The trials that there are and that are to be run, and how long these take."""
+    search, standings = plan.launch.search, plan.standings
+    assert search
+    trials, studies = sum(each.trials for each in standings.values()), len(standings)
+    noun = "study" if studies == 1 else "studies"
+    line = f"search {search.name}: {studies} {noun} of {search.trials} trials, {trials} done"
+    if not plan.trials_left:
+        return line
+    cells = [study.cell(0, {}) for study in plan.studies for _ in range(standings[study.id].left)]
+    pruned = "" if search.pruner == "none" else "at most "
+    tuned = sum(len(report.studies) for report in plan.reports) * len(plan.launch.seeds)
+    line += f", {len(cells)} to run: {pruned}{estimate(plan, finished, cells)}"
+    return f"{line}\nthen at most {tuned} training{'s' * (tuned != 1)} with the settings they find"
+
+
+def _counts(points: Sequence[Point], cells: Sequence[Cell], finished: Collection[str]) -> list[str]:
+    return [
+        f"{len(points)} point{'s' * (len(points) != 1)}",
+        f"{len(cells)} distinct cell{'s' * (len(cells) != 1)}",
+        f"{sum(cell.id in finished for cell in cells)} finished",
+    ]
+
+
+def _shared(plan: Plan) -> list[str]:
+    """Ablations that share as many cells are named together, or counted where they are many."""
+    groups: dict[int, list[str]] = {}
+    for name, count in plan.shared.items():
+        groups.setdefault(count, []).append(name)
+    return [
+        f"{count} shared with {' and '.join(names) if len(names) < 3 else f'{len(names)} other ablations'}"
+        for count, names in groups.items()
+    ]
+
+
+def _work(plan: Plan, todo: Sequence[Cell], finished: Mapping[str, Run]) -> str:
+    """How many cells of each kind are to be run, and how long their trainings take."""
+    counts = Counter(cell.kind for cell in todo)
+    line = ", ".join(f"{counts[kind]} to {kind.verb}" for kind in KINDS if counts[kind])
+    again = sum(cell.id in finished for cell in todo)
+    if again:
+        line += f" ({again} of them once more: the weights that a test needs are gone or damaged)"
+    trainings = [cell for cell in todo if cell.kind is TRAINING]
+    return f"{line}: {estimate(plan, finished, trainings)}" if trainings else line
+
+
+def summarise(
+    plan: Plan,
+    finished: Mapping[str, Run],
+    ended: Ended,
+    doubts: Sequence[str],
+    paths: Sequence[Path],
+    latest: Sequence[Path] = (),
+) -> None:
+    """Top-1 where one ablation was launched; searches; what befell cells; doubts about the tables; where all is.
+
+    `paths` are the files of the tables and figures, `latest` the copies of those that are complete.
+    """
+    if len(plan.reports) == 1:
+        _show_top1(plan.reports[0], finished)
+    for study in plan.studies:
+        print(_outcome(study.label, plan.standings[study.id]))
+    for line in (*ended.notices, *_failures(plan, ended.failed), *doubts):
+        print(line)
+    for artefact in dict.fromkeys(path.stem for path in paths):
+        own = [path for path in paths if path.stem == artefact]
+        print(", ".join([str(own[0]), *(path.suffix for path in own[1:])]))
+    if latest:
+        print(f"what is complete, under names that stay: {latest[0].parent}")
+    print(sqlite_file(plan.launch.tracking_uri) or re.sub("//[^/]*@", "//", plan.launch.tracking_uri))  # no password
+
+
+def _failures(plan: Plan, failed: Mapping[str, Failure]) -> Iterator[str]:
+    """What failed, by kind, and what to type to try it again; the commands leave alone what is finished."""
+    for kind, name in NAMES.items():
+        own = [cell for cell in plan.cells if cell.id in failed and failed[cell.id].kind == kind]
+        if own:
+            yield f"failed, {name}: {len(own)} cell{'s' * (len(own) != 1)}"
+        for cell in own:
+            yield f"  {cell.label} ({cell.id}): {failed[cell.id].reason}"
+    for report in plan.reports:
+        if any(cell.id in failed for cell in report.all_cells):
+            yield f"to try again what failed, and nothing else: {report.command}"
+
+
+def _outcome(label: str, standing: Standing) -> str:
+    """What a study has come to."""
+    ended = f"{standing.trials} trials ({standing.pruned} pruned, {standing.failed} failed), {standing.epochs} epochs"
+    best = standing.best
+    if best is None:
+        return f"search, {label}: {ended}, none complete"
+    settings = ", ".join(f"{key.partition('.')[2]} {_short(value)}" for key, value in best.settings.items())
+    return f"search, {label}: {ended}, best {100 * best.top1:.2f} % on the validation split: {settings}"
+
+
+def _short(value: Value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _show_top1(report: Report, finished: Mapping[str, Run]) -> None:
+    """The mean over seeds of every point: a table of two axes where the ablation has two, else a row a point."""
+    silent = {cell.id for cell in report.cells if not cell.kind.predicts}
+    points = [point for point in report.points if point.cell not in silent]
+    if not points:
+        return
+    tuned = report.tuned.points if report.tuned else ()
+    console, axes = Console(highlight=False), report.ablation.axes
+    if len(axes) == 2 and all(point.axes.keys() == set(axes) for point in points):
+        down, across = (axis.rpartition(".")[2].replace("_", " ") for axis in axes)
+        print(f"top-1 in %, {down} × {across}; * the best {across} of each {down}")
+        console.print(_grid(points, finished, *axes))
+    else:
+        print("top-1 in %")
+        console.print(_rows(points, tuned, finished))
+
+
+def _grid(points: Sequence[Point], finished: Mapping[str, Run], down: str, across: str) -> Table:
+    """The second axis across; the best of each row is marked."""
+    columns = _values(points, across)
+    table = Table("")
+    for value in columns:
+        table.add_column(str(value), justify="right")
+    for value in _values(points, down):
+        asked = {other: [p for p in points if p.axes == {down: value, across: other}] for other in columns}
+        means = {other: _mean(here, finished) for other, here in asked.items() if here}
+        best = max((mean for mean in means.values() if mean is not None), default=None)
+        table.add_row(str(value), *(_entry(means[other], best) if other in means else "" for other in columns))
+    return table
+
+
+def _rows(points: Sequence[Point], tuned: Sequence[Point], finished: Mapping[str, Run]) -> Table:
+    table = Table("", RECIPE, TUNED) if tuned else Table("", "mean")
+    for row in dict.fromkeys(point.row for point in points):
+        own = [[point for point in asked if point.row == row] for asked in ((points, tuned) if tuned else (points,))]
+        table.add_row(row, *(_entry(_mean(each, finished), None) for each in own))
+    return table
+
+
+def _entry(mean: float | None, best: float | None) -> str:
+    if mean is None:
+        return "–"
+    return f"[bold]*{100 * mean:.2f}[/bold]" if mean == best else f"{100 * mean:.2f}"
+
+
+def _mean(points: Iterable[Point], finished: Mapping[str, Run]) -> float | None:
+    """None where a seed is missing."""
+    top1 = [finished[point.cell].data.metrics[Metric.TOP1] for point in points if point.cell in finished]
+    return fmean(top1) if top1 and len(top1) == len(list(points)) else None
+
+
+def _values(points: Iterable[Point], axis: str) -> list[Value]:
+    return list(dict.fromkeys(point.axes[axis] for point in points))

@@ -1,0 +1,176 @@
+"""A YAML file states an ablation of the paper; this command runs what it asks for and makes its table or figure.
+
+    python orchestrate.py ablation=stride_grid
+    python orchestrate.py ablation=all
+    python orchestrate.py check data=penn_action data.root=DIR
+    python orchestrate.py show clip=0001 data=penn_action data.root=DIR
+    python orchestrate.py tables storage=DIR
+
+A bare first word is a command, none is `run`: `check` reads a whole dataset, `show` draws one of its clips, `tables`
+builds tables and figures from the record anew. `--help` lists what there is. Installed, the command is `d3d`.
+"""
+
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from d3d.bench.declare.ablations import did_you_mean
+from d3d.bench.declare.catalogue import show_catalogue
+from d3d.bench.declare.compose import compose, compose_inspection
+from d3d.bench.declare.launch import Launch
+from d3d.bench.plan.machine import check_resources, check_storage, locked
+from d3d.bench.run.environment import quiet
+from d3d.errors import ConfigError, D3DError
+
+if TYPE_CHECKING:
+    from d3d.bench.plan.planning import Plan
+
+COMMANDS = ("run", "check", "show", "tables")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit status: 0 done, 1 something is missing or broken, 2 a fault the user can mend, 130 interrupted."""
+    try:
+        command, rest = split_command(arguments)
+        if command == "tables":
+            return build_tables(rest)
+        if {"--help", "-h"} & set(rest):
+            show_catalogue(Console(highlight=False, markup=False), program())
+            return 0
+        if command != "run":
+            return look(command, rest)
+        launch = compose(rest)
+        check_storage(launch.storage)
+        check_resources(launch)
+        with quiet(local=launch.cluster.address is None):
+            return run(launch)
+    except D3DError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; to continue: {program()} {shlex.join(arguments)}", file=sys.stderr)
+        return 130
+
+
+def program() -> str:
+    """How this command was started."""
+    return "d3d" if Path(sys.argv[0]).name == "d3d" else "python orchestrate.py"
+
+
+def split_command(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The command and what follows it. Raises ConfigError for a command there is not."""
+    if not arguments or "=" in arguments[0] or not arguments[0].isidentifier():
+        return "run", arguments
+    if arguments[0] not in COMMANDS:
+        near = did_you_mean(arguments[0], COMMANDS)
+        raise ConfigError(f"{arguments[0]}: unknown command{near}; there are: {', '.join(COMMANDS)}")
+    return arguments[0], arguments[1:]
+
+
+def build_tables(arguments: Sequence[str]) -> int:
+    """Builds tables and figures from the record, and launches nothing."""
+    from d3d.report.command import main as build  # as in `run`
+
+    with quiet(local=False):
+        return build(arguments)
+
+
+def look(command: str, arguments: Sequence[str]) -> int:
+    """Looks at data, and launches nothing."""
+    from d3d.bench.run.inspection import run_check, run_show  # as in `run`
+
+    inspection = compose_inspection(command, arguments)
+    check_storage(inspection.storage)
+    return {"check": run_check, "show": run_show}[command](inspection, Console(highlight=False, markup=False))
+
+
+def run(launch: Launch) -> int:
+    """Carries out a launch, which a full disk stops."""
+    # Imported here because they take seconds, and libraries must find the environment of `quiet`.
+    from d3d.bench.run.failures import full_disk_explained
+
+    with full_disk_explained():
+        return carry_out(launch)
+
+
+def carry_out(launch: Launch) -> int:
+    """Plan → run, and search, what is not finished, as long as claims want more seeds → tables → summary."""
+    from d3d import report  # as in `run`
+    from d3d.bench.plan.planning import make_plan
+    from d3d.bench.record.tracking import finished_cells, timed_cells
+    from d3d.bench.run.execute import execute
+    from d3d.bench.run.summary import describe, summarise
+    from d3d.bench.search.tuned_rows import with_tuned
+
+    check_artefacts(launch, report.ARTEFACTS)
+    plan = at_next_look(with_tuned(make_plan(launch)))
+    print(describe(plan, timed_cells(plan) | finished_cells(plan)), flush=True)
+    if launch.dry_run:
+        for line in seeds_needed(plan):
+            print(line)
+        return 0
+    with locked(launch.storage):
+        plan, record, ended = execute(plan, Console(highlight=False))
+        while (grown := at_next_look(plan)) is not plan and not ended.failed:
+            plan, record, more = execute(grown, Console(highlight=False))
+            ended |= more
+        built = report.Built((), (), ())
+        if plan.artefacts:
+            split = launch.config.data.split
+            built = report.build(plan.artefacts, launch.storage, launch.tracking_uri, split=split)
+            record.log_tables(plan, built.paths)
+    said = [*(f"missing: {line}" for line in built.missing), *(f"note: {line}" for line in built.notes)]
+    summarise(plan, finished_cells(plan), ended, [*said, *map(str, built.verdicts)], built.paths, built.latest)
+    return 1 if ended.failed or built.missing or plan.untuned else 0
+
+
+def at_next_look(plan: "Plan") -> "Plan":
+    """The plan with the seeds that open claims of `seeds=settle` want, as the record has them; itself where none do."""
+    from d3d import report  # as in `run`
+    from d3d.bench.plan.planning import with_seeds
+    from d3d.bench.record.tracking import recorded
+    from d3d.bench.search.tuned_rows import with_tuned
+
+    launch = plan.launch
+    if not launch.settle:
+        return plan
+    wanted = {
+        each.ablation.name: report.seeds_wanted(launch.storage, launch.tracking_uri, each.id) for each in recorded(plan)
+    }
+    grown = with_tuned(with_seeds(plan, wanted))
+    return grown if len(grown.cells) > len(plan.cells) else plan
+
+
+def seeds_needed(plan: "Plan") -> list[str]:
+    """How many seeds each open claim would need, of what the record has of the launch."""
+    from d3d import report  # as in `run`
+    from d3d.bench.record.tracking import recorded
+
+    launch = plan.launch
+    found = [report.seeds_needed(launch.storage, launch.tracking_uri, each.id) for each in recorded(plan)]
+    return [line for lines in found for line in lines]
+
+
+def check_artefacts(launch: Launch, known: Iterable[str]) -> None:
+    """Raises ConfigError where an ablation asks for a table or figure that nobody makes, or none of its rows can be."""
+    from d3d.report.artefacts.registry import artefact_of, misfit
+
+    for ablation in launch.ablations:
+        for name in ablation.artefacts:
+            if name not in (*known, ablation.name):
+                fault = f"{ablation.source}: artefact {name}: nobody makes it{did_you_mean(name, known)}"
+                way_out = f"leave it out to have {ablation.name}, the table of its rows"
+                raise ConfigError(f"{fault}; {way_out}; there are: {', '.join(known)}")
+            module = launch.config.measurement.module
+            rows = {row.label: {"measurement.module": module, **row.settings} for row in ablation.rows}
+            if reason := misfit(artefact_of(name, ablation.title), rows):
+                raise ConfigError(f"{ablation.source}: artefact {name}: {reason}")
+
+
+def entry() -> None:
+    """What `d3d` on the PATH calls."""
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,114 @@
+"""What a whole dataset holds and what is wrong with it: everything is read, and no fault hides another."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d3d.config import DataConfig
+from d3d.data.clip import Clip, Dataset
+from d3d.data.frames.view import view_of
+from d3d.data.samples.sampling import check_frames, sample_indices
+from d3d.data.source import Read, Source, assemble, faults_together, read_each
+from d3d.errors import DataError
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Of all clips whose annotation can be read, whether they have frames or not; counts are of clips."""
+
+    train: NDArray[np.int64]  # by class
+    test: NDArray[np.int64]
+    lengths: NDArray[np.int64]  # frames of each clip
+    sizes: Counter[tuple[int, int]]  # (width, height)
+    persons: Counter[int]  # how many are present
+    joints: int  # of those present, over all frames
+    invisible: int  # of these
+    left_out: tuple[str, ...]  # clips without frames, where they may be skipped
+    notes: dict[str, tuple[str, ...]]  # what is odd and does no harm → clips
+    faults: tuple[str, ...]  # a line each
+    digest: str | None  # None where the dataset cannot be opened
+
+
+def check(
+    source: Source,
+    data: DataConfig,
+    frames: int,
+    processes: int,
+    advance: Callable[[], None],
+) -> Findings:
+    """Reads every annotation, looks at every file of frames, and decodes those that a test of `frames` frames takes.
+
+    `advance` is called after each clip.
+    """
+    reads: list[Read] = []
+    faults: list[str] = []
+    for found in read_each(_decoding(source, data, frames), processes):
+        if isinstance(found, DataError):
+            faults.append(str(found))
+        else:
+            reads.append(found)
+        advance()
+    if data.missing == "error":
+        faults += [f"clip {read.clip.id}: {read.absent} is not there" for read in reads if read.absent]
+    faults += [str(fault) for fault in faults_together(source, reads)]
+    dataset = None
+    try:  # whether files are missing or not: that is said already
+        whole = reads if data.missing == "skip" else [replace(read, absent="") for read in reads]
+        dataset = assemble(source, whole, "skip")
+        check_frames(dataset, frames)
+    except DataError as error:
+        faults.append(str(error))
+    return _findings(source, reads, faults, None if faults else dataset)
+
+
+def _decoding(source: Source, data: DataConfig, frames: int) -> Source:
+    """The source whose clips are read together with their test frames; of drawn frames none can be damaged."""
+    if source.frames == "rendered":
+        return source
+    return replace(source, read=partial(_read_and_decode, replace(source, entries=()), data, frames))
+
+
+def _read_and_decode(source: Source, data: DataConfig, frames: int, entry: Any) -> Read:
+    read = source.read(entry)
+    if not read.absent and read.clip.length:
+        indices = sample_indices(read.clip.length, min(frames, read.clip.length), None)
+        source.decode(read.clip, indices, view_of(read.clip, data.view, data.resize))
+    return read
+
+
+def _findings(source: Source, reads: Sequence[Read], faults: Sequence[str], dataset: Dataset | None) -> Findings:
+    clips = [read.clip for read in reads]
+    present = [_present(clip, source.persons) for clip in clips]
+    each = len(source.skeleton.joint_names)
+    joints = sum(clip.length * each * int(there.sum()) for clip, there in zip(clips, present, strict=True))
+    notes: dict[str, tuple[str, ...]] = {}
+    for read in reads:
+        for note in read.notes:
+            notes[note] = (*notes.get(note, ()), read.clip.id)
+    return Findings(
+        train=_by_class(source, (clip for clip in clips if clip.train)),
+        test=_by_class(source, (clip for clip in clips if not clip.train)),
+        lengths=np.array([clip.length for clip in clips], np.int64),
+        sizes=Counter((clip.width, clip.height) for clip in clips),
+        persons=Counter(int(there.sum()) for there in present),
+        joints=joints,
+        invisible=joints - sum(int(clip.visible.sum()) for clip in clips),
+        left_out=tuple(read.clip.id for read in reads if read.absent),
+        notes=notes,
+        faults=tuple(faults),
+        digest=dataset.digest if dataset else None,
+    )
+
+
+def _present(clip: Clip, persons: int) -> NDArray[np.bool_]:
+    """Which of the persons any joint of is visible in any frame."""
+    return np.asarray(clip.visible.reshape(clip.length, persons, -1).any(axis=(0, 2)))
+
+
+def _by_class(source: Source, clips: Iterable[Clip]) -> NDArray[np.int64]:
+    return np.bincount([clip.label for clip in clips], minlength=len(source.classes)).astype(np.int64)

@@ -1,0 +1,92 @@
+"""A contact sheet of a clip: the frames a test would take, with the joints drawn, to look at instead of trusting."""
+
+from dataclasses import replace
+from difflib import get_close_matches
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from d3d.config import DataConfig
+from d3d.data.clip import Clip
+from d3d.data.frames.view import view_of
+from d3d.data.samples.sampling import sample_indices
+from d3d.data.skeleton import Skeleton
+from d3d.data.source import Source, read_each
+from d3d.errors import DataError
+
+SHORT = 320  # short side of a frame on the sheet, pixels
+COLUMNS = 4
+CAPTION = 30  # pixels below a frame
+COLOURS = ((0, 225, 255), (255, 90, 230), (140, 255, 80), (255, 170, 0))  # of the persons, in turn
+UNSEEN = (255, 255, 255)  # an invisible joint: a cross where it was, or will be, seen last
+CROP = (255, 255, 0)
+
+
+def contact_sheet(source: Source, id: str, data: DataConfig, frames: int) -> Image.Image:
+    """The picture. Raises DataError where the clip is not there or is broken."""
+    clip = find_clip(source, id)
+    indices = sample_indices(clip.length, min(frames, clip.length), None)
+    view = view_of(clip, data.view, SHORT)
+    pictures, joints = source.read_frames(clip, indices, view), view.place(clip.joints)
+    height, width = view.rows, view.columns
+    rows = -(-len(indices) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * width, CAPTION + rows * (height + CAPTION)), (25, 25, 25))
+    pen = ImageDraw.Draw(sheet)
+    split = "to train on" if clip.train else "to test on"
+    title = f"{source.name}, {source.frames}: clip {id}, {source.classes[clip.label]}, {split}, {clip.length} frames"
+    pen.text((6, 9), f"{title}, {clip.width}x{clip.height}; the square is the centre crop, a cross an invisible joint")
+    for place, (index, picture) in enumerate(zip(indices.tolist(), pictures, strict=True)):
+        tile = Image.fromarray(picture)
+        draw_clip(ImageDraw.Draw(tile), clip, joints, index, source.skeleton)
+        side = data.crop / data.resize * SHORT
+        left, top = (width - side) / 2, (height - side) / 2
+        ImageDraw.Draw(tile).rectangle((left, top, left + side - 1, top + side - 1), outline=CROP)
+        x, y = place % COLUMNS * width, CAPTION + place // COLUMNS * (height + CAPTION)
+        sheet.paste(tile, (x, y))
+        hidden = int((~clip.visible[index]).sum())
+        pen.text((x + 6, y + height + 9), f"frame {index}, {hidden} of {clip.visible.shape[1]} joints invisible")
+    return sheet
+
+
+def find_clip(source: Source, id: str) -> Clip:
+    """The clip of that id. Raises DataError where there is none, or it cannot be read."""
+    ids = {source.id_of(entry): entry for entry in source.entries}
+    if id not in ids:
+        near = get_close_matches(id, ids, 1, 0.5) or list(ids)[:1]
+        raise DataError(f"clip={id}: {source.place} has no such clip; there is, for example, {', '.join(near)}")
+    (found,) = read_each(replace(source, entries=(ids[id],)))
+    if isinstance(found, DataError):
+        raise found
+    if found.absent:
+        raise DataError(f"clip {id}: {found.absent} is not there; restore it, or data.frames=rendered")
+    return found.clip
+
+
+def draw_clip(
+    pen: ImageDraw.ImageDraw, clip: Clip, joints: NDArray[np.float32], index: int, skeleton: Skeleton
+) -> None:
+    """Draw the joints of one frame, L×R×2 in pixels of the picture: limbs between visible ones, a disc at each."""
+    each = len(skeleton.joint_names)
+    for person in range(clip.visible.shape[1] // each):
+        own = slice(person * each, (person + 1) * each)
+        points, visible = joints[:, own], clip.visible[:, own]
+        colour = COLOURS[person % len(COLOURS)]
+        places = [tuple(place) for place in points[index].tolist()]
+        for start, end in skeleton.limbs:
+            if visible[index, start] and visible[index, end]:
+                pen.line((places[start], places[end]), (0, 0, 0), 4)
+                pen.line((places[start], places[end]), colour, 2)
+        for joint, (x, y) in enumerate(places):
+            if visible[index, joint]:
+                pen.ellipse((x - 3, y - 3, x + 3, y + 3), colour, (0, 0, 0))
+            elif (nearest := _nearest(visible[:, joint], index)) is not None:
+                x, y = points[nearest, joint].tolist()
+                pen.line((x - 4, y - 4, x + 4, y + 4), UNSEEN)
+                pen.line((x - 4, y + 4, x + 4, y - 4), UNSEEN)
+
+
+def _nearest(visible: NDArray[np.bool_], index: int) -> int | None:
+    """The nearest frame that shows the joint, None where none does."""
+    shown = visible.nonzero()[0]
+    return int(shown[np.abs(shown - index).argmin()]) if len(shown) else None

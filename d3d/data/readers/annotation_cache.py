@@ -1,0 +1,81 @@
+"""What was read of a large dataset stays on disk: the next process to open it maps it into memory.
+
+NTU RGB+D's text files take minutes to read and gigabytes to hold. Mapped, the processes of a machine share them.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from d3d.data.clip import Clip, Dataset
+from d3d.data.source import Read, Source, assemble, read_all
+from d3d.digest import code_digest
+from d3d.errors import DataError
+
+_CLIP = ("id", "label", "train", "height", "width", "length", "group")  # beside the joints
+_READ = ("pixels", "absent", "notes")
+
+
+def open_kept(source: Source, cache: Path, missing: Literal["error", "skip"], processes: int = 1) -> Dataset:
+    """The dataset of a source with a stamp, read under `cache` if it was read before. Raises DataError.
+
+    It is read anew where the stamp is another, or the code that reads data.
+    """
+    named = f"{code_digest('d3d.data.readers.registry')} {source.name} {source.frames} {source.stamp}"
+    key = hashlib.sha256(named.encode()).hexdigest()[:12]
+    folder = cache / f"{source.name}-{key}"
+    if not folder.is_dir():
+        reads = read_all(source, processes)
+        try:
+            _keep(folder, source, reads)
+        except OSError as error:
+            raise DataError(f"{folder} cannot be written ({error}); choose another storage folder") from error
+        del reads  # its memory is not needed beside what is mapped
+    return assemble(source, list(_kept(folder)), missing)
+
+
+def _keep(folder: Path, source: Source, reads: Sequence[Read]) -> None:
+    """Write all of it or nothing, however many processes do so at once."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{folder.name}.partial-", dir=folder.parent) as temporary:
+        partial = Path(temporary) / folder.name
+        partial.mkdir()
+        shape = (sum(read.clip.length for read in reads), len(source.joint_names))
+        joints = open_memmap(str(partial / "joints.npy"), "w+", np.float32, (*shape, 2))
+        visible = open_memmap(str(partial / "visible.npy"), "w+", np.bool_, shape)
+        start = 0
+        for read in reads:
+            end = start + read.clip.length
+            joints[start:end], visible[start:end] = read.clip.joints, read.clip.visible
+            start = end
+        joints.flush()
+        visible.flush()
+        rows = [[getattr(read.clip, key) for key in _CLIP] + [getattr(read, key) for key in _READ] for read in reads]
+        (partial / "clips.json").write_text(json.dumps(rows))
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster, with the same content
+                raise
+
+
+def _kept(folder: Path) -> Iterator[Read]:
+    try:
+        rows: list[list[Any]] = json.loads((folder / "clips.json").read_text())
+        joints = np.load(folder / "joints.npy", mmap_mode="r", allow_pickle=False)
+        visible = np.load(folder / "visible.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} is damaged ({error}); remove it, and the dataset is read anew") from error
+    start = 0
+    for row in rows:
+        clip = dict(zip(_CLIP, row, strict=False))
+        pixels, absent, notes = row[len(_CLIP) :]
+        end = start + clip.pop("length")
+        yield Read(Clip(joints=joints[start:end], visible=visible[start:end], **clip), pixels, absent, tuple(notes))
+        start = end

@@ -1,0 +1,162 @@
+"""NTU RGB+D (Shahroudy et al., CVPR 2016) and NTU RGB+D 120 (Liu et al., TPAMI 2019).
+
+`nturgb+d_skeletons/S001C001P001R001A001.skeleton` and `nturgb+d_rgb/S001C001P001R001A001_rgb.avi`: setup, camera,
+performer, replication and action, all counted from 1. Joints are used where they are in the colour video.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from functools import cache, partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d3d.data.clip import Clip, View
+from d3d.data.formats.ntu_skeleton import read_skeleton_file
+from d3d.data.frames.footage import look_at, read_footage
+from d3d.data.readers.persons import moving_most
+from d3d.data.skeleton import NTU
+from d3d.data.source import Read, Source
+from d3d.errors import DataError
+
+Protocol = Literal["xsub", "xview", "xset"]
+
+HEIGHT, WIDTH = 1080, 1920  # pixels of the colour video, which joints are counted in
+CLASSES = {"ntu60": 60, "ntu120": 120}
+SETUPS = {"ntu60": 17, "ntu120": 32}  # README of github.com/shahroudy/NTURGB-D
+PROTOCOLS: dict[str, tuple[Protocol, ...]] = {"ntu60": ("xsub", "xview"), "ntu120": ("xsub", "xset")}
+# Shahroudy et al., section 4.2.1: the twenty training performers.
+SUBJECTS_60 = frozenset({1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38})
+# Liu et al. (arXiv 1905.04757), section 4.2.1: the fifty-three training performers.
+SUBJECTS_120 = SUBJECTS_60 | {
+    *(45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94),
+    *(95, 97, 98, 100, 103),
+}
+CAMERAS = frozenset({2, 3})  # Shahroudy et al., section 4.2.2: the training cameras
+_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+
+
+class Sample(NamedTuple):
+    """What the name of a file says, each counted from 1."""
+
+    setup: int
+    camera: int
+    performer: int
+    replication: int
+    action: int
+
+
+def parse_name(name: str) -> Sample | None:
+    """What a name such as S001C002P003R002A013 says; None where it is no such name."""
+    match = _NAME.fullmatch(name)
+    return Sample(*(int(number) for number in match.groups())) if match else None
+
+
+def ntu_source(
+    root: Path,
+    name: Literal["ntu60", "ntu120"],
+    protocol: Protocol,
+    *,
+    persons: int = 2,
+    frames: Literal["files", "rendered"] = "files",
+) -> Source:
+    """The samples under `root` that are of the dataset and not in the authors' list of missing skeletons.
+
+    Raises DataError for a protocol that the dataset has not got, and where there is no sample.
+    """
+    if protocol not in PROTOCOLS[name]:
+        raise DataError(f"data.protocol={protocol}: {name} has {' and '.join(PROTOCOLS[name])}")
+    present = [(path, parse_name(path.stem)) for path in (root / "nturgb+d_skeletons").glob("*.skeleton")]
+    of_dataset = [path for path, sample in present if sample and sample.setup <= SETUPS[name]]
+    paths = sorted(path for path in of_dataset if path.stem not in missing_skeletons())
+    left = len(of_dataset) - len(paths)
+    if not paths:
+        raise DataError(
+            f"data.root={root}: no nturgb+d_skeletons/S001C001P001R001A001.skeleton and the like; name the folder that "
+            "holds nturgb+d_skeletons/ and nturgb+d_rgb/"
+        )
+    return Source(
+        name=name,
+        place=f"data.root={root}",
+        classes=tuple(f"A{action + 1:03d}" for action in range(CLASSES[name])),
+        skeleton=NTU,
+        frames=frames,
+        entries=tuple(paths),
+        read=partial(_read, name=name, protocol=protocol, persons=persons, frames=frames),
+        decode=partial(_decode, root),
+        persons=persons,
+        lacking="videos under nturgb+d_rgb/",
+        remarks=(f"{left} samples left out: the authors list their skeletons as missing",) if left else (),
+        stamp=_stamp(root, paths, frames, f"{protocol} {persons}"),
+    )
+
+
+@cache
+def missing_skeletons() -> frozenset[str]:
+    """The 535 samples whose skeletons the authors list as missing or incomplete, 302 of them of NTU RGB+D 60."""
+    lines = (files("d3d.data.readers") / "ntu_missing_skeletons.txt").read_text().splitlines()
+    return frozenset(line for line in lines if line and not line.startswith("#"))
+
+
+def trains(sample: Sample, name: str, protocol: Protocol) -> bool:
+    """Whether a sample is in the training split."""
+    if protocol == "xview":
+        return sample.camera in CAMERAS
+    if protocol == "xset":
+        return sample.setup % 2 == 0  # Liu et al., section 4.2.2
+    return sample.performer in (SUBJECTS_60 if name == "ntu60" else SUBJECTS_120)
+
+
+def video_path(root: Path, id: str) -> Path:
+    """Where the video of a clip is."""
+    return root / "nturgb+d_rgb" / f"{id}_rgb.avi"
+
+
+def _stamp(root: Path, paths: Sequence[Path], frames: Literal["files", "rendered"], setting: str) -> str:
+    """A digest of the names, sizes and times of all files, which takes a second where reading them takes minutes."""
+    digest = hashlib.sha256(f"{root} {setting}".encode())
+    for path in paths:
+        digest.update(_state(path))
+        if frames == "files":
+            digest.update(_state(video_path(root, path.stem)))
+    return digest.hexdigest()
+
+
+def _state(path: Path) -> bytes:
+    try:
+        state = path.stat()
+    except OSError:
+        return b"absent"
+    return f"{path.name} {state.st_size} {state.st_mtime_ns}".encode()
+
+
+def _read(path: Path, *, name: str, protocol: Protocol, persons: int, frames: Literal["files", "rendered"]) -> Read:
+    """The clip of a `.skeleton` file, and a look at its video. Raises DataError."""
+    sample = parse_name(path.stem)
+    assert sample is not None
+    try:
+        bodies = read_skeleton_file(path, len(NTU.joint_names))
+    except (ValueError, OSError) as error:
+        raise DataError(f"clip {path.stem}: {path} is no whole skeleton file ({error}); restore it") from error
+    joints, visible = moving_most(bodies.joints, bodies.visible, persons)
+    clip = Clip(
+        id=path.stem,
+        label=sample.action - 1,
+        train=trains(sample, name, protocol),
+        height=HEIGHT,
+        width=WIDTH,
+        joints=joints,
+        visible=visible,
+        group=f"S{sample.setup:03d}P{sample.performer:03d}",
+    )
+    if frames == "rendered":
+        return Read(clip)
+    return look_at(video_path(path.parent.parent, clip.id), clip)
+
+
+def _decode(root: Path, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
+    return read_footage(video_path(root, clip.id), clip, indices, view)

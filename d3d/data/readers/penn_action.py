@@ -1,0 +1,162 @@
+"""Penn Action (Zhang, Zhu, Derpanis, ICCV 2013): `frames/0001/000001.jpg` and `labels/0001.mat`.
+
+What the label files hold is not what one expects, and is mended here alone: coordinates count from 1 and are unsigned
+in some files (a difference would wrap around), `nframes` is mostly uint8, some files lack a row of `bbox` (not used),
+`train` is 1 or −1, and an invisible joint holds any number at all.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d3d.data.clip import Clip, View
+from d3d.data.formats.fingerprint import Sampled, fingerprint, sample_file
+from d3d.data.formats.images import read_image
+from d3d.data.formats.matlab import read_mat
+from d3d.data.skeleton import JOINTS, PENN_ACTION
+from d3d.data.source import Read, Source
+from d3d.errors import DataError
+
+ACTIONS = (
+    "baseball_pitch",
+    "baseball_swing",
+    "bench_press",
+    "bowl",
+    "clean_and_jerk",
+    "golf_swing",
+    "jump_rope",
+    "jumping_jacks",
+    "pullup",
+    "pushup",
+    "situp",
+    "squat",
+    "strum_guitar",
+    "tennis_forehand",
+    "tennis_serve",
+)  # as the label files spell them, which is not how the dataset's page does
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"  # some writers pad after the end
+_FIELDS = ("action", "x", "y", "visibility", "train", "dimensions", "nframes")
+_LACKS_BOX = ("lack a row of bbox, which is not used",)
+_FAR = 1e5  # pixels; no coordinate of a video, and not NaN
+
+
+def penn_action_source(
+    root: Path,
+    *,
+    name: str = "penn_action",
+    classes: Sequence[str] | None = None,
+    frames: Literal["files", "rendered"] = "files",
+) -> Source:
+    """The clips under `root` that have a label file, in the order of their numbers. Raises DataError: there is none.
+
+    Without `classes` they are Penn Action's, or those that `root`/classes.txt names, one a line.
+    """
+    classes = classes or _classes(root)
+    files = [path for path in (root / "labels").glob("*.mat") if re.fullmatch("[0-9]{4,}", path.stem)]
+    if not files:
+        raise DataError(
+            f"data.root={root}: no labels/0001.mat and the like; name the folder that holds labels/ and frames/"
+        )
+    return Source(
+        name=name,
+        place=f"data.root={root}",
+        classes=tuple(classes),
+        skeleton=PENN_ACTION,
+        frames=frames,
+        entries=tuple(sorted(files, key=lambda path: (int(path.stem), path.stem))),
+        read=partial(_read, root=root, classes=tuple(classes), frames=frames),
+        decode=partial(read_images, root),
+        grouped=_grouped,
+    )
+
+
+def _classes(root: Path) -> Sequence[str]:
+    path = root / "classes.txt"
+    try:
+        names = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+    except FileNotFoundError:
+        return ACTIONS
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}); it is to name a class a line") from error
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise DataError(f"{path}: two different classes are the least, and none twice; it is to name one a line")
+    return names
+
+
+def _read(path: Path, *, root: Path, classes: Sequence[str], frames: Literal["files", "rendered"]) -> Read:
+    """The clip of a label file, and a look at each of its image files. Raises DataError."""
+    clip, notes = _read_clip(path, classes)
+    if frames == "rendered":
+        return Read(clip, notes=notes)
+    try:
+        images = [_sample_jpeg(_image_path(root, clip, index), clip.id) for index in range(clip.length)]
+    except FileNotFoundError as error:
+        return Read(clip, absent=str(error.filename), notes=notes)
+    except OSError as error:
+        raise DataError(f"clip {clip.id}: its image files cannot be read ({error}); restore them") from error
+    return Read(clip, pixels=fingerprint(images), notes=notes)
+
+
+def _grouped(clips: Sequence[Clip]) -> list[Clip]:
+    """Repetitions are cut from one video and numbered in turn: neighbours of one action and size are a group."""
+    groups = groupby(clips, key=lambda clip: (clip.label, clip.height, clip.width))
+    takes = [list(members) for _, members in groups]
+    return [replace(clip, group=take[0].id) for take in takes for clip in take]
+
+
+def _read_clip(path: Path, classes: Sequence[str]) -> tuple[Clip, tuple[str, ...]]:
+    """The clip of a label file, and what is odd about it."""
+    try:
+        fields = read_mat(path, (*_FIELDS, "bbox"))
+        clip = _parse_clip(path.stem, fields, classes)
+        return clip, _LACKS_BOX if len(fields.get("bbox", [])) < clip.length else ()
+    except (KeyError, ValueError, OverflowError, OSError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise DataError(f"clip {path.stem}: {path} is no Penn Action label ({reason}); restore or remove it") from error
+
+
+def _parse_clip(id: str, fields: dict[str, Any], classes: Sequence[str]) -> Clip:
+    action = str(fields["action"].item())
+    if action not in classes:
+        raise ValueError(f"action {action!r} is none of {', '.join(classes)}")
+    x, y, visible = (np.asarray(fields[key]) for key in ("x", "y", "visibility"))
+    height, width = (int(size) for size in fields["dimensions"].ravel()[:2])
+    shape = (int(fields["nframes"].item()), len(JOINTS))
+    if not x.shape == y.shape == visible.shape == shape or shape[0] == 0:
+        raise ValueError(f"x {x.shape}, y {y.shape} and visibility {visible.shape} should all be {shape}")
+    train = int(fields["train"].item())
+    if train not in (1, -1):
+        raise ValueError(f"train is {train}, not 1 or -1")
+    seen = visible.astype(bool)
+    joints = np.stack([x, y], axis=-1).astype(np.float64) - 1  # float first: unsigned numbers would wrap around
+    joints[~seen] = 0
+    if height < 1 or width < 1 or not (np.abs(joints) < _FAR).all():
+        raise ValueError("its sizes or coordinates are no usable numbers")
+    return Clip(id, list(classes).index(action), train == 1, height, width, joints.astype(np.float32), seen, group=id)
+
+
+def _image_path(root: Path, clip: Clip, index: int) -> Path:
+    return root / "frames" / clip.id / f"{index + 1:06d}.jpg"
+
+
+def _sample_jpeg(path: Path, id: str) -> Sampled:
+    """A look at a file that starts and ends as a JPEG does: every file gets one before anything is started.
+
+    What is damaged in between is found when it is decoded.
+    """
+    sampled = sample_file(path)
+    if not sampled.start.startswith(_JPEG_START) or _JPEG_END not in sampled.end:
+        raise DataError(f"clip {id}: {path} is no whole JPEG; restore it, or data.frames=rendered")
+    return sampled
+
+
+def read_images(root: Path, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
+    """The view, of image files; see `ReadFrames`. Raises DataError for a file that cannot be decoded."""
+    return np.stack([read_image(_image_path(root, clip, int(index)), clip, view) for index in indices])

@@ -1,0 +1,256 @@
+"""Skeletons in the pickle layout of PYSKL and MMAction2, with or without the videos; FineGYM is one of them.
+
+{"split": {name: [frame_dir, …]}, "annotations": [{frame_dir, total_frames, img_shape, label, keypoint M×T×V×C,
+keypoint_score M×T×V}, …]}, as tools/data/README.md of github.com/kennymckormick/pyskl describes it.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+from reprlib import repr as short
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d3d.data.clip import Clip, View
+from d3d.data.formats.safe_pickle import read_pickle
+from d3d.data.frames.footage import footage_of, look_at, read_footage
+from d3d.data.readers.persons import moving_most
+from d3d.data.skeleton import COCO, KNOWN, MOST_JOINTS, NTU, PENN_ACTION, Skeleton, nameless
+from d3d.data.skeleton_yaml import find_skeleton
+from d3d.data.source import Read, Source
+from d3d.errors import ConfigError, DataError
+
+GYM99 = 99  # classes (Shao et al., "FineGym", CVPR 2020, section 3)
+MOST = 100_000  # classes; a label that means anything is below
+NAME = 240  # bytes of the name of a file or folder, at most; endings such as _rgb.avi come after it
+TAKEN_FOR = {"COCO": COCO, "NTU RGB+D": NTU, "Penn Action": PENN_ACTION}  # by their number, where nothing is said
+SCORE = 0.0  # a joint is visible where its keypoint_score is above this; not at 0, and not at NaN
+
+
+class Entry(NamedTuple):
+    """What one clip is read from."""
+
+    id: str
+    split: str
+    train: bool
+    annotation: Mapping[str, Any] | None  # None: the split names it, and nothing describes it
+
+
+def pyskl_source(
+    path: Path,
+    splits: tuple[str, str],
+    *,
+    name: Literal["pyskl", "finegym"] = "pyskl",
+    classes: int | None = None,
+    root: Path | None = None,
+    named_skeleton: str | None = None,
+    persons: int = 2,
+    frames: Literal["files", "rendered"] = "files",
+) -> Source:
+    """The clips that the two splits of an annotation file name, for training and for testing.
+
+    Without `classes` there are as many as the training clips' labels name. `named_skeleton` is what data.skeleton may
+    name; without it the file FILE.skeleton.yaml beside FILE.pkl says what the joints are, and where there is none they
+    are taken for a known skeleton of so many joints, or nothing is known of them, and a remark says which.
+
+    Raises DataError for a file that is no such pickle, for splits it has not got, and where it has no joints;
+    ConfigError for a skeleton that cannot be used or has another number of joints.
+    """
+    beside = path.parent / f"{path.stem}.skeleton.yaml"
+    if named_skeleton is None and _exists(beside):
+        named_skeleton = str(beside)
+    declared = None if named_skeleton is None else find_skeleton(named_skeleton)
+    try:
+        content = read_pickle(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"data.annotations={path}: no pickle of arrays and plain containers ({error})") from error
+    listed, annotations = _layout(path, content)
+    for split in splits:
+        if split not in listed:
+            raise DataError(f"data.splits={list(splits)}: no split {split!r} in {path}; it has {', '.join(listed)}")
+    entries = _entries(path, splits, listed, annotations)
+    described = [entry.annotation for entry in entries if entry.annotation is not None]
+    joints = _joint_count(path, described)
+    if declared and len(declared.joint_names) != joints:
+        raise ConfigError(
+            f"{named_skeleton}: describes {len(declared.joint_names)} joints, the clips of data.annotations={path} "
+            f"have {joints}; with data=pyskl, data.skeleton=FILE.yaml describes any number"
+        )
+    skeleton, remarks = (declared, ()) if declared else _undeclared(joints, beside.name)
+    if classes is None:
+        classes = 1 + max((_label(entry.annotation) for entry in entries if entry.train), default=-1)
+    if frames == "files" and root is None:
+        raise DataError("data.root is not set: name the folder of the videos, or data.frames=rendered needs none")
+    return Source(
+        name=name,
+        place=f"data.annotations={path}",
+        classes=tuple(f"class_{label}" for label in range(classes)),
+        skeleton=skeleton,
+        frames=frames,
+        entries=entries,
+        read=partial(_read, joints=joints, persons=persons, root=root if frames == "files" else None),
+        decode=partial(_decode, root),
+        persons=persons,
+        id_of=attrgetter("id"),
+        lacking=f"a video or a folder of images under {root}",
+        remarks=remarks,
+    )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name longer than the file system takes
+        return False
+
+
+def _undeclared(joints: int, beside: str) -> tuple[Skeleton, tuple[str, ...]]:
+    """What joints are taken for of which nothing is said, and a remark that says so.
+
+    PYSKL's own annotations have COCO's joints in two dimensions and NTU RGB+D's from Kinect; 13 were always read as
+    Penn Action's here.
+    """
+    for name, skeleton in TAKEN_FOR.items():
+        if len(skeleton.joint_names) == joints:
+            others = [key for key, other in KNOWN.items() if len(other.joint_names) == joints and other != skeleton]
+            other = f"data.skeleton={others[0] if others else 'FILE.yaml'}"
+            return skeleton, (f"its {joints} joints are taken for {name}'s; {other} or {beside} says otherwise",)
+    unknown = f"nothing says what its {joints} joints are: no limbs are drawn, and augmentation.flip must be false"
+    return nameless(joints), (f"{unknown}; describe them in {beside} beside it",)
+
+
+def _layout(path: Path, content: Any) -> tuple[Mapping[str, list[Any]], list[Mapping[str, Any]]]:
+    """(split, annotations) of a pickle's content. Raises DataError where it is laid out otherwise."""
+    split, annotations = (content.get(key) for key in ("split", "annotations")) if isinstance(content, dict) else (0, 0)
+    if not (
+        isinstance(split, dict)
+        and all(isinstance(name, str) for name in split)
+        and all(isinstance(ids, list | tuple) and all(isinstance(id, str) for id in ids) for ids in split.values())
+        and isinstance(annotations, list)
+        and all(isinstance(each, dict) and isinstance(each.get("frame_dir"), str) for each in annotations)
+    ):
+        raise DataError(
+            f"data.annotations={path}: not PYSKL's layout; a dictionary is expected with split, lists of "
+            "frame_dir by name, and annotations, dictionaries with a frame_dir each"
+        )
+    return split, annotations
+
+
+def _entries(
+    path: Path,
+    splits: tuple[str, str],
+    listed: Mapping[str, list[str]],
+    annotations: list[Mapping[str, Any]],
+) -> tuple[Entry, ...]:
+    """One for each annotation that a split names and for each name without one, in the order of the names."""
+    described: dict[str, list[Mapping[str, Any] | None]] = {}
+    for annotation in annotations:
+        described.setdefault(annotation["frame_dir"], []).append(annotation)
+    both = sorted(set(listed[splits[0]]) & set(listed[splits[1]]))
+    if both:
+        raise DataError(
+            f"data.annotations={path}: {len(both)} clips are in {splits[0]!r} and in {splits[1]!r} ({both[0]}, …); "
+            "each may be in one of data.splits"
+        )
+    return tuple(
+        Entry(id, split, split == splits[0], annotation)
+        for split in splits
+        for id in listed[split]
+        for annotation in described.get(id) or [None]
+    )
+
+
+def _joint_count(path: Path, annotations: list[Mapping[str, Any]]) -> int:
+    """V of the first clip that has joints."""
+    for annotation in annotations:
+        keypoint = annotation.get("keypoint")
+        if isinstance(keypoint, np.ndarray) and keypoint.ndim == 4 and 0 < keypoint.shape[2] <= MOST_JOINTS:
+            return int(keypoint.shape[2])
+    raise DataError(f"data.annotations={path}: no clip of data.splits has an array keypoint of M×T×V×2 numbers")
+
+
+def _label(annotation: Mapping[str, Any] | None) -> int:
+    """-1 where there is none that can be."""
+    label = (annotation or {}).get("label")
+    return int(label) if isinstance(label, int | np.integer) and 0 <= label < MOST else -1
+
+
+def _read(entry: Entry, *, joints: int, persons: int, root: Path | None) -> Read:
+    """The clip of an annotation, and a look at its frames if it has a root. Raises DataError."""
+    if entry.annotation is None:
+        raise DataError(f"clip {entry.id}: split {entry.split!r} names it, no annotation does; add or remove it")
+    try:
+        clip = _parse(entry, entry.annotation, joints, persons)
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise DataError(f"clip {entry.id}: its annotation is none of PYSKL's ({reason}); mend or remove it") from error
+    return Read(clip) if root is None else look_at(footage_of(root, clip.id), clip)
+
+
+def _parse(entry: Entry, annotation: Mapping[str, Any], joints: int, persons: int) -> Clip:
+    _check_id(entry.id)
+    places, seen = _joints(annotation, joints)
+    if int(annotation["total_frames"]) != places.shape[1] or not places.shape[1]:
+        raise ValueError(f"total_frames is {annotation['total_frames']}, its keypoint has {places.shape[1]}")
+    if (label := _label(annotation)) < 0:
+        raise ValueError(f"label is {short(annotation['label'])[:80]}, not a number from 0 to {MOST - 1}")
+    height, width = (int(size) for size in annotation["img_shape"])
+    chosen, visible = moving_most(places, seen, persons)
+    return Clip(entry.id, label, entry.train, height, width, chosen, visible, group=group_of(entry.id))
+
+
+def _check_id(id: str) -> None:
+    """A clip is found by its frame_dir: that is to be the name of a file or folder below data.root."""
+    parts = Path(id).parts
+    if not parts or Path(id).is_absolute() or ".." in parts:
+        raise ValueError("its frame_dir leads out of data.root")
+    if not id.isprintable() or max(len(part.encode()) for part in parts) > NAME:
+        raise ValueError(f"its frame_dir has characters that no name should have, or a part of over {NAME} bytes")
+
+
+def _array(annotation: Mapping[str, Any], key: str) -> NDArray[np.float32]:
+    """Lists are not taken: nested a dozen deep, a few bytes of a pickle would be more numbers than memory holds."""
+    if not isinstance(annotation[key], np.ndarray):
+        raise ValueError(f"{key} is no array")
+    with np.errstate(over="ignore"):  # what is infinite is refused by the place it has
+        return np.asarray(annotation[key], np.float32)
+
+
+def _joints(annotation: Mapping[str, Any], joints: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """M×T×V×2 pixels and M×T×V visibility. A file without scores has zeros where a joint was not found."""
+    keypoint = _array(annotation, "keypoint")
+    if keypoint.ndim != 4 or keypoint.shape[3] != 2:
+        raise ValueError(f"keypoint is {keypoint.shape}, not M×T×V×2: pixels of the video are needed")
+    if keypoint.shape[2] != joints:
+        raise ValueError(f"it has {keypoint.shape[2]} joints, the dataset {joints}")
+    if annotation.get("keypoint_score") is None:
+        seen = (keypoint != 0).any(axis=-1)
+    else:
+        score = _array(annotation, "keypoint_score")
+        if score.shape != keypoint.shape[:3]:
+            raise ValueError(f"keypoint_score is {score.shape}, keypoint {keypoint.shape}")
+        if np.isinf(score).any():
+            raise ValueError("a keypoint_score is infinite")
+        seen = score > SCORE
+    if not np.isfinite(keypoint[seen]).all():
+        person, frame, joint = np.argwhere(seen & ~np.isfinite(keypoint).all(axis=-1))[0].tolist()
+        raise ValueError(f"joint {joint} of person {person} in frame {frame} is at {keypoint[person, frame, joint]}")
+    return keypoint, seen
+
+
+def group_of(id: str) -> str:
+    """The take a clip is of, where its id tells: FineGYM's source video, NTU RGB+D's setup and performer."""
+    gym = re.match(r"([\w-]{11})_(E_)?\d{6}_\d{6}", id)  # 0LtLS9wROrk_E_002407_002435_A_0003_0005: video, event, action
+    ntu = re.match(r"(S\d{3})C\d{3}(P\d{3})R\d{3}A\d{3}", id)
+    if gym:
+        return gym[1]
+    return "".join(ntu.groups()) if ntu else id
+
+
+def _decode(root: Path | None, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
+    assert root is not None
+    return read_footage(footage_of(root, clip.id), clip, indices, view)

@@ -1,0 +1,13 @@
+"""Where the declarations and the published numbers lie: in the repository, or in the installed package.
+
+The repository has them beside the code, in experiments/ and tables/published/; a wheel brings them within the package.
+"""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+_INSTALLED = _PACKAGE / "declared"  # as pyproject.toml has it
+_BESIDE = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
+
+EXPERIMENTS = _BESIDE / "experiments"  # config.yaml, and a folder each of ablations, models, presets, data and searches
+PUBLISHED = _BESIDE / "tables" / "published"  # a YAML file for each paper

@@ -1,0 +1,273 @@
+"""A table of other methods: all the published rows, and this model's measured row for each dataset that was run."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from d3d.bench.declare.ablations import options
+from d3d.bench.declare.claims import Comparison, parse_claim
+from d3d.bench.record.schema import Launch
+from d3d.report import Built
+from d3d.report.artefacts.baselines import anchors_of
+from d3d.report.artefacts.registry import ACCURACY, BY_CLASS, Artefact
+from d3d.report.artefacts.verdict_section import OUTCOMES, orderings, tally, verdict_blocks, verdict_heading
+from d3d.report.document.blocks import Block, Bold, Entry, Grid, Notes, Text, latex, markdown
+from d3d.report.document.writers import csv_bytes, write_files
+from d3d.report.published import Column, Method, Published, published
+from d3d.report.record import Record, doubts
+from d3d.report.rows import (
+    MISSING,
+    Accuracy,
+    Row,
+    accuracy_values,
+    chance_note,
+    made_by,
+    missing_lines,
+    missing_note,
+    rows_of,
+    seeds_note,
+    setting,
+    spread_text,
+)
+from d3d.report.statistics.inference import LEAST_SEEDS, SIGNIFICANCE, Sample, beside_published
+from d3d.report.statistics.verdicts import Evidence, Pair, Verdict, conclude
+from d3d.report.statistics.wording import few
+
+OURS = "Ours"
+COLUMNS = ("method", "modality", "pretrained", "dataset", "data", "preset", "seeds", *ACCURACY, BY_CLASS, "published")
+HOW = (
+    "Another method is known by its printed number alone, which is taken for one training of the same spread as "
+    "this model's, on clips of its own: p is of a t test whose variance has the seeds, that training, and the takes of "
+    f"both, Holm-corrected over the claims of this table. {OUTCOMES} The other method was "
+    "not run on these frames: the verdict is of this record, not of the two methods."
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A system on the dataset of a column."""
+
+    column: str
+    launch: Launch
+    row: Row
+    method: Method | None  # the printed method that it is; None where the table has none
+    modality: str  # R, P or R+P
+    metric: Literal["top1", "mean_class_accuracy"]
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """Of what the column prints."""
+        return self.row.accuracy if self.metric == "top1" else self.row.class_accuracy
+
+    @property
+    def sample(self) -> Sample | None:
+        """The same, training by training and take by take."""
+        return self.row.sample if self.metric == "top1" else self.row.class_sample
+
+    @property
+    def name(self) -> str:
+        """How the table calls it."""
+        who = "" if self.ours else f"{self.row.label} on "
+        return f"measured: {who}{self.launch.data}, preset {self.launch.preset}"
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is the paper's own model, about which the claims are."""
+        return self.method is not None and self.method.method == OURS
+
+
+def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
+    """Write NAME.csv, .md and .tex, with the newest launch on each data. Raises RecordError as the record does."""
+    printed = published(artefact.name)
+    runs: list[Run] = []
+    notes: list[str] = []
+    for name, column in printed.columns.items():
+        for launch in launches:
+            if launch.data.startswith(column.data):
+                cells = record.cells(launch)
+                runs += _runs(printed, name, column, launch, rows_of(launch, cells, partial))
+                notes += doubts(launch, cells)
+    verdicts = _verdicts(printed, runs)
+    blocks: list[Block] = [
+        Text(f"{printed.caption} ({printed.section}): the published rows, and what this record holds."),
+        _grid(printed, runs),
+        Notes((*_footnotes(printed, runs), *notes, *_anchors(record, runs))),
+        verdict_heading(),
+        *(block for run in runs for block in _orderings(printed, run)),
+        *verdict_blocks(verdicts, (HOW,)),
+    ]
+    contents = {
+        f"{artefact.name}.csv": csv_bytes([*COLUMNS, "difference", "cells"], _csv(printed, runs)),
+        f"{artefact.name}.md": markdown(artefact.title, blocks),
+        f"{artefact.name}.tex": latex(artefact.title, blocks),
+    }
+    missing = tuple(line for run in runs for line in missing_lines([run.row], run.launch.command))
+    tallies = (tally(artefact.name, "", verdicts),) if verdicts else ()
+    return Built(write_files(folder, contents), missing, tuple(notes), tallies)
+
+
+def _runs(printed: Published, name: str, column: Column, launch: Launch, rows: Sequence[Row]) -> Iterator[Run]:
+    """The rows of a launch: the paper's own model, which the launch's reference is, and the other systems."""
+    own = next((row for row in rows if row.label == launch.reference), rows[0])
+    for row in rows:
+        label = OURS if row is own else row.label
+        method = next((each for each in printed.methods if each.method == label), None)
+        recorded = [cell.modality for cell in row.cells.values() if cell.modality]
+        modality = recorded[0] if recorded else method.modality if method else ""
+        yield Run(name, launch, row, method, modality, column.metric)
+
+
+def _launches(runs: Sequence[Run]) -> list[Launch]:
+    """Each launch of the runs once, in their order."""
+    return list({run.launch.id: run.launch for run in runs}.values())
+
+
+def _grid(printed: Published, runs: Sequence[Run]) -> Grid:
+    """Methods down, datasets across; below them the measured rows, each with its difference from the printed one."""
+    names = list(printed.columns)
+    lines: list[tuple[Entry, ...]] = []
+    for each in printed.methods:
+        texts: list[str] = [each.method, each.modality, "✓" if each.pretrained else ""]
+        texts += ["" if value is None else f"{value:.1f}" for value in each.values]
+        lines.append(tuple(Bold(text) if text and each.method == OURS else text for text in texts))
+    for run in runs:
+        numbers = ["" if name != run.column else _measured_text(run, _printed_value(printed, run)) for name in names]
+        lines.append((run.name, run.modality, "", *numbers))
+    return Grid(("method", "modality", "pre-trained", *names), tuple(lines), "lll" + "r" * len(names))
+
+
+def _measured_text(run: Run, value: float | None) -> str:
+    if run.accuracy is None:
+        return MISSING
+    difference = "" if value is None else f" ({run.accuracy.mean - value:+.2f})".replace("-", "−")
+    return spread_text(run.accuracy) + difference
+
+
+def _footnotes(printed: Published, runs: Sequence[Run]) -> Iterator[str]:
+    if runs:
+        yield (
+            "Measured: mean ± standard deviation over seeds; in brackets the difference from the same method as "
+            "printed, of this paper's own model from Ours."
+        )
+    for launch in _launches(runs):
+        own = [run for run in runs if run.launch.id == launch.id]
+        rows = [run.row for run in own]
+        yield f"{launch.data}, preset {launch.preset}: {setting(launch, rows)}. {made_by(launch)}"
+        yield from (f"{run.name}: {said}" for run in own if (said := _other(run)))
+        yield from (f"{launch.data}: {note}" for note in chance_note(rows))
+        yield from missing_note(rows, launch.command)
+        yield from seeds_note(rows)
+    for name, column in printed.columns.items():
+        if all(run.column != name for run in runs):
+            yield f"{name}: not run. {_way(column)}"
+
+
+def _other(run: Run) -> str:
+    """Where mean class accuracy is compared, what top-1 is."""
+    if run.metric == "top1" or run.accuracy is None:
+        return ""
+    interval = f"{run.accuracy.low:.2f} to {run.accuracy.high:.2f}"
+    return f"mean class accuracy, 95 % interval {interval}; top-1 is {spread_text(run.row.accuracy)}."
+
+
+def _anchors(record: Record, runs: Sequence[Run]) -> Iterator[str]:
+    """What no deep learning gives on the data of each run."""
+    for launch in _launches(runs):
+        anchors = anchors_of(record, launch)
+        if anchors:
+            yield f"{launch.data}: {anchors.note}"
+
+
+def _way(column: Column) -> str:
+    """How a dataset that was not run can be."""
+    data = column.launch.split()[0].removeprefix("data=")
+    if data in options("data"):
+        return f"To run: `python orchestrate.py ablation=comparison {column.launch} data.root=DIR`"
+    return f"This project does not read {data} yet."
+
+
+def _orderings(printed: Published, run: Run) -> list[Block]:
+    """Where this model stands among the methods, as printed and as measured."""
+    if run.accuracy is None or not run.ours:
+        return []
+    values = {each.method: _value(printed, each, run.column) for each in printed.methods}
+    there = {method: value for method, value in values.items() if value is not None}
+    measured = {**there, OURS: run.accuracy.mean}
+    return [Text(f"{run.column}, {run.launch.data}:"), *orderings(there, measured)]
+
+
+def _verdicts(printed: Published, runs: Sequence[Run]) -> tuple[Verdict, ...]:
+    """Each claim on each dataset that was run."""
+    judged: list[tuple[str, Evidence]] = []
+    for column, claims in printed.claims.items():
+        here = [run for run in runs if run.column == column and run.row.accuracy and run.ours]
+        for text in claims:
+            name = f"{column}: {text}"
+            judged += [(name, _evidence(printed, run, text)) for run in here]
+            if not here:
+                judged.append((name, Evidence("", obstacle="not run")))
+    return conclude([text for text, _ in judged], [[evidence for _, evidence in judged]], [SIGNIFICANCE])
+
+
+def _evidence(printed: Published, run: Run, text: str) -> Evidence:
+    """This model against the printed number of another method; the claim may have either of them first."""
+    (part,) = parse_claim(text).parts
+    assert isinstance(part, Comparison) and run.accuracy and run.sample
+    other = part.left if part.right == OURS else part.right
+    value = _value(printed, next(each for each in printed.methods if each.method == other), run.column)
+    if value is None:
+        return Evidence("", obstacle=f"no number of {other} is printed")
+    measured = f"{run.accuracy.mean:.2f} ({run.launch.data}) against {value:.1f}"
+    if run.sample.takes < 2:
+        return Evidence(measured, obstacle="all test clips are of one take")
+    if not run.row.enough:
+        return Evidence(measured, lacking=few(len(run.row.counted), f"`seeds={LEAST_SEEDS}` runs them"))
+    margin = part.margin / 100
+    bounds = (margin, math.inf) if part.left == OURS else (-math.inf, -margin)
+    if part.relation == "~":
+        bounds = (-margin, margin)
+    pair = Pair(f"{OURS} − {other}", beside_published(run.sample, value / 100), bounds)
+    return Evidence(measured, (pair,), len(run.row.counted))
+
+
+def _csv(printed: Published, runs: Sequence[Run]) -> Iterator[dict[str, str]]:
+    """One line for each method and dataset, the measured ones last."""
+    for each in printed.methods:
+        for name in printed.columns:
+            value = _value(printed, each, name)
+            if value is not None:
+                yield {**_who(each), "dataset": name, "published": f"{value:.1f}"}
+    for run in runs:
+        value, accuracy = _printed_value(printed, run), run.accuracy
+        yield {
+            "modality": run.modality,
+            "pretrained": "false",
+            "method": "measured" if run.ours else f"measured: {run.row.label}",
+            "dataset": run.column,
+            "data": run.launch.data,
+            "preset": run.launch.preset,
+            "seeds": str(len(run.row.cells)),
+            **accuracy_values(run.row),
+            "published": "" if value is None else f"{value:.1f}",
+            "difference": "" if value is None or accuracy is None else f"{accuracy.mean - value:.2f}",
+            "cells": " ".join(run.row.asked.values()),
+        }
+
+
+def _who(method: Method) -> dict[str, str]:
+    return {
+        "method": method.method,
+        "modality": method.modality,
+        "pretrained": "true" if method.pretrained else "false",
+    }
+
+
+def _printed_value(printed: Published, run: Run) -> float | None:
+    """What is printed of the method that a run is."""
+    return None if run.method is None else _value(printed, run.method, run.column)
+
+
+def _value(printed: Published, method: Method, column: str) -> float | None:
+    return method.values[list(printed.columns).index(column)]

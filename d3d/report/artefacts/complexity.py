@@ -1,0 +1,158 @@
+"""What stride attention costs beside full attention: measured, the scores counted, and the paper's formula."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from d3d.bench.declare.claims import LEVEL, Best, Comparison, parse_claim
+from d3d.bench.record.schema import Launch, Metric
+from d3d.report import Built
+from d3d.report.artefacts.registry import MODULE, Artefact
+from d3d.report.artefacts.row_table import value_text
+from d3d.report.artefacts.verdict_section import kendall_text, tally, verdict_blocks, verdict_heading
+from d3d.report.document.blocks import Block, Grid, Notes, Text, latex, markdown
+from d3d.report.document.writers import csv_bytes, write_files
+from d3d.report.published import published
+from d3d.report.record import Record, doubts
+from d3d.report.rows import MISSING, Row, made_by, missing_lines, missing_note, recipe, rows_of
+from d3d.report.statistics.verdicts import Outcome, Verdict
+
+ATTENTION, WINDOW = "measurement.attention", "measurement.window"
+NUMBERS: tuple[str, ...] = (Metric.SCORE_PAIRS, Metric.PRINTED, Metric.FLOPS, Metric.SECONDS, Metric.MEMORY_MIB)
+HOW = (
+    "Operations are counted, not sampled: a > b holds where a does more of them, a ~ b where they differ by at most "
+    f"{LEVEL:g} % of the larger, best(…) where no row of the group does more; there is no p-value. A margin "
+    "that a claim states is in per cent of the larger, too."
+)
+
+
+def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
+    """Write NAME.csv, .md and .tex of the newest launch. Raises RecordError where the record contradicts itself."""
+    launch = launches[0]
+    cells = record.cells(launch)
+    rows = [row for row in rows_of(launch, cells, partial) if row.axes.get(MODULE) == artefact.module]
+    notes = doubts(launch, {id: cells[id] for row in rows for id in row.asked.values() if id in cells})
+    printed = published(artefact.name)
+    verdicts = _verdicts(rows, launch)
+    blocks: list[Block] = [
+        Text(
+            "One attention module on one clip: the query-key products of one head, the paper's formula for them, "
+            "operations of a forward pass, time of a forward and a backward pass, and memory kept between the two. "
+            f"Width and heads of {recipe(launch)}. {made_by(launch)}"
+        ),
+        _grid(rows),
+        Notes((*missing_note(rows, launch.command), *notes)),
+        verdict_heading(),
+        Text(f"The paper ({printed.section}) says: {printed.claim}. The formula is that of one window."),
+        *_findings(rows),
+        *verdict_blocks(verdicts, (HOW,)),
+    ]
+    axes = dict.fromkeys(key for row in rows for key in row.axes)
+    contents = {
+        f"{artefact.name}.csv": csv_bytes(["row", *axes, *NUMBERS, "cells"], [_values(row) for row in rows]),
+        f"{artefact.name}.md": markdown(artefact.title, blocks),
+        f"{artefact.name}.tex": latex(artefact.title, blocks),
+    }
+    tallies = (tally(artefact.name, "", verdicts),) if verdicts else ()
+    return Built(write_files(folder, contents), missing_lines(rows, launch.command), notes, tallies)
+
+
+def _grid(rows: Sequence[Row]) -> Grid:
+    axes = [key for key in dict.fromkeys(key for row in rows for key in row.axes) if key != MODULE]
+    names = [key.rpartition(".")[2].replace("_", " ") for key in axes]
+    header = (*names, "score pairs", "printed", "counted / printed", "MFLOPs", "of full", "ms", "MiB")
+    lines = []
+    for row in rows:
+        numbers = {name: row.metric(name) for name in NUMBERS}
+        pairs, formula, flops = numbers[Metric.SCORE_PAIRS], numbers[Metric.PRINTED], numbers[Metric.FLOPS]
+        whole = full_attention(row, rows)
+        share = _ratio(flops, whole.metric(Metric.FLOPS)) if whole else None
+        lines.append(
+            (
+                *(value_text(row.axes[key]) if key in row.axes else "" for key in axes),
+                _scaled(pairs, 1, "{:,.0f}"),
+                _scaled(formula, 1, "{:,.0f}"),
+                _scaled(_ratio(pairs, formula), 1, "{:.2f}"),
+                _scaled(flops, 1e-6, "{:,.2f}"),
+                "" if whole is None else _scaled(share, 100, "{:.0f} %"),
+                _scaled(numbers[Metric.SECONDS], 1e3, "{:.2f}"),
+                _scaled(numbers[Metric.MEMORY_MIB], 1, "{:.2f}"),
+            )
+        )
+    return Grid(header, tuple(lines), "r" * len(header))
+
+
+def full_attention(row: Row, rows: Sequence[Row]) -> Row | None:
+    """The full attention over the same tokens, of a row of stride attention."""
+    if row.axes.get(ATTENTION) == "full":
+        return None
+    return next((other for other in rows if other.axes.get(ATTENTION) == "full" and _size(other) == _size(row)), None)
+
+
+def _size(row: Row) -> dict[str, object]:
+    return {key: value for key, value in row.axes.items() if key not in (ATTENTION, WINDOW)}
+
+
+def _findings(rows: Sequence[Row]) -> list[Block]:
+    """Whether stride attention saves anything, and whether the formula orders the rows as their operations do."""
+    shares = {}
+    for row in rows:
+        whole = full_attention(row, rows)
+        share = _ratio(row.metric(Metric.FLOPS), whole.metric(Metric.FLOPS)) if whole else None
+        if share is not None:
+            shares[row.label] = share
+    dearer = [f"{label} ({100 * share:.0f} %)" for label, share in shares.items() if share >= 1]
+    there = [row for row in rows if row.counted]
+    formula, flops = ([row.metric(name) or 0.0 for row in there] for name in (Metric.PRINTED, Metric.FLOPS))
+    found: list[Block] = []
+    if shares:
+        exceptions = f"; it saves nothing in {'; '.join(dearer)}" if dearer else ""
+        cheaper = len(shares) - len(dearer)
+        found.append(
+            Text(f"Stride attention does fewer operations than full in {cheaper} of {len(shares)} rows{exceptions}.")
+        )
+    return [*found, kendall_text("the printed formula and the operations counted", formula, flops)]
+
+
+def _verdicts(rows: Sequence[Row], launch: Launch) -> list[Verdict]:
+    """The claims whose rows are all of this table, judged by operations."""
+    labels = {row.label for row in rows}
+    flops = {row.label: row.metric(Metric.FLOPS) for row in rows}
+    verdicts = []
+    for claim in map(parse_claim, launch.claims):
+        if set(claim.labels) <= labels:
+            measured = "; ".join(f"{label} {_scaled(flops[label], 1e-6, '{:,.2f}')} MFLOPs" for label in claim.labels)
+            holds = [_holds(part, flops) for part in claim.parts]
+            outcome: Outcome = "not tested" if None in holds else "holds" if all(holds) else "fails"
+            missing = [label for label in claim.labels if flops[label] is None]
+            remark = f"not finished: {', '.join(missing)}" if missing else ""
+            verdicts.append(Verdict(claim.text, outcome, None, measured, remark=remark))
+    return verdicts
+
+
+def _holds(part: Comparison | Best, flops: dict[str, float | None]) -> bool | None:
+    """None where a row is missing."""
+    if isinstance(part, Best):
+        group = [value for label, value in flops.items() if part.has(label)]
+        own = flops[part.row]
+        return None if own is None or None in group else own >= max(value for value in group if value is not None)
+    left, right = flops[part.left], flops[part.right]
+    if left is None or right is None:
+        return None
+    margin = part.margin / 100 * max(left, right)
+    return left - right > margin if part.relation == ">" else abs(left - right) <= margin
+
+
+def _values(row: Row) -> dict[str, str]:
+    """Column → text, for the CSV; counts without decimals."""
+    numbers = {name: row.metric(name) for name in NUMBERS}
+    shown = {name: "" if number is None else f"{number:.10g}" for name, number in numbers.items()}
+    axes = {key: value_text(value) for key, value in row.axes.items()}
+    return {"row": row.label, **axes, **shown, "cells": " ".join(row.asked.values())}
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return None if part is None or not whole else part / whole
+
+
+def _scaled(value: float | None, factor: float, form: str) -> str:
+    return MISSING if value is None else form.format(value * factor)

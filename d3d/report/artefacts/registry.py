@@ -1,0 +1,167 @@
+"""The paper's tables and figures, as data: of which kind each is, and what that kind must know.
+
+An ablation that names no artefact gets a table of its rows under its own name; `artefact_of` is where that is decided.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeGuard
+
+from d3d.bench.declare.ablations import Value
+
+MODULE = "measurement.module"
+ACCURACY = ("top1_mean", "top1_std", "top1_low", "top1_high", "clips")
+BY_CLASS = "mean_class_accuracy"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What an axis of a figure shows."""
+
+    key: str  # of the configuration
+    name: str  # of one value: "window 6"
+    label: str  # with its unit
+
+
+@dataclass(frozen=True)
+class Footnote:
+    """What the reader of a row must know, always or where one of its cells has one of the settings of `where`."""
+
+    text: str
+    where: Mapping[str, str] = field(default_factory=dict)
+
+    def applies(self, cells: Iterable[Mapping[str, str]]) -> bool:
+        """Whether it does, to a row whose cells have these parameters."""
+        return not self.where or any(params.get(key) == value for params in cells for key, value in self.where.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artefact:
+    """One table or figure; `kind` is the module of this package that builds it."""
+
+    name: str
+    kind: Literal["row_table", "curve", "comparison", "complexity"]
+    title: str
+    meaning: str  # in a line of --help
+    x: Axis | None = None  # of a curve
+    lines: Axis | None = None  # of a curve that has several, one for each value
+    columns: Mapping[str, str] = field(default_factory=dict)  # CSV column → what is in it, where not a row table's
+    footnotes: Mapping[str, Footnote] = field(default_factory=dict)  # by row
+    module: str = ""  # of a complexity table: the attention it is about
+
+
+STRIDE = Axis("model.temporal_stride", "stride", "stride of temporal attention (frames)")
+WINDOW = Axis("model.temporal_window", "window", "window (frames)")
+TRAINING_FRAMES = Axis("training.frames", "frames", "frames in training and test")
+TEST_FRAMES = Axis("evaluation.frames", "test frames", "frames in test")
+
+_DECLARED = (
+    Artefact(
+        name="table1",
+        kind="comparison",
+        title="Table 1: other methods on NTU60 and NTU120",
+        meaning="top-1 beside other methods', NTU60 and NTU120",
+    ),
+    Artefact(
+        name="table2",
+        kind="comparison",
+        title="Table 2: other methods on FineGYM",
+        meaning="mean class accuracy beside other methods', FineGYM",
+    ),
+    Artefact(
+        name="table3",
+        kind="comparison",
+        title="Table 3: other methods on Penn Action",
+        meaning="top-1 beside other methods', Penn Action",
+    ),
+    Artefact(
+        name="table4",
+        kind="row_table",
+        title="Table 4: attention modules",
+        meaning="top-1 without each of the attention modules",
+        footnotes={
+            "no_deformable": Footnote(
+                "this row is not a pose-only model: it sees the pixels too. And these come from the joints as well: "
+                "data.frames=rendered draws them from the joints, data.view=persons cuts them out around the joints",
+                where={"data.frames": "rendered", "data.view": "persons"},
+            ),
+            "deformable_only": Footnote(
+                "without joint and temporal stride attention no path leads from pose to the head: this row is an "
+                "RGB-only model"
+            ),
+        },
+    ),
+    Artefact(
+        name="table5",
+        kind="row_table",
+        title="Table 5: modal tokens",
+        meaning="top-1 with cross-modal tokens, a single token and none",
+    ),
+    Artefact(
+        name="tableA1",
+        kind="complexity",
+        title="Table A1: complexity of joint stride attention",
+        meaning="cost of joint stride attention beside full attention",
+        module="joint",
+    ),
+    Artefact(
+        name="tableA2",
+        kind="complexity",
+        title="Table A2: complexity of temporal stride attention",
+        meaning="cost of temporal stride attention beside full attention",
+        module="temporal",
+    ),
+    Artefact(
+        name="figure7a",
+        kind="curve",
+        title="Figure 7a: top-1 against temporal stride",
+        meaning="top-1 against the stride of temporal stride attention, one line per window",
+        x=STRIDE,
+        lines=WINDOW,
+        columns={
+            "window": WINDOW.key,
+            "stride": STRIDE.key,
+            **{name: name for name in ("seeds", *ACCURACY, "cells")},
+        },
+    ),
+    Artefact(
+        name="figure7b",
+        kind="curve",
+        title="Figure 7b: top-1 against the number of frames",
+        meaning="top-1 against the number of frames in training",
+        x=TRAINING_FRAMES,
+    ),
+    Artefact(
+        name="figureA1",
+        kind="curve",
+        title="Figure A1: top-1 against the number of test frames",
+        meaning="top-1 of one model against the number of frames it is tested at",
+        x=TEST_FRAMES,
+    ),
+)
+ARTEFACTS = {each.name: each for each in _DECLARED}
+
+
+def artefact_of(name: str, title: str) -> Artefact:
+    """The paper's artefact of that name; any other is the table of an ablation's rows under the ablation's title."""
+    return ARTEFACTS.get(name) or Artefact(name=name, kind="row_table", title=title, meaning="")
+
+
+def is_number(value: Value) -> TypeGuard[int | float]:
+    """Whether a point can stand there on an axis."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def misfit(artefact: Artefact, rows: Mapping[str, Mapping[str, Value]]) -> str | None:
+    """Why an artefact cannot be made of rows, by their settings, and the way out; None where it can."""
+    if artefact.kind == "complexity":
+        if any(settings.get(MODULE) == artefact.module for settings in rows.values()):
+            return None
+        return f"no row measures {MODULE}: {artefact.module}; add one, or leave the artefact out"
+    for label, settings in rows.items():
+        if settings.get(MODULE) is not None:
+            return f"row {label} measures a module and has no top-1; name tableA1 or tableA2, or [] for no table"
+        for axis in filter(None, (artefact.x, artefact.lines)):
+            if not is_number(settings.get(axis.key)):
+                return f"row {label} has no number of {axis.key}, its axis; vary it, or leave the artefact out"
+    return None

@@ -1,0 +1,238 @@
+"""A table of an ablation's rows: top-1 of each beside the published one, and whether it differs from the reference."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from d3d.bench.declare.ablations import RECIPE, Value
+from d3d.bench.record.schema import Launch
+from d3d.report import Built
+from d3d.report.artefacts.baselines import chosen_notes
+from d3d.report.artefacts.measured_rows import Measured, measure
+from d3d.report.artefacts.movement import movement_notes
+from d3d.report.artefacts.registry import ACCURACY, BY_CLASS, Artefact
+from d3d.report.artefacts.tuned_section import (
+    COLUMNS,
+    tuned_entries,
+    tuned_header,
+    tuned_missing,
+    tuned_notes,
+    tuned_values,
+)
+from d3d.report.artefacts.verdict_section import how, orderings, verdict_blocks
+from d3d.report.artefacts.verdict_section import verdict_heading as heading
+from d3d.report.document.blocks import Block, Bold, Entry, Grid, Heading, Notes, Text, latex, markdown
+from d3d.report.document.writers import csv_bytes, write_files
+from d3d.report.record import Record
+from d3d.report.rows import (
+    MISSING,
+    Row,
+    accuracy_text,
+    accuracy_values,
+    best_mean,
+    chance_note,
+    interval_heading,
+    interval_note,
+    interval_text,
+    made_by,
+    missing_lines,
+    missing_note,
+    seeds_note,
+    setting,
+    spread_text,
+)
+from d3d.report.statistics.wording import difference_text, ordering, p_text, signed
+
+REFERENCE = ("to_reference", "to_reference_low", "to_reference_high", "p_value")  # columns of the CSV
+AVERAGED = "finegym"  # how the record calls data whose classes are so uneven that they are averaged
+
+
+def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
+    """Write NAME.csv, .md and .tex of the newest launch. Raises RecordError where the record contradicts itself."""
+    measured = measure(record, artefact, launches[0], partial)
+    return finish(measured, folder, [row_grid(measured)], {})
+
+
+def finish(measured: Measured, folder: Path, shown: Sequence[Block], images: Mapping[str, bytes]) -> Built:
+    """Write the CSV, the document around what is shown, and the images by kind."""
+    name, launch, rows = measured.artefact.name, measured.launch, measured.rows
+    title = measured.artefact.title
+    blocks = [
+        Text(f"Top-1 in percent, mean ± standard deviation over seeds: {setting(launch, rows)}. {made_by(launch)}"),
+        *shown,
+        Notes(tuple(_notes(measured))),
+        heading(),
+        *_verdict(measured),
+    ]
+    values = [_values(measured, row) for row in rows]
+    columns = dict(measured.artefact.columns) or {key: key for key in _columns(rows)}
+    columns |= {key: key for key in COLUMNS if launch.tuned}
+    contents = {
+        f"{name}.csv": csv_bytes(
+            list(columns), [{column: row[key] for column, key in columns.items()} for row in values]
+        ),
+        f"{name}.md": markdown(title, blocks),
+        f"{name}.tex": latex(title, blocks),
+        **{f"{name}.{kind}": image for kind, image in images.items()},
+    }
+    missing = (*missing_lines(rows, launch.command), *tuned_missing(launch, _tuned(measured)))
+    return Built(write_files(folder, contents), missing, measured.doubts, measured.tallies)
+
+
+def row_grid(measured: Measured) -> Grid:
+    """A line a row, the highest mean bold. Published value and difference stand beside the measured one, if any."""
+    printed = measured.printed.rows
+    launch = measured.launch
+    best = best_mean(measured.rows)
+    header = ["row", RECIPE if launch.tuned else "measured", interval_heading(measured.rows)]
+    by_class = launch.data.startswith(AVERAGED)
+    if printed:
+        header[1:1] = ["in the paper", "published"]
+        header.insert(4, "from published")
+    if by_class:
+        header.append("mean class accuracy")
+    if launch.reference:
+        header += [f"less {launch.reference}", "p"]
+    if launch.tuned:
+        header += tuned_header(_tuned(measured))
+    lines = []
+    for row in measured.rows:
+        numbers = _values(measured, row)
+        measured_text = accuracy_text(row)
+        entry: Entry = Bold(measured_text) if row.accuracy and round(row.accuracy.mean, 2) == best else measured_text
+        line: list[Entry] = [row.label + _mark(measured, row), entry, interval_text(row)]
+        if printed:
+            line[1:1] = [printed[row.label].printed if row.label in printed else "", numbers["published"]]
+            line.insert(4, _signed(numbers["difference"]))
+        if by_class:
+            line.append(spread_text(row.class_accuracy))
+        if launch.reference:
+            line += _against_reference(measured, row)
+        if launch.tuned:
+            line += tuned_entries(launch, _tuned(measured), row.label)
+        lines.append(tuple(line))
+    align = "".join("l" if name in ("row", "in the paper", "budget") else "r" for name in header)
+    return Grid(tuple(header), tuple(lines), align)
+
+
+def value_text(value: Value) -> str:
+    """As YAML writes it."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def _tuned(measured: Measured) -> tuple[Row, ...]:
+    return measured.tuned.rows if measured.tuned else ()
+
+
+def _columns(rows: Sequence[Row]) -> list[str]:
+    axes = dict.fromkeys(key for row in rows for key in row.axes)
+    return ["row", *axes, "seeds", *ACCURACY, BY_CLASS, "published", "difference", *REFERENCE, "cells"]
+
+
+def _values(measured: Measured, row: Row) -> dict[str, str]:
+    """Column → text, for the CSV."""
+    printed = measured.printed.rows.get(row.label)
+    difference = measured.recipe.differences.get(row.label)
+    low, high = (difference and difference.interval) or (None, None)
+    return {
+        "row": row.label,
+        **dict.fromkeys((key for other in measured.rows for key in other.axes), ""),
+        **{key: value_text(value) for key, value in row.axes.items()},
+        "seeds": str(len(row.cells)),
+        **accuracy_values(row),
+        "published": f"{printed.value:.1f}" if printed else "",
+        "difference": f"{row.accuracy.mean - printed.value:.2f}" if printed and row.accuracy else "",
+        "to_reference": _points(float(difference.estimate.value) if difference else None),
+        "to_reference_low": _points(low),
+        "to_reference_high": _points(high),
+        "p_value": f"{difference.p_value:.3g}" if difference and difference.p_value is not None else "",
+        "cells": " ".join(row.asked.values()),
+        **tuned_values(measured.launch, _tuned(measured), row.label),
+    }
+
+
+def _notes(measured: Measured) -> Iterator[str]:
+    """What the reader of the numbers must know; last what no deep learning gives."""
+    launch, rows = measured.launch, measured.rows
+    yield from missing_note(rows, launch.command)
+    yield from tuned_notes(launch, _tuned(measured))
+    yield from _footnotes(measured)
+    yield from measured.doubts
+    yield from interval_note(rows)
+    if measured.recipe.differences and launch.reference:
+        yield (
+            f"Less {launch.reference}: the difference in points, with its 95 % interval; p is Holm-corrected over all "
+            "pairs of rows that this table tests."
+        )
+    yield from seeds_note(rows)
+    yield from movement_notes(rows)
+    yield from chosen_notes(rows)
+    yield from chance_note(rows)
+    if measured.anchors:
+        yield measured.anchors.note
+
+
+def _verdict(measured: Measured) -> Iterator[Block]:
+    """The orderings and the claims; with a search twice. How claims are judged is said once, at the end."""
+    *_, last = measured.parts
+    for part, judged in measured.parts.items():
+        if part:
+            yield Heading(part.capitalize(), minor=True)
+        yield from _orderings(measured, judged.rows)
+        family = "each of the two parts" if part else "this table"
+        rules = (how(family, measured.launch.settle),) if part == last and judged.verdicts else ()
+        yield from verdict_blocks(judged.verdicts, rules)
+
+
+def _orderings(measured: Measured, rows: Sequence[Row]) -> list[Block]:
+    values = {label: row.value for label, row in measured.printed.rows.items()}
+    means = {row.label: row.accuracy.mean for row in rows if row.accuracy}
+    if values:
+        return orderings(values, means)
+    claim, section = measured.printed.claim, measured.printed.section
+    said = (
+        f"The paper ({section}) prints no values and claims: {claim}." if claim else "The paper prints no values of it."
+    )
+    return [Text(said), *([] if measured.artefact.lines else [Text(f"Measured ordering: {ordering(means)}.")])]
+
+
+def _footnoted(measured: Measured) -> dict[str, str]:
+    """Rows with a footnote that applies to them, in their order → the footnote."""
+    declared = measured.artefact.footnotes
+    rows = [row for row in measured.rows if row.label in declared]
+    return {
+        row.label: declared[row.label].text
+        for row in rows
+        if declared[row.label].applies(cell.params for cell in row.cells.values())
+    }
+
+
+def _mark(measured: Measured, row: Row) -> str:
+    marked = list(_footnoted(measured))
+    return f" [{'abcdefgh'[marked.index(row.label)]}]" if row.label in marked else ""
+
+
+def _footnotes(measured: Measured) -> list[str]:
+    texts = _footnoted(measured)
+    return [f"{_mark(measured, row).strip()} {texts[row.label]}." for row in measured.rows if row.label in texts]
+
+
+def _signed(difference: str) -> str:
+    return f"{float(difference):+.2f}".replace("-", "−") if difference else MISSING
+
+
+def _against_reference(measured: Measured, row: Row) -> tuple[str, str]:
+    """How much the row is above or below the reference, with the interval of that, and the p-value."""
+    reference = next((other for other in measured.rows if other.label == measured.launch.reference), row)
+    if row.same_training(reference):
+        return "", ""
+    difference = measured.recipe.differences.get(row.label)
+    if difference is None:
+        return MISSING, MISSING
+    if difference.p_value is None:
+        return signed(difference.estimate.value), MISSING
+    return difference_text(difference.estimate), p_text(difference.p_value)
+
+
+def _points(fraction: float | None) -> str:
+    return "" if fraction is None else f"{100 * fraction:.2f}"

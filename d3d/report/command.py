@@ -1,0 +1,71 @@
+"""The command `tables [ARTEFACT …] [KEY=VALUE …]`: build tables and figures from the record."""
+
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from d3d.errors import ConfigError, D3DError
+from d3d.report import ARTEFACTS, build
+
+KEYS = {
+    "storage": "folder of the record and of what is built from it; results unless given",
+    "launch": "a launch of the record; the newest of each artefact unless given",
+    "partial": "true: a row may stand on some of its seeds, and missing cells are no failure; false unless given",
+    "tracking.uri": "MLflow server or database; <storage>/mlflow.db unless given",
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit status: 0, 1 where a cell is missing, 2 where nothing could be built."""
+    if {"-h", "--help"} & set(arguments):
+        print(_help())
+        return 0
+    try:
+        names = [argument for argument in arguments if "=" not in argument]
+        values = _values([argument for argument in arguments if "=" in argument])
+        partial = _boolean(values.get("partial", "false"))
+        storage = Path(values.get("storage", "results"))
+        built = build(names, storage, values.get("tracking.uri"), values.get("launch"), partial)
+    except D3DError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for note in built.notes:
+        print(f"note: {note}", file=sys.stderr)
+    for line in built.missing:
+        print(f"missing: {line}", file=sys.stderr)
+    for path in built.paths:
+        print(path)
+    if built.latest:
+        print(f"what is complete, under names that stay: {built.latest[0].parent}")
+    for tally in built.verdicts:
+        print(tally)
+    return 1 if built.missing and not partial else 0
+
+
+def _values(pairs: list[str]) -> dict[str, str]:
+    values = dict(pair.split("=", 1) for pair in pairs)
+    for key, value in values.items():
+        if key not in KEYS:
+            nearest = get_close_matches(key, KEYS, 1, 0)[0]
+            raise ConfigError(f"{key}={value}: no such key; did you mean {nearest}? There are: {', '.join(KEYS)}")
+        if not value:
+            raise ConfigError(f"{key}=: give it a value, or leave it out")
+    return values
+
+
+def _boolean(value: str) -> bool:
+    if value not in ("true", "false"):
+        raise ConfigError(f"partial={value}: must be true or false")
+    return value == "true"
+
+
+def _help() -> str:
+    def table(entries: dict[str, str], suffix: str) -> list[str]:
+        return [f"  {name + suffix:<14} {meaning}" for name, meaning in entries.items()]
+
+    lines = ["tables [ARTEFACT …] [KEY=VALUE …]", "", "artefacts; all that the record can make unless named:"]
+    lines += table({name: artefact.meaning for name, artefact in ARTEFACTS.items()}, "")
+    lines += table({"ABLATION": "the rows of any other ablation, under its own name"}, "")
+    lines += ["", "keys:", *table(KEYS, "=")]
+    return "\n".join(lines)

@@ -1,0 +1,330 @@
+"""The record of trainings, read from MLflow into plain dataclasses.
+
+What it holds is said in d3d/bench/record/schema.py. A cell counts only when it is FINISHED. Nothing here writes to the
+record.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from d3d.bench.database import sqlite_file, sqlite_uri
+from d3d.bench.declare.ablations import VALIDATION
+from d3d.bench.record.conditions import SEPARATOR, SEVERAL
+from d3d.bench.record.provenance import current_code, kind_of, part_of
+from d3d.bench.record.run_files import read_file
+from d3d.bench.record.schema import (
+    ABLATION_PREFIX,
+    DATABASE,
+    ENVIRONMENT_PREFIX,
+    EXPERIMENT,
+    REPORT,
+    File,
+    Launch,
+    Metric,
+    Tag,
+    read_plan,
+    read_predictions,
+)
+from d3d.errors import RecordError
+from d3d.prediction import Prediction
+
+BASELINES = "baselines"  # the ablation of what no deep learning gives
+LONGEST = 180  # letters of a folder's name before the launch's id
+RUNS_PER_CELL = 10  # a query of its own for a cell takes as long as reading this many runs, or longer
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A finished cell: its newest run, where it was finished more than once."""
+
+    id: str
+    run_id: str
+    metrics: Mapping[str, float]  # the last value of each
+    params: Mapping[str, str]
+    code_digest: str  # of what of d3d/ its kind runs through; those of all its epochs are joined with "+"
+    data_digest: str
+    finished_runs: int  # runs that finished this cell; more than 1 deserves a note
+    read_predictions: Callable[[], tuple[Prediction, ...]] = field(repr=False, compare=False)
+    weights: str = ""  # the training whose weights were tested: of a test another cell, of a training itself
+    kind: str = field(default="training", kw_only=True)  # training, test, baseline or measurement
+    environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)  # see d3d/bench/record/conditions.py
+
+    def metric(self, name: str) -> float:
+        """A recorded number. Raises RecordError where the finished run lacks it."""
+        if name not in self.metrics:
+            raise damaged(self.run_id, self.id, f"{name} is not recorded")
+        return self.metrics[name]
+
+    modality: str = field(default="", kw_only=True)  # R, P or R+P; old records do not say it
+
+    @property
+    def code(self) -> str:
+        """The part of the code that it ran through, see `provenance.part_of`."""
+        return part_of(self.kind, self.params.get("model.system", "d3d"))
+
+    @cached_property
+    def correct(self) -> Mapping[str, bool]:
+        """Test clip → predicted right. Raises RecordError where that contradicts the recorded top-1, a fraction."""
+        right = {each.clip: each.label == each.predicted for each in self.predictions}
+        top1 = self.metric(Metric.TOP1)
+        if abs(sum(right.values()) - top1 * len(right)) > 0.5:
+            fault = f"top1 is {top1:.4f}, but {File.PREDICTIONS} has {sum(right.values())} of {len(right)} right"
+            raise damaged(self.run_id, self.id, fault)
+        return right
+
+    @property
+    def trained(self) -> bool:
+        """Whether weights were, in epochs and from a seed; a baseline has neither."""
+        return self.params.get("baseline.method", "None") == "None"
+
+    @cached_property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """One per test clip; read from the record when first asked for."""
+        return self.read_predictions()
+
+
+class Record:
+    """The record under a storage folder, or behind a tracking URI."""
+
+    def __init__(self, storage: Path, tracking_uri: str | None = None) -> None:
+        """`tracking_uri` None is <storage>/mlflow.db. Raises RecordError where there is no record: none is made."""
+        self.uri = tracking_uri or sqlite_uri((storage / DATABASE).absolute())
+        if database := sqlite_file(self.uri):
+            _require_database(database)
+            self.uri = sqlite_uri(database.absolute())
+        try:
+            self._client = MlflowClient(self.uri)
+            experiment = self._client.get_experiment_by_name(EXPERIMENT)
+        except (MlflowException, SQLAlchemyError) as error:  # SQLite's own where the disk is full: it cannot even read
+            way_out = "make room on its disk, mend it, or name another record"
+            raise RecordError(f"{self.uri}: {str(error).splitlines()[0]}; {way_out}") from error
+        if experiment is None:
+            raise RecordError(f"{self.uri}: no experiment {EXPERIMENT} in it; launch an ablation first")
+        self._experiment: str = experiment.experiment_id
+        self._cells: dict[str, Cell] = {}  # that were read: ablations share them
+        self.skipped: dict[str, str] = {}  # reports whose plan cannot be read → what is wrong with it
+
+    def launches(self, id: str | None = None) -> tuple[Launch, ...]:
+        """The newest launch of each ablation on each data, newest first; with `id`, the launch of that name alone.
+
+        A launch is as new as the last time its command was run. One whose plan cannot be read, or has the shape of
+        another version, is left out and named in `skipped`, unless it is asked for. Raises RecordError where `id` is
+        not in the record, or its plan cannot be read.
+        """
+        reports = sorted(self._runs(f"tags.{Tag.KIND} = '{REPORT}'"), key=_last_used, reverse=True)
+        if id is not None:
+            known = [run.data.tags.get(Tag.LAUNCH, "") for run in reports]
+            reports = [run for run in reports if run.data.tags.get(Tag.LAUNCH) == id]
+            if not reports:
+                there = f"there are: {', '.join(known)}" if known else "it holds none"
+                raise RecordError(f"launch={id}: not in {self.uri}; {there}")
+            return (self._launch(reports[0]),)
+        newest: dict[tuple[str, str], Launch] = {}
+        for run in reports:
+            key = (run.data.tags.get(Tag.ABLATION, ""), run.data.tags.get(Tag.DATA, ""))
+            if Tag.SPLIT in run.data.tags and key in newest:
+                continue
+            if launch := self._readable(run):
+                newest.setdefault((key[0], launch.data), launch)
+        return tuple(newest.values())
+
+    @cached_property
+    def baselines(self) -> tuple[Launch, ...]:
+        """Every launch of the baselines that can be read, newest first."""
+        reports = self._runs(f"tags.{Tag.KIND} = '{REPORT}' and tags.{Tag.ABLATION} = '{BASELINES}'")
+        launches = (self._readable(run) for run in sorted(reports, key=_last_used, reverse=True))
+        return tuple(launch for launch in launches if launch)
+
+    def cells(self, launch: Launch) -> dict[str, Cell]:
+        """Those of the launch's cells that are finished, by id."""
+        unread = [id for id in launch.cells if id not in self._cells]
+        if unread:
+            found = self._tagged(launch.ablation, RUNS_PER_CELL * len(unread))
+            for id in unread:
+                runs = found.get(id) or _finished(self._runs(f"tags.{Tag.CELL} = '{id}'"))
+                if runs:
+                    self._cells[id] = self._cell(id, runs)
+        return {id: self._cells[id] for id in launch.cells if id in self._cells}
+
+    def _tagged(self, ablation: str, limit: int) -> dict[str, list[Run]]:
+        """The finished runs that serve an ablation, by cell, in one query; none where there are more than the limit."""
+        filter = f"tags.`{ABLATION_PREFIX}{ablation}` = 'true'"
+        runs = self._client.search_runs([self._experiment], filter, max_results=limit)
+        cells: dict[str, list[Run]] = {}
+        for run in [] if runs.token else _finished(runs):
+            cells.setdefault(run.data.tags.get(Tag.CELL, ""), []).append(run)
+        return cells
+
+    def _runs(self, filter: str) -> list[Run]:
+        """Every run the filter admits, newest first."""
+        runs: list[Run] = []
+        page: str | None = None
+        while True:
+            part = self._client.search_runs(
+                [self._experiment], filter, order_by=["attributes.start_time DESC"], page_token=page
+            )
+            runs += part
+            page = part.token
+            if not page:
+                return runs
+
+    def _readable(self, run: Run) -> Launch | None:
+        """The launch of a report, None where its plan cannot be read."""
+        try:
+            return self._launch(run)
+        except RecordError as error:
+            self.skipped[run.info.run_id] = str(error)
+            return None
+
+    def _launch(self, run: Run) -> Launch:
+        text, id = self._read(run, File.PLAN), run.data.tags.get(Tag.LAUNCH, "")
+        try:
+            launch = replace(read_plan(text), id=id)
+        except ValueError as error:
+            raise damaged(run.info.run_id, id, str(error)) from error
+        return launch if launch.split else self._with_split(launch)
+
+    def _with_split(self, launch: Launch) -> Launch:
+        """A launch whose plan does not say its split, as plans once did not: its cells know it."""
+        for id in launch.cells:
+            runs = self._client.search_runs([self._experiment], f"tags.{Tag.CELL} = '{id}'", max_results=1)
+            if runs and "data.split" in runs[0].data.params:
+                split = runs[0].data.params["data.split"]
+                return replace(launch, split=split, data=launch.data + VALIDATION * (split == "validation"))
+        return replace(launch, split="test")
+
+    def _cell(self, id: str, runs: Sequence[Run]) -> Cell:
+        run = max(runs, key=_last_used)
+        return Cell(
+            id=id,
+            run_id=run.info.run_id,
+            metrics=run.data.metrics,
+            params=run.data.params,
+            kind=kind_of(run.data.tags),
+            code_digest=_tag(run, Tag.CODE_DIGEST),
+            data_digest=_tag(run, Tag.DATA_DIGEST),
+            finished_runs=len(runs),
+            read_predictions=lambda: self._predictions(run, id),
+            weights=run.data.tags.get(Tag.TRAINED, id),
+            modality=run.data.tags.get(Tag.MODALITY, ""),
+            environment={
+                key.removeprefix(ENVIRONMENT_PREFIX): value
+                for key, value in run.data.tags.items()
+                if key.startswith(ENVIRONMENT_PREFIX)
+            },
+        )
+
+    def _predictions(self, run: Run, id: str) -> tuple[Prediction, ...]:
+        text = self._read(run, File.PREDICTIONS)
+        try:
+            return read_predictions(text)
+        except ValueError as error:
+            raise damaged(run.info.run_id, id, str(error)) from error
+
+    def _read(self, run: Run, name: str) -> str:
+        try:
+            return read_file(run, self.uri, name)
+        except (OSError, MlflowException) as error:
+            raise damaged(run.info.run_id, run.info.run_name or "", f"{name} cannot be read") from error
+
+
+def folder_of(launch: Launch) -> str:
+    """Where its tables and figures are, below tables/: no other launch has it, and every file system takes it."""
+    named, id = (_slug(text) for text in (f"{launch.ablation} {launch.preset} {launch.data}", launch.id))
+    return f"{named[:LONGEST]}-{id}"
+
+
+def doubts(launch: Launch, cells: Mapping[str, Cell]) -> tuple[str, ...]:
+    """What a reader of numbers from these cells must know, one line each: nothing is averaged silently."""
+    notes = []
+    repeated = [f"{cell.id} ({cell.finished_runs} runs)" for cell in cells.values() if cell.finished_runs > 1]
+    if repeated:
+        notes.append(f"finished more than once, the newest run counts: {', '.join(repeated)}")
+    notes += _doubts_of_code(list(cells.values()))
+    notes += _mixed_conditions(list(cells.values()))
+    planned = launch.data_digest.split("+")
+    strangers = [cell for cell in cells.values() if cell.data_digest not in planned]
+    if strangers:
+        notes.append(f"mixed data: the plan is of {launch.data_digest}, not {_members(strangers, 'data_digest')}")
+    return tuple(notes)
+
+
+def _doubts_of_code(cells: Sequence[Cell]) -> list[str]:
+    """Whether several versions of the code made these cells, and how many of them today's did not."""
+    codes, notes = current_code(), []
+    cells = [cell for cell in cells if cell.code in codes]  # a system of the user's own may not be at hand
+    for part in dict.fromkeys(cell.code for cell in cells):
+        own, today = [cell for cell in cells if cell.code == part], codes[part]
+        digests = {digest for cell in own for digest in cell.code_digest.split("+")}
+        versions = {today.digest if digest in today.equivalent else digest for digest in digests}
+        if len(versions) > 1:
+            members = _members(own, "code_digest")
+            notes.append(f"mixed code: {len(versions)} versions of d3d/ made these cells: {members}")
+    stale = sum(not codes[cell.code].made(cell.code_digest) for cell in cells)
+    if stale:
+        notes.append(f"{stale} of {len(cells)} cells were made by other code than today's")
+    return notes
+
+
+def _mixed_conditions(cells: Sequence[Cell]) -> list[str]:
+    """A line for each condition that differs; cells from before it was recorded say nothing of it."""
+    notes = []
+    for name, several in SEVERAL.items():
+        counts = Counter(cell.environment[name] for cell in cells if name in cell.environment)
+        if len(counts) > 1 or any(SEPARATOR in value for value in counts):
+            each = [f"{value} ({count} cell{'s' * (count > 1)})" for value, count in sorted(counts.items())]
+            notes.append(f"mixed {several}: {', '.join(each)}")
+    return notes
+
+
+def _members(cells: Iterable[Cell], attribute: str) -> str:
+    """Each digest with the cells that have it."""
+    members: dict[str, list[str]] = {}
+    for cell in cells:
+        members.setdefault(getattr(cell, attribute), []).append(cell.id)
+    return "; ".join(f"{digest} ({', '.join(ids)})" for digest, ids in sorted(members.items()))
+
+
+def _slug(text: str) -> str:
+    """Letters, digits, "_", "." and "-" for whatever else there is."""
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", text)
+
+
+def _last_used(run: Run) -> tuple[int, str]:
+    """When a run was last started or ended, in ms; the run's id decides a tie."""
+    return max(run.info.start_time or 0, run.info.end_time or 0), run.info.run_id
+
+
+def _finished(runs: Iterable[Run]) -> list[Run]:
+    """Sorted out here: asked of SQLite, the status takes longer than the rest of the query."""
+    return [run for run in runs if run.info.status == "FINISHED"]
+
+
+def _tag(run: Run, key: str) -> str:
+    if key not in run.data.tags:
+        raise damaged(run.info.run_id, run.data.tags.get(Tag.CELL, ""), f"{key} is not recorded")
+    return str(run.data.tags[key])
+
+
+def damaged(run_id: str, id: str, fault: str) -> RecordError:
+    """A run that contradicts itself, and the way out."""
+    return RecordError(f"run {run_id} of {id}: {fault}; delete the run (`make ui`) and launch again")
+
+
+def _require_database(path: Path) -> None:
+    """MLflow would make a database of whatever it is pointed at."""
+    way_out = "launch an ablation (`python orchestrate.py ablation=stride_grid`), or name the folder with storage="
+    if not path.is_file():
+        raise RecordError(f"{path}: there is no record; {way_out}")
+    with path.open("rb") as file:
+        if file.read(16) != b"SQLite format 3\0":
+            raise RecordError(f"{path}: not an SQLite database; {way_out}")

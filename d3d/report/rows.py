@@ -1,0 +1,340 @@
+"""A row of a table: what an ablation asks for over its seeds, and what of it is finished."""
+
+import math
+import shlex
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d3d.bench.declare.ablations import Value
+from d3d.bench.record.schema import Launch, Point
+from d3d.errors import RecordError
+from d3d.report.artefacts.registry import ACCURACY, BY_CLASS
+from d3d.report.record import Cell
+from d3d.report.statistics.inference import LEAST_SEEDS, Sample, accuracy_interval, mean_and_std, sample
+
+MISSING = "—"
+METHOD = "baseline.method"  # nothing of a row that sets it is random
+PRIVATE = ("storage=", "tracking.uri=", "cluster.", "resources.")  # of a command what says nothing of its numbers
+SCOPES = {  # of an interval: what it allows for → what it says
+    "other trainings, other clips": "The interval of a row with several seeds is of its expected accuracy, over other "
+    "trainings and other clips.",
+    "these weights, other clips": "The interval of a row with one seed is of these weights on other clips; it "
+    "says nothing of another training.",
+    "other clips": "The interval of a row that has no seeds is over other clips: nothing else of it is random.",
+}
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Top-1 or mean class accuracy, percent: mean and deviation over seeds, and its 95 % interval.
+
+    That is of the expected accuracy, over other trainings and other clips; of a single seed it is of these weights on
+    other clips. It is NaN where all clips are of one take, which says nothing of another.
+    """
+
+    mean: float
+    std: float  # NaN of a single seed
+    low: float
+    high: float
+    clips: int
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One row; a seed is in `cells` once its cell is finished."""
+
+    label: str
+    axes: Mapping[str, Value]
+    asked: Mapping[int, str]  # seed → cell id, ascending
+    cells: Mapping[int, Cell]  # seed → finished cell, ascending
+    partial: bool  # whether some of the seeds are enough for a number
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The seeds without a finished cell."""
+        return tuple(seed for seed in self.asked if seed not in self.cells)
+
+    @property
+    def counted(self) -> Mapping[int, Cell]:
+        """The finished cells that the row's numbers are of: none where a seed is missing, unless partial."""
+        return {} if self.missing and not self.partial else self.cells
+
+    @property
+    def correct(self) -> list[int]:
+        """Test clips right, for each counted seed."""
+        return [sum(cell.correct.values()) for cell in self.counted.values()]
+
+    @property
+    def random(self) -> bool:
+        """Whether another seed is another training; a baseline has no seed, and one is all there are."""
+        return self.axes.get(METHOD) is None and all(cell.trained for cell in self.cells.values())
+
+    @property
+    def enough(self) -> bool:
+        """Whether its seeds tell how far trainings differ."""
+        return len(self.counted) >= LEAST_SEEDS or bool(self.counted and not self.random)
+
+    def first(self, seeds: int) -> "Row":
+        """The row as it was with its first so many seeds; without a number where some of them are not finished."""
+        if not self.random:
+            return self
+        first = self.only(list(self.asked)[:seeds])
+        return first if len(first.cells) == seeds else replace(first, cells={})
+
+    @cached_property
+    def sample(self) -> Sample | None:
+        """Its trainings' marks on the test clips, None where nothing is counted.
+
+        Raises RecordError where the seeds were tested on different clips.
+        """
+        return sample_of(self, takes_of(self)) if self.counted else None
+
+    @cached_property
+    def class_sample(self) -> Sample | None:
+        """The same for the mean class accuracy."""
+        return sample_of(self, takes_of(self), by_class=True) if self.counted else None
+
+    @cached_property
+    def accuracy(self) -> Accuracy | None:
+        """Top-1, None where nothing is counted. Raises RecordError where the seeds were tested on different clips."""
+        return self._accuracy(self.sample)
+
+    @cached_property
+    def class_accuracy(self) -> Accuracy | None:
+        """The mean class accuracy, as `accuracy`."""
+        return self._accuracy(self.class_sample)
+
+    def _accuracy(self, made: Sample | None) -> Accuracy | None:
+        if made is None:
+            return None
+        mean, std = mean_and_std([100 * value for value in made.accuracies.tolist()])
+        low, high = accuracy_interval(made) if made.takes > 1 else (math.nan, math.nan)
+        return Accuracy(mean, std, 100 * float(low), 100 * float(high), len(next(iter(self.counted.values())).correct))
+
+    def metric(self, name: str) -> float | None:
+        """The mean of a recorded number over the counted seeds."""
+        return fmean(cell.metric(name) for cell in self.counted.values()) if self.counted else None
+
+    def same_training(self, other: "Row") -> bool:
+        """Whether two rows are one computation under two labels; of two that took unequal numbers of seeds too."""
+        shared = self.asked.keys() & other.asked.keys()
+        return bool(shared) and all(self.asked[seed] == other.asked[seed] for seed in shared)
+
+    def same_weights(self, other: "Row") -> tuple[int, ...]:
+        """The seeds of which both rows test the same trained weights; none unless they do of all that both have."""
+        shared = tuple(seed for seed in self.counted if seed in other.counted)
+        same = all(self.counted[seed].weights == other.counted[seed].weights for seed in shared)
+        return shared if same else ()
+
+    def only(self, seeds: Collection[int]) -> "Row":
+        """The row with these of its seeds alone."""
+        return replace(
+            self,
+            asked={seed: id for seed, id in self.asked.items() if seed in seeds},
+            cells={seed: cell for seed, cell in self.cells.items() if seed in seeds},
+        )
+
+
+def takes_of(*rows: Row) -> dict[str, str]:
+    """Test clip → its take, known from any cell of the rows; a clip whose take no cell knows is its own."""
+    known: dict[str, str] = {}
+    for row in rows:
+        for cell in row.counted.values():
+            for each in cell.predictions:
+                if each.take or each.clip not in known:
+                    known[each.clip] = f"take {each.take}" if each.take else f"clip {each.clip}"
+    return known
+
+
+def sample_of(row: Row, takes: Mapping[str, str], by_class: bool = False) -> Sample:
+    """The marks of a row that has counted cells, its clips in the order of their names.
+
+    Raises RecordError where the seeds were tested on different clips.
+    """
+    cells = list(row.counted.values())
+    if any(cell.correct.keys() != cells[0].correct.keys() for cell in cells):
+        named = ", ".join(f"{cell.id} on {len(cell.correct)}" for cell in cells)
+        fault = f"{row.label}: its seeds were tested on different clips: {named}"
+        raise RecordError(f"{fault}; delete the odd run (`make ui`), launch again")
+    clips = sorted(cells[0].predictions, key=lambda each: each.clip)
+    right = np.array([[cell.correct[each.clip] for each in clips] for cell in cells])
+    classes = _numbers([each.label for each in clips]) if by_class else None
+    return replace(sample(right, _numbers([takes[each.clip] for each in clips]), classes), random=row.random)
+
+
+def rows_of(launch: Launch, cells: Mapping[str, Cell], partial: bool) -> tuple[Row, ...]:
+    """The launch's rows in the order of its plan. Raises RecordError where the plan names a seed of a row twice."""
+    points: dict[str, dict[int, Point]] = {}
+    for point in launch.points:
+        seeds = points.setdefault(point.row, {})
+        if point.seed in seeds and seeds[point.seed] != point:
+            fault = f"launch={launch.id}: {point.row}, seed {point.seed} stands for two cells in its plan"
+            raise RecordError(f"{fault}; name another launch with launch=")
+        seeds[point.seed] = point
+    return tuple(_row(label, dict(sorted(seeds.items())), cells, partial) for label, seeds in points.items())
+
+
+def _row(label: str, points: Mapping[int, Point], cells: Mapping[str, Cell], partial: bool) -> Row:
+    asked = {seed: point.cell for seed, point in points.items()}
+    finished = {seed: cells[id] for seed, id in asked.items() if id in cells}
+    return Row(label, next(iter(points.values())).axes, asked, finished, partial)
+
+
+def tuned_rows(launch: Launch, cells: Mapping[str, Cell], partial: bool) -> tuple[Row, ...]:
+    """The rows with the settings a search found for each, in the order of the plan; none whose study is unfinished."""
+    return rows_of(replace(launch, points=launch.tuned.points), cells, partial) if launch.tuned else ()
+
+
+def accuracy_text(row: Row) -> str:
+    """Top-1: mean ± standard deviation; one seed has no spread."""
+    return spread_text(row.accuracy)
+
+
+def spread_text(accuracy: Accuracy | None) -> str:
+    """Mean ± standard deviation."""
+    if accuracy is None:
+        return MISSING
+    spread = "" if math.isnan(accuracy.std) else f" ± {accuracy.std:.2f}"
+    return f"{accuracy.mean:.2f}{spread}"
+
+
+def accuracy_values(row: Row) -> dict[str, str]:
+    """The CSV's numbers of a row; percent with two decimals, empty where there is none."""
+    if row.accuracy is None:
+        return dict.fromkeys((*ACCURACY, BY_CLASS), "")
+    accuracy = row.accuracy
+    numbers = (accuracy.mean, accuracy.std, accuracy.low, accuracy.high)
+    texts = ["" if math.isnan(number) else f"{number:.2f}" for number in numbers]
+    by_class = f"{row.class_accuracy.mean:.2f}" if row.class_accuracy else ""
+    return dict(zip((*ACCURACY, BY_CLASS), [*texts, str(accuracy.clips), by_class], strict=True))
+
+
+def interval_text(row: Row) -> str:
+    """The row's interval."""
+    known = row.accuracy and not math.isnan(row.accuracy.low)
+    return f"{row.accuracy.low:.2f} to {row.accuracy.high:.2f}" if row.accuracy and known else MISSING
+
+
+def interval_heading(rows: Sequence[Row]) -> str:
+    """Of a column of intervals: what else they allow for, where it is the same for all rows."""
+    scopes = _scopes(rows)
+    return f"95 % interval ({scopes[0]})" if len(scopes) == 1 else "95 % interval"
+
+
+def interval_note(rows: Sequence[Row]) -> list[str]:
+    """What the intervals are of, each kind in a sentence."""
+    return [SCOPES[scope] for scope in _scopes(rows)]
+
+
+def _scopes(rows: Sequence[Row]) -> list[str]:
+    """The kinds of intervals that the rows have, keys of SCOPES in its order."""
+    several, single, fixed = SCOPES
+    there = {fixed if not row.random else single if len(row.counted) == 1 else several for row in rows if row.counted}
+    return [scope for scope in SCOPES if scope in there]
+
+
+def best_mean(rows: Iterable[Row]) -> float | None:
+    """The highest mean, as it is shown."""
+    return max((round(row.accuracy.mean, 2) for row in rows if row.accuracy), default=None)
+
+
+def missing_lines(rows: Iterable[Row], command: str) -> tuple[str, ...]:
+    """One line for all rows that lack the same cells: which, and the command that fills them."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        if row.missing:
+            groups.setdefault(tuple(row.asked[seed] for seed in row.missing), []).append(row)
+    lines = []
+    for ids, lacking in groups.items():
+        seeds = ", ".join(map(str, lacking[0].missing))
+        others = f" (and {len(lacking) - 1} more rows)" if len(lacking) > 1 else ""
+        place = f"{lacking[0].label}{others}, seed{'s' * (len(ids) > 1)} {seeds}"
+        lines.append(f"{place}: not finished (cell{'s' * (len(ids) > 1)} {' '.join(ids)}); run: {command}")
+    return tuple(lines)
+
+
+def missing_note(rows: Sequence[Row], command: str) -> list[str]:
+    """The same in a table's footnote: what the dash stands for."""
+    lacking = [f"{row.label} (seed {', '.join(map(str, row.missing))})" for row in rows if row.missing]
+    return [f"{MISSING} not finished: {'; '.join(lacking)}. To fill: `{command}`"] if lacking else []
+
+
+def seeds_note(rows: Sequence[Row]) -> list[str]:
+    """A warning where a single seed stands behind the numbers."""
+    cells = [cell for row in rows for cell in row.cells.values()]
+    if max((len(row.asked) for row in rows), default=0) > 1 or (cells and not any(cell.trained for cell in cells)):
+        return []
+    return [
+        "One seed: how far another training of the same row would be from it is not known, so that nothing is tested."
+    ]
+
+
+def chance_note(rows: Sequence[Row]) -> list[str]:
+    """What naming any class, and always naming the most frequent one, has right of the clips that were tested on."""
+    tested = {tuple(each.label for each in cell.predictions) for row in rows for cell in row.counted.values()}
+    said = []
+    for labels in sorted(tested, key=len, reverse=True):
+        count = Counter(labels)
+        most = 100 * max(count.values()) / len(labels)
+        said.append(f"of {len(labels)} clips chance is {100 / len(count):.1f} %, the majority class {most:.1f} %")
+    return [f"{'; '.join(dict.fromkeys(said)).capitalize()}."] if said else []
+
+
+def setting(launch: Launch, rows: Sequence[Row]) -> str:
+    """What the numbers were measured on, in a line; baselines have neither epochs nor seeds."""
+    cells = [
+        cell for row in rows for cell in row.cells.values() if cell.kind != "fusion"
+    ]  # it has no frames of its own
+    seeds = len({seed for row in rows for seed in row.asked})
+    frames = _several([int(cell.params["training.frames"]) for cell in cells if "training.frames" in cell.params])
+    trained = [cell for cell in cells if cell.trained]
+    epochs = _several([int(cell.params["training.epochs"]) for cell in trained if "training.epochs" in cell.params])
+    parts = [recipe(launch), f"data {launch.data}", f"T = {frames}"]
+    if trained or not cells:
+        parts += [f"{epochs} epoch{'s' * (epochs != '1')}", f"{seeds} seed{'s' * (seeds != 1)}"]
+    return ", ".join([*parts, clips_tested(launch, rows)])
+
+
+def recipe(launch: Launch) -> str:
+    """The preset, and the keys of it that the command line changed."""
+    changed = f" with {', '.join(launch.changes)}" if launch.changes else ""
+    return f"preset {launch.preset}{changed}"
+
+
+def made_by(launch: Launch) -> str:
+    """The command in a sentence, without what is of its machine alone; of a path from the root only its last part."""
+    words = []
+    for word in shlex.split(launch.command):
+        key, equals, value = word.partition("=")
+        path = value.strip("'\"")
+        if not word.startswith(PRIVATE):
+            words.append(f"{key}={Path(path).name}" if equals and path.startswith(("/", "~")) else word)
+    return f"Made by `{shlex.join(words)}`."
+
+
+def clips_tested(launch: Launch, rows: Sequence[Row]) -> str:
+    """How many clips the numbers are of, and of which split: "1068 test clips"."""
+    clips: dict[str, list[int]] = {}
+    for row in rows:
+        for cell in row.counted.values():
+            clips.setdefault(cell.params.get("data.split", launch.split), []).append(len(cell.correct))
+    return " and ".join(f"{_several(counts)} {split} clips" for split, counts in (clips or {launch.split: []}).items())
+
+
+def _numbers(values: Sequence[str] | Sequence[int]) -> NDArray[np.int64]:
+    """Equal values get the same number, from 0 without a gap."""
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)
+
+
+def _several(values: Sequence[int]) -> str:
+    """What differs is a range."""
+    if not values:
+        return MISSING
+    return str(values[0]) if min(values) == max(values) else f"{min(values)} to {max(values)}"

@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+
+from d3d.bench.declare.compose import compose
+from d3d.bench.plan.machine import check_resources, check_storage, cpu_count, gpu_count, locked, slots
+from d3d.errors import ScheduleError
+
+
+def test_a_storage_folder_that_can_be_made_is_not_made_yet(tmp_path: Path) -> None:
+    check_storage(tmp_path / "a" / "b")
+    check_storage(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_storage_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ScheduleError, match="file/results: cannot be written"):
+        check_storage(tmp_path / "file" / "results")
+
+
+def test_a_storage_folder_serves_one_launch_at_a_time(tmp_path: Path) -> None:
+    with locked(tmp_path / "results"):
+        with pytest.raises(ScheduleError, match="another launch is using it"), locked(tmp_path / "results"):
+            pass
+        with locked(tmp_path / "other"):
+            pass
+    with locked(tmp_path / "results"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (f"resources.cpus={cpu_count() + 1}", f"this machine has {cpu_count()}"),
+        ("resources.cpus=1 resources.cpus_per_cell=2", "this launch has 1 CPUs"),
+        ("cluster.address=auto resources.cpus=1", "a cluster has its own"),
+        ("cluster.address=127.0.0.1:1", "does not answer"),
+    ],
+)
+def test_more_than_there_is_is_refused(arguments: str, words: str) -> None:
+    with pytest.raises(ScheduleError, match=words):
+        check_resources(compose(["ablation=full", *arguments.split()]))
+
+
+@pytest.mark.skipif(gpu_count() > 0, reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    check_resources(compose(["ablation=full", "resources.gpus_per_cell=0"]))
+    with pytest.raises(ScheduleError, match=r"gpus_per_cell=0\.5: this machine has no GPU"):
+        check_resources(compose(["ablation=full", "resources.gpus_per_cell=0.5"]))
+
+
+def test_cells_run_at_once_as_far_as_the_processors_go() -> None:
+    cpus = cpu_count()
+    without_gpus = ["ablation=full", "resources.gpus_per_cell=0"]
+    assert slots(compose(without_gpus)) == cpus
+    assert slots(compose([*without_gpus, f"resources.cpus_per_cell={cpus}"])) == 1
+    assert slots(compose([*without_gpus, "resources.cpus=1"])) == 1

@@ -1,0 +1,166 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from d3d.bench.kinds.registry import KINDS, TRAINING
+from d3d.bench.plan.estimate import duration
+from d3d.bench.plan.planning import Plan
+from d3d.bench.record.tracking import Record
+from d3d.bench.run.failures import Failure
+from d3d.bench.run.progress import Ended
+from d3d.bench.run.summary import describe, summarise
+from d3d.data.clip import Dataset
+from d3d.prediction import Prediction
+from tests.bench.conftest import finished_in
+
+TAGS = {"code_digest": "c0de"}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is timed: a training clip takes three quarters of a second, and so a test clip a quarter."""
+    monkeypatch.setattr("d3d.bench.plan.estimate.seconds_per_clip", lambda config, dataset, threads: 0.75)
+
+
+def finish(record: Record, plan: Plan, right: Callable[[int], int], clips: int = 200) -> None:
+    """Finishes each cell, the i-th with so many clips right."""
+    for i, cell in enumerate(plan.cells):
+        predictions = [Prediction(str(clip), 1, 1 if clip < right(i) else 0) for clip in range(clips)]
+        record.begin(cell, TAGS).finish(predictions)
+
+
+def test_a_plan_says_what_is_asked_for_and_what_is_there(plan: Callable[..., Plan], record: Record) -> None:
+    grid = plan("ablation=stride_grid", "resources.cpus=1")
+    said = describe(grid, {})
+    assert "25 points, 16 distinct cells, 0 finished, 1 shared with 13 other ablations" in said
+    few = replace(grid, shared={"full": 1, "norm": 1, "depth": 2})
+    assert "0 finished, 1 shared with full and norm, 2 shared with depth" in describe(few, {})
+    assert "16 to train: about 16 s, 1 at a time (1 s each, timed just now, 4 of 16 settings)" in said
+    finish(record, grid, lambda i: i)
+    assert "16 distinct cells, 16 finished" in describe(grid, finished_in(record))
+    assert "to train" not in describe(grid, finished_in(record))
+
+
+def test_a_plan_says_what_should_be_known_of_its_data(
+    plan: Callable[..., Plan], dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules = plan("ablation=modules", "resources.cpus=1")
+    assert "note: " not in describe(modules, {})
+    remarked = replace(dataset, remarks=("its joints are taken for others",))
+    made = replace(modules, opened=dict.fromkeys(modules.opened, remarked))
+    assert describe(made, {}).splitlines().count("note: its joints are taken for others") == 1
+
+
+def test_all_is_described_ablation_by_ablation(
+    plan: Callable[..., Plan], record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    everything = plan("ablation=all", "resources.cpus=1")
+    said = describe(everything, {}).splitlines()
+    assert said[0] == f"all: {len(everything.reports)} ablations"
+    assert "  stride_grid    25 points, 16 distinct cells, 0 finished" in said
+    points = sum(len(report.points) for report in everything.reports)
+    assert said[-2].strip() == f"in all         {points} points, {len(everything.cells)} distinct cells, 0 finished"
+    counts = {kind: sum(cell.kind is kind for cell in everything.cells) for kind in KINDS}
+    todo = ", ".join(f"{count} to {kind.verb}" for kind, count in counts.items() if count)
+    assert said[-1].startswith(f"{todo}: about {counts[TRAINING]} s, 1 at a time")
+    assert all(verb in todo for verb in ("train", "test", "fit", "measure"))
+    summarise(everything, {}, Ended(), [], [Path("tables/depth.csv"), Path("tables/norm.csv"), Path("tables/norm.md")])
+    assert capsys.readouterr().out.splitlines()[:2] == ["tables/depth.csv", "tables/norm.csv, .md"]
+
+
+def test_weights_that_are_gone_are_said_to_be(plan: Callable[..., Plan], record: Record) -> None:
+    finish(record, plan("ablation=full"), lambda i: i)
+    said = describe(plan("ablation=joint_noise"), finished_in(record))
+    assert "6 distinct cells, 1 finished" in said
+    assert "1 to train, 5 to test (1 of them once more: the weights that a test needs are gone or damaged)" in said
+
+
+def test_a_plan_says_what_other_code_made(plan: Callable[..., Plan], record: Record) -> None:
+    kept = plan("ablation=full", "seeds=3")
+    own, *others = kept.cells
+    record.begin(own, {"code_digest": kept.codes["training of d3d"].digest}).finish([Prediction("0001", 1, 1)])
+    assert "other code" not in describe(kept, finished_in(record))
+    for cell in others:
+        record.begin(cell, TAGS).finish([Prediction("0001", 1, 1)])
+    said = describe(kept, finished_in(record))
+    assert "3 distinct cells, 3 finished" in said
+    assert "2 of 3 finished cells were made by other code; they are kept (stale=rerun runs them again)" in said
+    assert "to train" not in said
+    said = describe(plan("ablation=full", "seeds=3", "stale=rerun"), finished_in(record))
+    assert "3 distinct cells, 1 finished" in said
+    assert "2 of 3 finished cells were made by other code; they are run again (stale=keep keeps them)" in said
+    assert "2 to train:" in said
+    assert "once more" not in said
+
+
+def test_an_ablation_of_measurements_shows_no_accuracy(
+    plan: Callable[..., Plan], capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = plan("ablation=complexity")
+    summarise(measured, {}, Ended(), [], [])
+    assert capsys.readouterr().out == f"{measured.launch.storage / 'mlflow.db'}\n"
+
+
+def test_the_best_of_each_window_is_marked(
+    plan: Callable[..., Plan], record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = plan("ablation=stride_grid")
+    finish(record, grid, lambda i: 100 + i)  # cells come in the order of window, then stride
+    paths = [Path(f"tables/figure7a.{kind}") for kind in ("csv", "md")]
+    summarise(grid, finished_in(record), Ended(), ["note: mixed code"], paths)
+    shown = capsys.readouterr().out
+    rows = {line.split("│")[1].strip(): line for line in shown.splitlines() if line.startswith("│")}
+    assert rows.keys() == {"4", "6", "8", "10"}
+    assert "*51.50" in rows["4"], "stride 4"
+    assert rows["4"].count("*") == 1
+    assert rows["8"].count("*56.50") == 4, "strides from 4 on are one training"
+    assert "note: mixed code" in shown
+    assert "tables/figure7a.csv, .md\n" in shown
+    assert "under names that stay" not in shown
+    summarise(grid, finished_in(record), Ended(), [], paths, [Path("tables/latest/figure7a.csv")])
+    assert capsys.readouterr().out.count("what is complete, under names that stay: tables/latest\n") == 1
+
+
+def test_what_is_missing_shows_as_missing_and_failures_say_why(
+    plan: Callable[..., Plan], capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = plan("ablation=full", "seeds=3")
+    first, second, third = (cell.id for cell in full.cells)
+    failed = {
+        first: Failure("unforeseen", "Traceback\nValueError: no\n"),
+        second: Failure("memory", "CUDA out of memory"),
+        third: Failure("unforeseen", "ValueError: no"),
+    }
+    summarise(full, {}, Ended(failed, [f"{first}: a checkpoint was damaged"]), [], [])
+    shown = capsys.readouterr().out
+    assert "–" in shown
+    assert shown[shown.index(first) :].splitlines()[:-1] == [
+        f"{first}: a checkpoint was damaged",
+        "failed, out of memory, even alone on the device: 1 cell",
+        f"  full: full model, seed 1 ({second}): CUDA out of memory",
+        "failed, an unforeseen error, whenever it was tried: 2 cells",
+        f"  full: full model, seed 0 ({first}): ValueError: no",
+        f"  full: full model, seed 2 ({third}): ValueError: no",
+        f"to try again what failed, and nothing else: {full.reports[0].command}",
+    ]
+
+
+def test_a_point_counts_only_with_all_of_its_seeds(
+    plan: Callable[..., Plan], record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finish(record, plan("ablation=full"), lambda i: 50)
+    both = plan("ablation=full", "seeds=2")
+    summarise(both, finished_in(record), Ended(), [], [])
+    assert "–" in capsys.readouterr().out
+    finish(record, plan("ablation=full", "seeds=[1]"), lambda i: 100)
+    summarise(both, finished_in(record), Ended(), [], [])
+    assert "37.50" in capsys.readouterr().out, "the mean of 25 and 50 %"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(40, "40 s"), (360, "6 min"), (3.5 * 3600, "3.5 h"), (12 * 86400, "12 days")]
+)
+def test_durations_are_for_readers(seconds: float, said: str) -> None:
+    assert duration(seconds) == said

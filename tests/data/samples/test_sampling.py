@@ -1,0 +1,40 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from d3d.data.clip import Dataset
+from d3d.data.samples.sampling import check_frames, sample_indices
+from d3d.errors import DataError
+
+SIZES = [(length, frames) for length in (1, 2, 7, 16, 29, 100) for frames in (1, 2, 5, 12, 16) if frames <= length]
+
+
+@pytest.mark.parametrize(("length", "frames"), SIZES)
+def test_one_frame_comes_from_each_segment(length: int, frames: int) -> None:
+    starts = [segment * length // frames for segment in range(frames + 1)]
+    seen: list[set[int]] = [set() for _ in range(frames)]
+    generator = np.random.default_rng(0)
+    for _ in range(60 * -(-length // frames)):
+        indices = sample_indices(length, frames, generator)
+        assert indices.shape == (frames,) and (np.diff(indices) > 0).all()
+        for segment, index in enumerate(indices.tolist()):
+            seen[segment].add(index)
+    assert seen == [set(range(starts[segment], starts[segment + 1])) for segment in range(frames)]
+
+
+@pytest.mark.parametrize(("length", "frames"), SIZES)
+def test_centred_indices_are_the_middles(length: int, frames: int) -> None:
+    indices = sample_indices(length, frames, None)
+    assert indices.tolist() == sample_indices(length, frames, None).tolist()
+    middles = (np.arange(frames) + 0.5) * length / frames - 0.5
+    assert np.abs(indices - middles).max() <= 1
+
+
+def test_more_frames_than_a_clip_has_are_refused(synthetic: Dataset) -> None:
+    shortest = min((*synthetic.train, *synthetic.test), key=lambda clip: clip.length)
+    check_frames(synthetic, shortest.length)
+    with pytest.raises(DataError, match=rf"training.frames={shortest.length + 1}: .*has {shortest.length} frames"):
+        check_frames(synthetic, shortest.length + 1)
+    with pytest.raises(DataError, match=f"clip {synthetic.test[0].id}"):
+        check_frames(replace(synthetic, train=(), test=synthetic.test[:1]), 1000)

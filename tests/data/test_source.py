@@ -1,0 +1,44 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from d3d.config import DataConfig
+from d3d.data.readers.registry import open_dataset
+from tests.data import ntu_files, penn_files, pyskl_files
+
+
+def penn(root: Path) -> dict[str, Any]:
+    return {"name": "penn_action", "root": str(penn_files.write_root(root))}
+
+
+def ntu(root: Path) -> dict[str, Any]:
+    return {"name": "ntu60", "root": str(ntu_files.write_root(root, actions=2, video=False))}
+
+
+def pyskl(joints: int, **more: Any) -> Callable[[Path], dict[str, Any]]:
+    def write(root: Path) -> dict[str, Any]:
+        path = pyskl_files.write_dataset(root, video=False, joints=joints)
+        return {"name": "pyskl", "annotations": str(path)} | more
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("write", "digest"),
+    [
+        (penn, "f0cfa3c8db450a45"),
+        (ntu, "e42924f685e92937"),
+        (pyskl(17), "2b4de3a6548113b9"),
+        (pyskl(17, name="finegym", persons=1), "bd5b975e57660a28"),
+        (pyskl(13), "ffbaba09e5da6996"),
+        (pyskl(25, persons=1), "5c87e36324fc215f"),
+        (pyskl(7, persons=3), "d1c2f91d55a77c28"),
+        (pyskl(17, skeleton="human36m"), "8c98d76955deaa0c"),
+    ],
+    ids=["Penn Action", "NTU", "COCO", "FineGYM", "13 joints", "25 joints", "7 joints", "Human3.6M"],
+)
+def test_digests_stay_what_they_were(tmp_path: Path, write: Callable[[Path], dict[str, Any]], digest: str) -> None:
+    """Results on disk carry them."""
+    assert open_dataset(DataConfig(frames="rendered", **write(tmp_path)), tmp_path).digest[:16] == digest

@@ -1,0 +1,328 @@
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from d3d.bench.record.provenance import current_code
+from d3d.bench.record.schema import EXPERIMENT, Launch, Point
+from d3d.errors import RecordError
+from d3d.report.record import Record, doubts, folder_of
+from tests.report.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, point, tuned
+
+TODAY = current_code()["training of d3d"].digest
+
+
+def test_no_record_is_an_error_and_makes_none(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"mlflow\.db: there is no record.*storage="):
+        Record(tmp_path / "results")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database"])
+def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "mlflow.db"
+    path.write_bytes(content)
+    with pytest.raises(RecordError, match="not an SQLite database"):
+        Record(tmp_path)
+    assert path.read_bytes() == content
+
+
+def test_a_database_that_cannot_be_read_is_said_in_a_line(tmp_path: Path) -> None:
+    content = b"SQLite format 3\0" + bytes(range(256)) * 40
+    (tmp_path / "mlflow.db").write_bytes(content)
+    with pytest.raises(RecordError, match=r"mlflow\.db: .*database.*name another record") as error:
+        Record(tmp_path)
+    assert "\n" not in str(error.value)
+    assert (tmp_path / "mlflow.db").read_bytes() == content
+
+
+def test_a_database_without_the_experiment(empty_database: Path) -> None:
+    with pytest.raises(RecordError, match=EXPERIMENT):
+        Record(empty_database.parent)
+
+
+def test_a_tracking_uri_stands_for_the_storage_folder(record: FakeRecord, tmp_path: Path) -> None:
+    record.plan("1a")
+    elsewhere = Record(tmp_path / "nothing here", f"sqlite:///{record.storage / 'mlflow.db'}")
+    assert elsewhere.launches()[0].id == "1a"
+
+
+def test_a_launch_is_its_plan(record: FakeRecord) -> None:
+    record.plan("1a", [(8, 4), (8, 5)], seeds=2)
+    (launch,) = Record(record.storage).launches()
+    assert (launch.id, launch.preset, launch.frames, launch.command) == ("1a", "quick", 12, COMMAND)
+    assert [point.seed for point in launch.points] == [0, 1, 0, 1]
+    assert launch.points[0].axes == {"model.temporal_window": 8, "model.temporal_stride": 4}
+    assert launch.cells == (cell_of(8, 4, 0), cell_of(8, 4, 1))  # strides 4 and 5 are one computation
+
+
+def test_the_newest_launch_is_the_one_run_last(record: FakeRecord) -> None:
+    first = record.plan("1a")
+    _wait_a_millisecond()
+    record.plan("2b")
+    assert Record(record.storage).launches()[0].id == "2b"
+    _wait_a_millisecond()
+    record.client.set_terminated(first)  # its command was run again
+    assert Record(record.storage).launches()[0].id == "1a"
+
+
+def test_the_newest_of_each_ablation_and_data_counts(record: FakeRecord) -> None:
+    launches: dict[str, dict[str, Any]] = {
+        "1a": {},
+        "2b": {"data": "penn_action, rendered"},
+        "3c": {"ablation": "modules", "artefacts": ["table4"]},
+        "4d": {},
+    }
+    for launch, changes in launches.items():
+        record.plan(launch, [(4, 2)], **changes)
+        _wait_a_millisecond()
+    assert [launch.id for launch in Record(record.storage).launches()] == ["4d", "3c", "2b"]
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_launches_on_different_splits_do_not_hide_each_other(record: FakeRecord, said: bool) -> None:
+    """Not in old records either, whose plans do not say the split: the parameters of their cells do."""
+    record.finish("c1")
+    run = record.finish("c2", status="KILLED")
+    record.client.log_param(run, "data.split", "validation")
+    splits = {"1a": "test", "2b": "validation"}
+    names = {"1a": "synthetic, files", "2b": "synthetic, files, validation split"}
+    for launch, cell in (("1a", "c1"), ("2b", "c2")):
+        plan = {"data": names[launch], "split": splits[launch]} if said else {"data": "synthetic, files"}
+        record.launch([point("a", "gone"), point("b", cell)], launch, **plan)
+        _wait_a_millisecond()
+    found = Record(record.storage).launches()
+    assert [(each.id, each.split, each.data) for each in found] == [
+        ("2b", "validation", names["2b"]),
+        ("1a", "test", names["1a"]),
+    ]
+
+
+def test_a_launch_by_name(record: FakeRecord) -> None:
+    record.plan("1a")
+    record.plan("2b")
+    assert [launch.id for launch in Record(record.storage).launches("1a")] == ["1a"]
+    with pytest.raises(RecordError, match=r"launch=3c: not in .*(1a, 2b|2b, 1a)"):
+        Record(record.storage).launches("3c")
+
+
+def test_a_plan_that_is_not_one_is_left_out_unless_it_is_asked_for(record: FakeRecord) -> None:
+    record.plan("0f")
+    _wait_a_millisecond()
+    run = record.plan("1a", frames="twelve")
+    _wait_a_millisecond()
+    record.launch([], "2b")
+    read = Record(record.storage)
+    assert [launch.id for launch in read.launches()] == ["2b", "0f"], "the last that can be read counts"
+    assert read.skipped.keys() == {run}
+    assert f"{run} of 1a: plan.json, frames" in read.skipped[run]
+    with pytest.raises(RecordError, match=r"1a: plan\.json, frames"):
+        read.launches("1a")
+
+
+def test_a_plan_that_is_gone_is_left_out(record: FakeRecord) -> None:
+    record.plan("1a")
+    next(record.storage.rglob("plan.json")).unlink()
+    read = Record(record.storage)
+    assert read.launches() == ()
+    assert "plan.json cannot be read" in "".join(read.skipped.values())
+
+
+def test_a_launchs_folder_is_its_own_and_can_be_made(record: FakeRecord) -> None:
+    launch = replace(asking("c1"), ablation="../x y", data="pyskl, Übung/1, files", id="1a")
+    assert folder_of(launch) == "..-x-y-quick-pyskl-bung-1-files-1a"
+    assert folder_of(replace(launch, id="2b")) != folder_of(launch)
+    long = folder_of(replace(launch, data="d" * 1000))
+    assert len(long) < 255 and long.endswith("-1a")
+
+
+def test_a_plan_with_a_search(record: FakeRecord) -> None:
+    record.launch([point("a", "c1")], "1a", tuned=tuned([point("a", "t1"), point("b", "c1")], a={}))
+    (launch,) = Record(record.storage).launches()
+    assert launch.tuned is not None
+    assert launch.tuned.studies["a"].settings == {"training.learning_rate": 0.00312345, "model.depth": 2}
+    assert launch.cells == ("c1", "t1")
+
+
+def test_a_finished_cell(record: FakeRecord) -> None:
+    run = record.finish("c1", 0.75)
+    cell = Record(record.storage).cells(asking("c1", "c2"))["c1"]
+    assert (cell.run_id, cell.metric("top1"), cell.code_digest, cell.finished_runs) == (run, 0.75, TODAY, 1)
+    assert cell.params["training.epochs"] == "20"
+    assert (sum(cell.correct.values()), len(cell.correct)) == (90, CLIPS)
+
+
+@pytest.mark.parametrize("status", ["FAILED", "KILLED", "RUNNING"])
+def test_only_a_finished_run_counts(record: FakeRecord, status: str) -> None:
+    record.finish("c1", status=status)
+    assert Record(record.storage).cells(asking("c1")) == {}
+
+
+def test_the_newest_of_two_finished_runs_counts_and_is_named(record: FakeRecord) -> None:
+    record.plan("1a")
+    record.finish("c1", 0.5)
+    _wait_a_millisecond()
+    newest = record.finish("c1", 0.6)
+    read = Record(record.storage)
+    cells = read.cells(asking("c1"))
+    assert cells["c1"].metric("top1") == 0.6
+    (note,) = doubts(read.launches()[0], cells)
+    assert note == "finished more than once, the newest run counts: c1 (2 runs)"
+    assert cells["c1"].run_id == newest
+
+
+def test_results_of_different_code_are_named(record: FakeRecord) -> None:
+    record.plan("1a")
+    record.finish("c1")
+    record.finish("c2")
+    record.finish("c3", code_digest="beef")
+    read = Record(record.storage)
+    launch = read.launches()[0]
+    assert doubts(launch, read.cells(asking("c1", "c2"))) == ()
+    mixed, other = doubts(launch, read.cells(asking("c1", "c2", "c3")))
+    assert all(part in mixed for part in ("mixed code: 2 versions", "beef (c3)", f"{TODAY} (c1, c2)"))
+    assert other == "1 of 3 cells were made by other code than today's"
+
+
+def test_a_cell_trained_by_two_versions_of_the_code_is_named(record: FakeRecord) -> None:
+    record.plan("1a")
+    record.finish("c1", code_digest="beef+c0de")
+    read = Record(record.storage)
+    mixed, other = doubts(read.launches()[0], read.cells(asking("c1")))
+    assert "beef+c0de (c1)" in mixed
+    assert other == "1 of 1 cells were made by other code than today's"
+
+
+def test_results_of_equivalent_code_are_as_good_as_todays(record: FakeRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    today = current_code()["training of d3d"]
+    monkeypatch.setitem(current_code(), "training of d3d", replace(today, equivalent=today.equivalent | {"beef"}))
+    record.plan("1a")
+    record.finish("c1", code_digest="beef")
+    record.finish("c2", code_digest=f"beef+{today.digest}")
+    record.finish("c3")
+    read = Record(record.storage)
+    assert doubts(read.launches()[0], read.cells(asking("c1", "c2", "c3"))) == ()
+
+
+def test_cells_of_different_processors_are_counted_by_processor(record: FakeRecord) -> None:
+    record.plan("1a")
+    old, both = "2.10.0+cpu", "2.10.0+cpu + 2.11.0+cpu"
+    conditions = {"c1": ("Xeon", old), "c2": ("Xeon", old), "c3": ("EPYC", old), "c4": ("EPYC", both)}
+    for cell, (processor, torch) in conditions.items():
+        run = record.finish(cell)
+        record.client.set_tag(run, "environment.processor", processor)
+        record.client.set_tag(run, "environment.torch", torch)
+    record.finish("c5")  # before it was recorded
+    read = Record(record.storage)
+    launch = read.launches()[0]
+    assert doubts(launch, read.cells(asking("c1", "c2", "c5"))) == ()
+    assert doubts(launch, read.cells(asking("c1", "c2", "c3"))) == ("mixed processors: EPYC (1 cell), Xeon (2 cells)",)
+    (note,) = doubts(launch, read.cells(asking("c4")))
+    assert note == "mixed versions of PyTorch: 2.10.0+cpu + 2.11.0+cpu (1 cell)"
+
+
+def test_each_kind_of_cell_has_code_of_its_own(record: FakeRecord) -> None:
+    record.plan("1a")
+    record.finish("c1")
+    record.finish("c2", baseline="ridge")
+    record.finish("c3", trained="c1")
+    record.finish("c4", metrics={"flops": 1.0}, measurement="joint")
+    read = Record(record.storage)
+    cells = read.cells(asking("c1", "c2", "c3", "c4"))
+    assert [cell.kind for cell in cells.values()] == ["training", "baseline", "test", "measurement"]
+    assert len({cell.code_digest for cell in cells.values()}) == 3
+    assert doubts(read.launches()[0], cells) == ()
+
+
+def test_results_on_other_data_than_planned_are_named(record: FakeRecord) -> None:
+    record.plan("1a", data_digest="da7a+f00d")
+    record.finish("c1")
+    record.finish("c2", data_digest="f00d")
+    record.finish("c3", data_digest="dead")
+    read = Record(record.storage)
+    launch = read.launches()[0]
+    assert doubts(launch, read.cells(asking("c1", "c2"))) == ()
+    (note,) = doubts(launch, read.cells(asking("c1", "c2", "c3")))
+    assert "da7a+f00d, not dead (c3)" in note
+
+
+def test_a_top1_that_its_predictions_contradict(record: FakeRecord) -> None:
+    run = record.finish("c1", 0.75)
+    record.client.log_metric(run, "top1", 0.8)
+    with pytest.raises(RecordError, match=rf"{run} of c1.*0\.8000.*90 of {CLIPS}"):
+        _ = Record(record.storage).cells(asking("c1"))["c1"].correct
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "clip,label,predicted\n",
+        "clip,label,predicted\n0001,1\n",
+        "clip,label\n0001,1\n",
+        "clip,label,predicted\n0001,1,1\n0001,1,1\n",
+    ],
+)
+def test_predictions_that_are_none(record: FakeRecord, text: str) -> None:
+    run = record.finish("c1")
+    record.file(run, "predictions.csv").write_text(text)
+    with pytest.raises(RecordError, match=rf"{run} of c1: predictions\.csv"):
+        _ = Record(record.storage).cells(asking("c1"))["c1"].predictions
+
+
+def test_predictions_that_are_gone(record: FakeRecord) -> None:
+    run = record.finish("c1")
+    next(record.storage.rglob("predictions.csv")).unlink()
+    with pytest.raises(RecordError, match=rf"{run} of c1: predictions\.csv cannot be read"):
+        _ = Record(record.storage).cells(asking("c1"))["c1"].predictions
+
+
+def test_a_finished_run_without_its_result(record: FakeRecord) -> None:
+    run = record.finish("c1", metrics={"flops": 1.0})
+    cell = Record(record.storage).cells(asking("c1"))["c1"]
+    with pytest.raises(RecordError, match=rf"{run} of c1: top1 is not recorded"):
+        cell.metric("top1")
+
+
+def test_a_cell_run_that_does_not_say_its_code(record: FakeRecord) -> None:
+    run = record.finish("c1")
+    record.client.delete_tag(run, "code_digest")
+    with pytest.raises(RecordError, match=rf"{run} of c1: code_digest is not recorded"):
+        Record(record.storage).cells(asking("c1"))
+
+
+@pytest.mark.parametrize("others", [0, 12])
+def test_a_cell_is_found_by_its_ablation_or_by_its_id(record: FakeRecord, others: int) -> None:
+    """By the ablation's tag in one query; one by one where the tag is on more runs than that pays for."""
+    for index in range(others):
+        record.finish(f"other{index}", serves="depth")
+    record.finish("c1", 0.5, serves="depth")
+    record.finish("c2", 0.6, serves="tokens")
+    cells = Record(record.storage).cells(replace(asking("c1"), ablation="depth"))
+    assert list(cells) == ["c1"]
+    both = Record(record.storage).cells(replace(asking("c1", "c2", "c3"), ablation="depth"))
+    assert {id: cell.metric("top1") for id, cell in both.items()} == {"c1": 0.5, "c2": 0.6}
+
+
+def test_reading_changes_nothing(record: FakeRecord) -> None:
+    record.plan("1a")
+    record.finish("c1")
+    before = (record.storage / "mlflow.db").read_bytes()
+    read = Record(record.storage)
+    assert read.launches()
+    assert read.cells(asking("c1"))["c1"].correct
+    assert (record.storage / "mlflow.db").read_bytes() == before
+
+
+def asking(*cells: str) -> Launch:
+    """A launch of those cells, one a row."""
+    points = tuple(Point(id, {}, 0, id) for id in cells)
+    return Launch("depth", ("depth",), "", "", (), "quick", "synthetic", "da7a", 12, points, COMMAND)
+
+
+def _wait_a_millisecond() -> None:
+    """MLflow's clock ticks in milliseconds."""
+    now = time.time_ns() // 1_000_000
+    while time.time_ns() // 1_000_000 == now:
+        pass
