@@ -30,7 +30,12 @@ try:
     from d3d.data.readers.registry import open_dataset
     from d3d.models.d3d.config import D3DConfig
     from d3d.training.checkpoint import FILE
-    from d3d.training.loop import evaluate_trained, train
+    from d3d.training.loop import train
+
+    try:
+        from d3d.training.evaluation import evaluate_trained
+    except ImportError:  # where the loop and the test were one file
+        from d3d.training.loop import evaluate_trained
 except ImportError:  # as version 0.1 has them
     from d3d.baselines import classify
     from d3d.checkpoint import FILE

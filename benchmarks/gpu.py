@@ -37,7 +37,8 @@ from d3d.data.batch import Batch
 from d3d.folders import EXPERIMENTS
 from d3d.models.d3d.config import D3DConfig
 from d3d.models.registry import build
-from d3d.training.loop import build_optimizer, predict
+from d3d.training.forward import predict
+from d3d.training.optimizer import build_optimizer
 
 PRESETS = EXPERIMENTS / "preset"
 BATCHES = {"quick": (16,), "small": (16, 64), "paper": (8, 16, 32)}  # clips a step

@@ -17,7 +17,7 @@ from d3d.errors import CheckpointError, ConfigError, DataError
 from d3d.models.d3d.config import D3DConfig
 from d3d.models.registry import build
 from d3d.training.checkpoint import FILE, load_checkpoint, load_trained
-from d3d.training.loop import build_optimizer
+from d3d.training.optimizer import build_optimizer
 from d3d.yaml_file import read_yaml
 from tests.bench.declare.test_compose import MINE
 from tests.data.penn_files import label, write_label, write_root

@@ -1,60 +1,43 @@
-"""Training and evaluation (section 4, "Settings"): AdamW, a cosine schedule with warm-up, the last epoch is the result.
+"""The training loop (section 4, "Settings"): the result of a training is that of its last epoch.
 
-Every random choice is a function of (seed, epoch), so that a training killed at any epoch and continued from its
-checkpoint ends with the bits of an undisturbed one on CPU.
+Every random choice is a function of (seed, epoch), so that a training that was killed and continues from its checkpoint
+ends with the same bits as an undisturbed one on a CPU.
 """
 
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
+from torch.optim.swa_utils import AveragedModel
 
 from d3d.config import Config, TrainingConfig
-from d3d.data.batch import Batch, Labelled
 from d3d.data.clip import Dataset
-from d3d.data.samples.clip_samples import ClipSamples, Sample
+from d3d.data.samples.clip_samples import ClipSamples
+from d3d.data.samples.loading import load_batches
 from d3d.data.samples.mixup import draw_mixture
-from d3d.errors import DataError, TrainingError
+from d3d.errors import TrainingError
 from d3d.models.registry import build
-from d3d.models.system import System
-from d3d.prediction import Prediction, mean_class_accuracy, top1
-from d3d.training.checkpoint import load_checkpoint, load_trained, save_checkpoint
+from d3d.prediction import Prediction
+from d3d.training.checkpoint import load_checkpoint, save_checkpoint
+from d3d.training.evaluation import evaluate
+from d3d.training.forward import predict
+from d3d.training.moving_average import build_average
+from d3d.training.optimizer import build_optimizer, learning_rate
 from d3d.training.peak_memory import PeakMemory
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What is reported after an epoch, counted from 1. Accuracies are fractions, memory is in MiB, where known."""
+    """The metrics of one epoch, counted from 1. Accuracies are fractions; memory is in MiB, where it is known."""
 
     epoch: int
     metrics: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The mean cross entropy, the prediction of every clip, and what the system reports of itself."""
-
-    loss: float
-    predictions: tuple[Prediction, ...]
-    observed: dict[str, float] = field(default_factory=dict)  # metrics of the system's own, see System.observed
-
-    @property
-    def top1(self) -> float:
-        """The fraction of clips predicted right."""
-        return top1(self.predictions)
-
-    @property
-    def mean_class_accuracy(self) -> float:
-        """The same within each class, averaged over the classes."""
-        return mean_class_accuracy(self.predictions)
 
 
 def train(
@@ -67,13 +50,22 @@ def train(
     test_every: int = 1,
     notice: Callable[[str], None] = warnings.warn,
 ) -> tuple[Prediction, ...]:
-    """Trains, continuing from the checkpoint folder if it holds a state; returns the last epoch's test predictions.
+    """Trains a system, from its checkpoint on if there is one; returns the test predictions after the last epoch.
 
-    `report` is called before the epoch's checkpoint is written: after a kill an epoch may be reported twice, with the
-    same numbers. `workers` processes read clips beside the training. It is tested after every `test_every`-th epoch and
-    the last; the others have no metrics of a test. `notice` is told of a damaged checkpoint, without which it goes on
-    from the one before. Raises TrainingError when the loss is no number, which leaves the last good checkpoint,
-    CheckpointError when that is of another configuration, DataError when a clip cannot be read.
+    Args:
+        config: the system, how it is trained and tested, and the seed.
+        dataset: the clips to train and to test on.
+        device: where the model runs.
+        checkpoint: the folder of the checkpoints, which is made where it does not exist.
+        report: called after each epoch and before its checkpoint is written: after a kill, the same epoch may be
+            reported once more, with the same numbers.
+        workers: processes that read clips beside the training; with 0 this process reads them.
+        test_every: epochs from one test to the next. The last epoch is always tested; the metrics of an epoch that is
+            not tested have no `eval_` in them.
+        notice: told of each damaged checkpoint, which is removed; the training continues from the one before it.
+
+    Raises TrainingError where the loss is not finite, which leaves the last good checkpoint; CheckpointError where the
+    checkpoint is of another configuration; DataError where a clip cannot be read.
     """
     memory = PeakMemory(device)
     torch.manual_seed(config.seed)
@@ -120,18 +112,6 @@ def train(
     return (evaluation or evaluate(tested, dataset, config, device, workers)).predictions
 
 
-def evaluate_trained(
-    config: Config, trained: Config, dataset: Dataset, device: torch.device, checkpoint: Path, workers: int = 0
-) -> Evaluation:
-    """Tests the finished training of `trained`, whose checkpoint folder is given, as `config` says; nothing is trained.
-
-    The two may differ in the evaluation and in windows and strides, which have no weights. Raises CheckpointError.
-    """
-    model = build(config.model, dataset.skeleton).to(device)
-    load_trained(checkpoint, trained, model)
-    return evaluate(model, dataset, config, device, workers)
-
-
 def train_one_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -142,16 +122,28 @@ def train_one_epoch(
     workers: int,
     average: AveragedModel | None = None,
 ) -> tuple[float, float]:
-    """One pass over the training clips in an order drawn from torch's generator; returns mean loss and top-1.
+    """One pass over the training clips; returns the mean loss and top-1, a fraction.
 
-    `average` follows the weights after every step. With mixup the top-1 is of mixed clips, against their own labels.
+    With mixup, top-1 is that of the mixed clips against their own labels.
+
+    Args:
+        model: on `device`; its weights change.
+        optimizer: of the model's weights; its learning rate is set before each step.
+        samples: the training clips, which are loaded in an order drawn from torch's generator.
+        training: batch size, schedule, mixup, label smoothing and gradient clipping.
+        epoch: counted from 1.
+        device: where the model is.
+        workers: processes that read clips; with 0 this process reads them.
+        average: the moving average of the weights, updated after every step; None where there is none.
+
+    Raises TrainingError where the loss is not finite, DataError where a clip cannot be read.
     """
     model.train()
-    loader = DataLoader(samples, training.batch_size, shuffle=True, collate_fn=samples.collate, num_workers=workers)
+    steps = math.ceil(len(samples) / training.batch_size)
     total_loss = torch.zeros((), device=device)
     total_right = torch.zeros((), device=device)
-    for step, (batch, targets) in enumerate(batches(loader)):
-        rate = learning_rate(training, epoch - 1 + step / len(loader))
+    for step, (batch, targets) in enumerate(load_batches(samples, training.batch_size, workers, shuffle=True)):
+        rate = learning_rate(training, epoch - 1 + step / steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
         labels = targets.to(device)
@@ -177,91 +169,6 @@ def train_one_epoch(
     return mean, total_right.item() / len(samples)
 
 
-@torch.inference_mode()
-def evaluate(
-    model: System | AveragedModel, dataset: Dataset, config: Config, device: torch.device, workers: int = 0
-) -> Evaluation:
-    """The test clips once, in order: centred segments, centre crop, and what `config.evaluation` changes."""
-    model.eval()
-    frames = config.evaluation.frames or config.training.frames
-    reads = config.model.reads
-    samples = ClipSamples(
-        dataset.test, dataset, config.data, frames, seed=None, evaluation=config.evaluation, reads=reads
-    )
-    loader = DataLoader(samples, config.training.batch_size, collate_fn=samples.collate, num_workers=workers)
-    losses, answered = [], []
-    with _system(model).observed() as observed:
-        for batch, labels in batches(loader):
-            logits = predict(model, batch, device)
-            losses.append(cross_entropy(logits, labels.to(device), reduction="none"))
-            answered.append(logits)
-    answers = torch.cat(answered)
-    said = zip(dataset.test, answers.argmax(dim=1).tolist(), answers.softmax(dim=1).tolist(), strict=True)
-    predictions = tuple(
-        Prediction(clip.id, clip.label, answer, clip.group, tuple(probabilities))
-        for clip, answer, probabilities in said
-    )
-    return Evaluation(torch.cat(losses).mean().item(), predictions, observed)
-
-
-def batches(loader: DataLoader[Sample]) -> Iterator[Labelled]:
-    """What it loads. Raises the DataError of a clip as the clip's reader raised it, in whichever process that was."""
-    try:
-        yield from loader
-    except DataError as error:
-        if not loader.num_workers:
-            raise
-        # From another process it comes with the traceback there as its message, whose last line is the one meant.
-        said = error.args[0].strip().splitlines()[-1]
-        raise DataError(said.partition(f"{DataError.__name__}: ")[2]) from error
-
-
-def autocast_dtype(device: torch.device) -> torch.dtype | None:
-    """What the model computes in beside float32: bfloat16 where a GPU gains by it, elsewhere nothing."""
-    return torch.bfloat16 if device.type == "cuda" else None
-
-
-def predict(model: nn.Module, batch: Batch, device: torch.device) -> Tensor:
-    """Logits B×K in float32; see `autocast_dtype`."""
-    dtype = autocast_dtype(device)
-    with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-        logits: Tensor = model(batch.to(device))
-    return logits.float()
-
-
-def _system(model: System | AveragedModel) -> System:
-    """The system itself, or that of the moving average of its weights."""
-    system = model.module if isinstance(model, AveragedModel) else model
-    assert isinstance(system, System)
-    return system
-
-
-def build_average(model: nn.Module, training: TrainingConfig) -> AveragedModel | None:
-    """The exponential moving average of weights and of batch norm's statistics, if the configuration asks for one."""
-    if not training.average:
-        return None
-    decay = get_ema_multi_avg_fn(training.average)  # type: ignore[no-untyped-call]
-    return AveragedModel(model, multi_avg_fn=decay, use_buffers=True)
-
-
-def build_optimizer(model: nn.Module, training: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW; weight decay on matrices and kernels, none on norms and biases."""
-    parameters = list(model.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": training.weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=training.learning_rate, fused=True)
-
-
-def learning_rate(training: TrainingConfig, epochs: float) -> float:
-    """The rate after so many epochs: linear warm-up from 0, then half a cosine down to 0."""
-    if epochs < training.warmup_epochs:
-        return training.learning_rate * (epochs + 1e-2) / (training.warmup_epochs + 1e-2)
-    progress = (epochs - training.warmup_epochs) / max(1e-9, training.epochs - training.warmup_epochs)
-    return training.learning_rate * (1 + math.cos(math.pi * min(1.0, progress))) / 2
-
-
 def epoch_seed(seed: int, epoch: int) -> int:
-    """The generator's seed in one epoch of one training."""
+    """The seed of torch's generator in one epoch of the training with this seed."""
     return seed * 1_000_003 + epoch

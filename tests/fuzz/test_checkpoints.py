@@ -14,7 +14,7 @@ from d3d.config import Config, TrainingConfig
 from d3d.models.d3d.config import D3DConfig
 from d3d.models.registry import build
 from d3d.training.checkpoint import FILE, load_checkpoint, load_trained, save_checkpoint
-from d3d.training.loop import build_optimizer
+from d3d.training.optimizer import build_optimizer
 from tests.fuzz.damage import damaged
 from tests.fuzz.outcomes import Outcomes, inputs
 

@@ -31,7 +31,7 @@ class Test(Training):
         return {Tag.TRAINED: cell.needs[0].id}
 
     def carry_out(self, cell: "Cell", run: "CellRun", job: "Job") -> dict[str, float]:
-        from d3d.training.loop import evaluate_trained
+        from d3d.training.evaluation import evaluate_trained
 
         (training,) = cell.needs
         dataset, weights = job.dataset(cell), job.folder(training)

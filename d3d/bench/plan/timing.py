@@ -14,7 +14,8 @@ from d3d.config import Config
 from d3d.data.clip import Clip, Dataset, View
 from d3d.data.samples.clip_samples import ClipSamples
 from d3d.models.registry import build
-from d3d.training.loop import build_optimizer, train_one_epoch
+from d3d.training.loop import train_one_epoch
+from d3d.training.optimizer import build_optimizer
 
 LARGEST = 10  # GMACs of a clip; a batch of larger ones takes minutes, and gigabytes
 

@@ -34,7 +34,7 @@ def conditions(device: "torch.device", threads: int) -> dict[str, str]:
     import av  # here because the tables know of the tags and need none of these
     import torch
 
-    from d3d.training.loop import autocast_dtype
+    from d3d.training.forward import autocast_dtype
 
     gpu = device.type == "cuda"
     found = {

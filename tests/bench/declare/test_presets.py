@@ -11,7 +11,7 @@ from d3d.config import Config
 from d3d.data.batch import Batch
 from d3d.models.d3d.deformable import TokenSearch
 from d3d.models.registry import build
-from d3d.training.loop import build_optimizer
+from d3d.training.optimizer import build_optimizer
 from tests.systems import d3d_model
 
 CLIPS = 1

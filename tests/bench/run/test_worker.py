@@ -19,7 +19,8 @@ from d3d.data.clip import Dataset
 from d3d.errors import DataError
 from d3d.prediction import Prediction
 from d3d.training.checkpoint import FILE
-from d3d.training.loop import EpochResult, Evaluation
+from d3d.training.evaluation import Evaluation
+from d3d.training.loop import EpochResult
 from tests.bench.conftest import finished_in, save_weights
 
 
@@ -140,7 +141,7 @@ def test_a_test_takes_the_weights_of_its_training(
         asked.extend((config, trained, checkpoint))
         return Evaluation(0.5, (Prediction("0001", 1, 1), Prediction("0002", 1, 0)))
 
-    monkeypatch.setattr("d3d.training.loop.evaluate_trained", evaluate_trained)
+    monkeypatch.setattr("d3d.training.evaluation.evaluate_trained", evaluate_trained)
     run_cell({"cell": test.id}, job)
     assert asked == [test.config, training.config, job.folder(training)]
     assert told == [{"top1": 0.5}]

@@ -1,0 +1,96 @@
+"""The test of a model: every test clip once, in order, and what the model predicts for it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch.nn.functional import cross_entropy
+from torch.optim.swa_utils import AveragedModel
+
+from d3d.config import Config
+from d3d.data.clip import Dataset
+from d3d.data.samples.clip_samples import ClipSamples
+from d3d.data.samples.loading import load_batches
+from d3d.models.registry import build
+from d3d.models.system import System
+from d3d.prediction import Prediction, mean_class_accuracy, top1
+from d3d.training.checkpoint import load_trained
+from d3d.training.forward import predict
+from d3d.training.moving_average import system_of
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The mean cross entropy of the test clips, the prediction for each of them, and the system's own metrics."""
+
+    loss: float
+    predictions: tuple[Prediction, ...]
+    observed: dict[str, float] = field(default_factory=dict)  # see System.observed
+
+    @property
+    def top1(self) -> float:
+        """The fraction of clips that are predicted correctly."""
+        return top1(self.predictions)
+
+    @property
+    def mean_class_accuracy(self) -> float:
+        """The fraction of clips of a class that are predicted correctly, averaged over the classes."""
+        return mean_class_accuracy(self.predictions)
+
+
+@torch.inference_mode()
+def evaluate(
+    model: System | AveragedModel, dataset: Dataset, config: Config, device: torch.device, workers: int = 0
+) -> Evaluation:
+    """Tests a model on the centre frame of each segment and the centre crop, under what `config.evaluation` changes.
+
+    Args:
+        model: the system, on `device`, or the moving average of its weights.
+        dataset: whose test clips are read.
+        config: of the training; `config.evaluation` says what the test changes.
+        device: where the model is.
+        workers: processes that read clips; with 0 this process reads them.
+
+    Raises DataError where a clip cannot be read.
+    """
+    model.eval()
+    frames = config.evaluation.frames or config.training.frames
+    reads = config.model.reads
+    samples = ClipSamples(
+        dataset.test, dataset, config.data, frames, seed=None, evaluation=config.evaluation, reads=reads
+    )
+    losses, batch_logits = [], []
+    with system_of(model).observed() as observed:
+        for batch, labels in load_batches(samples, config.training.batch_size, workers):
+            logits = predict(model, batch, device)
+            losses.append(cross_entropy(logits, labels.to(device), reduction="none"))
+            batch_logits.append(logits)
+    logits = torch.cat(batch_logits)
+    answers = zip(dataset.test, logits.argmax(dim=1).tolist(), logits.softmax(dim=1).tolist(), strict=True)
+    predictions = tuple(
+        Prediction(clip.id, clip.label, predicted, clip.group, tuple(probabilities))
+        for clip, predicted, probabilities in answers
+    )
+    return Evaluation(torch.cat(losses).mean().item(), predictions, observed)
+
+
+def evaluate_trained(
+    config: Config, trained: Config, dataset: Dataset, device: torch.device, checkpoint: Path, workers: int = 0
+) -> Evaluation:
+    """Tests the weights of a finished training; nothing is trained.
+
+    Args:
+        config: how to test. It may differ from `trained` in `evaluation` and in windows and strides, which have no
+            weights.
+        trained: the configuration of the training.
+        dataset: whose test clips are read.
+        device: where the model runs.
+        checkpoint: the folder that the training wrote its checkpoints to.
+        workers: processes that read clips; with 0 this process reads them.
+
+    Raises CheckpointError where the training is not finished or its checkpoint is damaged, DataError where a clip
+    cannot be read.
+    """
+    model = build(config.model, dataset.skeleton).to(device)
+    load_trained(checkpoint, trained, model)
+    return evaluate(model, dataset, config, device, workers)

@@ -1,0 +1,52 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from d3d.config import Config, EvaluationConfig
+from d3d.data.batch import Batch
+from d3d.data.clip import Dataset
+from d3d.errors import CheckpointError
+from d3d.models.system import System
+from d3d.training.checkpoint import FILE
+from d3d.training.evaluation import evaluate, evaluate_trained
+from d3d.training.loop import train
+from tests.training.trainings import CPU, Killed, Report, run
+
+
+def test_evaluation_counts_what_the_model_says(tiny_config: Config, tiny_dataset: Dataset) -> None:
+    class Constant(System):
+        def forward(self, batch: Batch) -> Tensor:
+            return nn.functional.one_hot(torch.full((len(batch.frames),), 2), tiny_config.model.classes).float()
+
+    evaluation = evaluate(Constant(tiny_config.model), tiny_dataset, tiny_config, CPU)
+    share = sum(clip.label == 2 for clip in tiny_dataset.test) / len(tiny_dataset.test)
+    assert evaluation.top1 == pytest.approx(share) and share > 0
+    assert {p.predicted for p in evaluation.predictions} == {2}
+
+
+def test_a_trained_model_is_tested_otherwise_without_training(
+    tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path
+) -> None:
+    report, predictions, weights = run(tiny_config, tiny_dataset, checkpoint)
+    same = evaluate_trained(tiny_config, tiny_config, tiny_dataset, CPU, checkpoint)
+    assert same.predictions == predictions and same.loss == report.epochs[-1][1]["eval_loss"]
+    losses = {same.loss}
+    for change in ({"frames": 6}, {"joint_noise": 0.2}, {"joint_dropout": 0.5}):
+        config = dataclasses.replace(tiny_config, evaluation=EvaluationConfig(**change))
+        first = evaluate_trained(config, tiny_config, tiny_dataset, CPU, checkpoint)
+        assert first == evaluate_trained(config, tiny_config, tiny_dataset, CPU, checkpoint)
+        losses.add(first.loss)
+    assert len(losses) == 4
+    assert (checkpoint / FILE).read_bytes() == weights
+
+
+def test_an_unfinished_training_is_not_tested(tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path) -> None:
+    with pytest.raises(CheckpointError, match="not there"):
+        evaluate_trained(tiny_config, tiny_config, tiny_dataset, CPU, checkpoint)
+    with pytest.raises(Killed):
+        train(tiny_config, tiny_dataset, CPU, checkpoint, Report(dies=3))
+    with pytest.raises(CheckpointError, match="2 of 4 epochs"):
+        evaluate_trained(tiny_config, tiny_config, tiny_dataset, CPU, checkpoint)
