@@ -85,7 +85,7 @@ def measure(model: SystemConfig, measurement: MeasurementConfig, device: torch.d
         printed_formula(shape),
         _flops(module, tokens, modal),
         _seconds(module, tokens, modal, measurement.repetitions),
-        _kept(module, tokens, modal) / 2**20,
+        _saved_bytes(module, tokens, modal) / 2**20,
     )
 
 
@@ -133,18 +133,18 @@ def _seconds(module: StrideAttention, tokens: Tensor, modal: Tensor, repetitions
     return median(timer.timeit(1).median for _ in range(repetitions))
 
 
-def _kept(module: StrideAttention, tokens: Tensor, modal: Tensor) -> int:
+def _saved_bytes(module: StrideAttention, tokens: Tensor, modal: Tensor) -> int:
     """Bytes of the storages that the backward pass needs, the module's parameters and inputs apart."""
     own = {tensor.untyped_storage().data_ptr() for tensor in (*module.parameters(), tokens, modal)}
-    kept: dict[int, int] = {}
+    saved: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+            saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
         outputs = module(tokens, modal)
     del outputs
-    return sum(kept.values())
+    return sum(saved.values())

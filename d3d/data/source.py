@@ -22,6 +22,9 @@ from d3d.data.frames.rendering import RENDERING, render_frames
 from d3d.data.skeleton import Skeleton, beyond_names
 from d3d.errors import DataError
 
+FrameSource = Literal["files", "rendered"]
+"""Where pixels come from: image or video files, or a drawing of the joints."""
+
 _CHUNK = 16  # clips sent to a process at once
 _FAR = 1e5  # pixels; no coordinate and no side of a video
 _SLENDER = 50  # a video's longer side is not so many times its shorter one
@@ -46,10 +49,10 @@ class Source:
     place: str  # what messages call it, "data.root=/data/Penn_Action"
     classes: tuple[str, ...]
     skeleton: Skeleton  # of each person
-    frames: Literal["files", "rendered"]
+    frame_source: FrameSource
     entries: tuple[Any, ...]  # what one clip each is read from
     read: Callable[[Any], Read]  # raises DataError, which names the clip
-    decode: ReadFrames  # of frames="files"
+    decode: ReadFrames  # where frames come from files
     persons: int = 1
     lacking: str = "image files under frames/"  # what clips without frames lack
     grouped: Callable[[Sequence[Clip]], Sequence[Clip]] = tuple  # sets `Clip.group` where that takes all clips
@@ -65,7 +68,7 @@ class Source:
     @property
     def read_frames(self) -> ReadFrames:
         """Decodes the frames, or draws them."""
-        if self.frames == "files":
+        if self.frame_source == "files":
             return self.decode
         return partial(render_frames, skeleton=self.skeleton, persons=self.persons)
 
@@ -167,11 +170,11 @@ def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "s
             if absent:
                 more = f"add {source.lacking}, or data.frames=rendered draws all clips from their joints"
             raise DataError(f"{source.place}: no {split} clip among {len(usable)} usable of {len(reads)}; {more}")
-    if source.frames == "files":
+    if source.frame_source == "files":
         pixels = "".join(f"{read.clip.id}{read.pixels}" for read in reads if not read.absent)
     else:
         pixels = f"rendered {RENDERING}"
-    kind = "|".join((str(len(source.classes)), *source.joint_names, source.frames, pixels))
+    kind = "|".join((str(len(source.classes)), *source.joint_names, source.frame_source, pixels))
     return Dataset(
         name=source.name,
         classes=source.classes,

@@ -1,11 +1,10 @@
 """From a launch to its cells, each of them once, and to what each ablation wants to know of them."""
 
 import shlex
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from d3d.bench.declare.ablations import RECIPE, Ablation, Row, ablations, overrides_of
@@ -30,6 +29,7 @@ from d3d.training.checkpoint import finished_epochs
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+Configs = Mapping[str, Config]  # row → what it is trained and tested with, but for the seed
 Datasets = Mapping[DataConfig, Dataset]
 Seeds = Mapping[str, Mapping[str, int]]
 """Part of the rows, `RECIPE` or `TUNED` → row → how many seeds it is to have, where that is more than at first."""
@@ -50,6 +50,7 @@ class Report:
 
     launch: Launch
     ablation: Ablation
+    configs: Configs = field(repr=False)  # of its rows
     points: tuple[Point, ...]
     cells: tuple[Cell, ...]  # with the trainings whose weights it tests
     reference: str | None  # the row that the others are compared with
@@ -241,8 +242,8 @@ class Plan:
 def make_plan(launch: Launch) -> Plan:
     """The launch's plan. Makes the synthetic dataset where it is not there yet. Raises ConfigError and DataError."""
     codes = current_code(launch.config.model.system)
-    asked = [launch.configure(row) for ablation in launch.ablations for row in ablation.rows]
-    trained = [config for config in asked if config.measurement.module is None]
+    configs = [{row.label: launch.configure(row) for row in ablation.rows} for ablation in launch.ablations]
+    trained = [config for rows in configs for config in rows.values() if config.measurement.module is None]
     datasets = {data: open_dataset(data, launch.storage / "data") for data in {config.data for config in trained}}
     for config in trained:
         if config.baseline.method is None:
@@ -250,24 +251,24 @@ def make_plan(launch: Launch) -> Plan:
         check_frames(datasets[config.data], config.training.frames)
         if config.evaluation.frames is not None:
             check_frames(datasets[config.data], config.evaluation.frames, "evaluation.frames")
-    reports = tuple(_report(launch, ablation, datasets) for ablation in launch.ablations)
+    reports = tuple(
+        _report(Report(launch, ablation, rows, (), (), None), datasets)
+        for ablation, rows in zip(launch.ablations, configs, strict=True)
+    )
     shared = _shared(launch, reports, datasets)
     return Plan(launch, _with_studies(launch, reports, datasets) if launch.search else reports, shared, codes, datasets)
 
 
 def with_seeds(plan: Plan, wanted: Mapping[str, Seeds]) -> Plan:
     """The plan where rows of an ablation (by its name) have as many seeds as are wanted of them by now."""
-    reports = []
-    for report in plan.reports:
-        grown = _report(plan.launch, report.ablation, plan.opened, wanted.get(report.ablation.name, {}))
-        reports.append(replace(grown, studies=report.studies))
-    return replace(plan, reports=tuple(reports))
+    asked = [replace(report, wanted=wanted.get(report.ablation.name, {}), tuned=None) for report in plan.reports]
+    return replace(plan, reports=tuple(_report(report, plan.opened) for report in asked))
 
 
 def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets) -> tuple[Report, ...]:
     """A study for each row whose cells are trainings."""
     assert launch.search
-    configs = [launch.configure(row) for report in reports for row in report.ablation.rows]
+    configs = [config for report in reports for config in report.configs.values()]
     splits = {config.data: replace(config.data, split=SPLIT) for config in configs if config.data in datasets}
     validation = {data: open_dataset(split, launch.storage / "data") for data, split in splits.items()}
     planned = []
@@ -277,7 +278,7 @@ def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets)
         studies = {}
         for row in report.ablation.rows:
             if row.label in trained:
-                config = launch.configure(row)
+                config = report.configs[row.label]
                 clips = datasets[config.data], validation[config.data]
                 studies[row.label] = plan_study(launch, report.ablation, row, config, *clips)
         planned.append(replace(report, studies=studies))
@@ -286,16 +287,16 @@ def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets)
     return tuple(planned)
 
 
-def _report(launch: Launch, ablation: Ablation, datasets: Datasets, wanted: Seeds = MappingProxyType({})) -> Report:
-    report = Report(launch, ablation, (), (), None, wanted=wanted)
+def _report(report: Report, datasets: Datasets) -> Report:
+    """The report with its points, its cells and its reference, for the seeds that each row is to have."""
+    ablation = report.ablation
     seeds = {row.label: report.seeds_of(RECIPE, row.label) for row in ablation.rows}
-    cell_of = _cells_of(launch, ablation, datasets)
     points: dict[tuple[str, int], Point] = {}
     cells: dict[str, Cell] = {}
     for seed in sorted(set().union(*seeds.values())):
         for row in ablation.rows:
             if seed in seeds[row.label]:
-                cell = cell_of(row, seed)
+                cell = _row_cell(report, row, seed, datasets)
                 cells.setdefault(cell.id, cell)
                 number = cell.config.seed  # a measurement or a baseline has no seed and is asked for once
                 points.setdefault((row.label, number), Point(row.label, row.settings, number, cell.id))
@@ -303,7 +304,7 @@ def _report(launch: Launch, ablation: Ablation, datasets: Datasets, wanted: Seed
         for need in cell.with_needs:
             cells.setdefault(need.id, need)
     asked = tuple(points.values())
-    reference = _reference(launch, asked, datasets)
+    reference = _reference(report.launch, asked, datasets)
     return replace(report, points=asked, cells=tuple(cells.values()), reference=reference)
 
 
@@ -339,26 +340,22 @@ def _ids(launch: Launch, ablation: Ablation, datasets: Datasets) -> set[str]:
     return ids
 
 
-def _cells_of(launch: Launch, ablation: Ablation, datasets: Datasets) -> Callable[[Row, int], Cell]:
-    """The function that gives the cell of a row with a seed. It raises ConfigError where rows cannot be fused."""
-    rows = {row.label: row for row in ablation.rows}
-    configs = {row.label: launch.configure(row) for row in ablation.rows}
-
-    def cell_of(row: Row, seed: int) -> Cell:
-        name = f"{ablation.name}: {row.label}"
-        if not row.fuse:
-            return _cell(name, replace(configs[row.label], seed=seed), datasets)
-        parts = [cell_of(rows[label], seed) for label in row.fuse]
-        for part, label in zip(parts, row.fuse, strict=True):
-            if not (part.kind.predicts and part.kind.random):
-                fault = f"a {part.kind.name} says no probabilities; name rows that are trained or tested"
-                raise ConfigError(f"{ablation.source}: row {row.label}: fuse: {label}: {fault}")
-            if part.data_digest != parts[0].data_digest:
-                fault = f"it was tested on other clips than {row.fuse[0]}; fuse rows of one dataset"
-                raise ConfigError(f"{ablation.source}: row {row.label}: fuse: {label}: {fault}")
-        return make_fusion(name, parts)
-
-    return cell_of
+def _row_cell(report: Report, row: Row, seed: int, datasets: Datasets) -> Cell:
+    """The cell of a row with a seed. Raises ConfigError where the rows that it fuses cannot be fused."""
+    ablation = report.ablation
+    name = f"{ablation.name}: {row.label}"
+    if not row.fuse:
+        return _cell(name, replace(report.configs[row.label], seed=seed), datasets)
+    rows = {each.label: each for each in ablation.rows}
+    parts = [_row_cell(report, rows[label], seed, datasets) for label in row.fuse]
+    for part, label in zip(parts, row.fuse, strict=True):
+        if not (part.kind.predicts and part.kind.random):
+            fault = f"a {part.kind.name} has no probabilities; name rows that are trained or tested"
+            raise ConfigError(f"{ablation.source}: row {row.label}: fuse: {label}: {fault}")
+        if part.data_digest != parts[0].data_digest:
+            fault = f"it was tested on other clips than {row.fuse[0]}; fuse rows of one dataset"
+            raise ConfigError(f"{ablation.source}: row {row.label}: fuse: {label}: {fault}")
+    return make_fusion(name, parts)
 
 
 def _cell(label: str, config: Config, datasets: Datasets) -> Cell:

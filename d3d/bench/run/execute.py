@@ -14,7 +14,7 @@ from d3d.bench.run.progress import Ended, Progress
 from d3d.bench.search.tuned_rows import with_tuned
 
 if TYPE_CHECKING:
-    from d3d.bench.run.schedule import Share
+    from d3d.bench.run.schedule import CellResources
 
 
 def execute(plan: Plan, console: Console) -> tuple[Plan, Record, Ended]:
@@ -28,30 +28,32 @@ def execute(plan: Plan, console: Console) -> tuple[Plan, Record, Ended]:
     busy = bool(plan.unfinished(plan.counted(finished_cells(plan))) or plan.trials_left)
     if busy:
         from d3d.bench.run import schedule  # Ray is not even imported where there is nothing to run
-    with schedule.attached(launch) if busy else nullcontext() as share:
+    with schedule.attached(launch) if busy else nullcontext() as resources:
         record = prepare(launch.tracking_uri, launch.storage)
         with record.reports(plan):
-            ended = _run(plan, record, share, console)
-            if share and plan.trials_left:
-                plan, searched = _search(plan, record, share, console)
+            ended = _run(plan, record, resources, console)
+            if resources and plan.trials_left:
+                plan, searched = _search(plan, record, resources, console)
                 ended |= searched
-                ended |= _run(plan, record, share, console, ended.failed)
+                ended |= _run(plan, record, resources, console, ended.failed)
             if plan.studies:
                 _draw(plan, record)
     return plan, record, ended
 
 
-def _run(plan: Plan, record: Record, share: "Share | None", console: Console, failed: Collection[str] = ()) -> Ended:
+def _run(
+    plan: Plan, record: Record, resources: "CellResources | None", console: Console, failed: Collection[str] = ()
+) -> Ended:
     """Runs the cells that are not finished, apart from those that failed already."""
     finished = finished_cells(plan)
     record.serve(plan, finished)
     todo = [cell for cell in plan.unfinished(plan.counted(finished)) if cell.id not in failed]
     progress = Progress(todo, len(plan.cells) - len(todo), console)
     try:
-        if share and todo:
+        if resources and todo:
             from d3d.bench.run import schedule
 
-            schedule.run(plan, todo, share, progress)
+            schedule.run(plan, todo, resources, progress)
     finally:
         record.end([cell.id for cell in todo], progress.failed)
     return progress.outcome
@@ -67,7 +69,7 @@ def _draw(plan: Plan, record: Record) -> None:
             record.log_search(report, draw_searches(own, plan.launch.storage, Path(folder)))
 
 
-def _search(plan: Plan, record: Record, share: "Share", console: Console) -> tuple[Plan, Ended]:
+def _search(plan: Plan, record: Record, resources: "CellResources", console: Console) -> tuple[Plan, Ended]:
     """Carries out the trials that are left. Returns the plan with what came of them; plan.json gets it in any case.
 
     Trials that failed are counted with their study, which does not try them again.
@@ -77,7 +79,7 @@ def _search(plan: Plan, record: Record, share: "Share", console: Console) -> tup
     ended = sum(standing.trials for standing in plan.standings.values())
     progress = Progress([], ended, console, expected=plan.trials_left)
     try:
-        tune_rows(plan, record, share, progress)
+        tune_rows(plan, record, resources, progress)
     finally:
         plan = with_tuned(plan)
         record.log_plans(plan)

@@ -35,7 +35,7 @@ def run_check(inspection: Inspection, console: Console) -> int:
         task = progress.add_task(f"reading {source.name}", total=len(source.entries))
         frames = max(inspection.config.training.frames, inspection.config.evaluation.frames or 0)  # a launch takes both
         findings = check(source, data, frames, processes, lambda: progress.advance(task))
-    console.print(f"{source.name}, {source.frames}: {source.place}\n", soft_wrap=True)
+    console.print(f"{source.name}, {source.frame_source}: {source.place}\n", soft_wrap=True)
     for line in _classes(source, findings):
         console.print(line, soft_wrap=True)
     for fact, text in _facts(source, findings):
@@ -61,7 +61,7 @@ def run_show(inspection: Inspection, console: Console) -> int:
     sheet = contact_sheet(source, inspection.clip, config.data, config.evaluation.frames or config.training.frames)
     folder = inspection.storage / "sheets"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{source.name}-{source.frames}-{inspection.clip.replace('/', '_')}.png"
+    path = folder / f"{source.name}-{source.frame_source}-{inspection.clip.replace('/', '_')}.png"
     sheet.save(path)
     console.print(str(path), soft_wrap=True)
     return 0

@@ -42,7 +42,7 @@ INTERRUPTED = threading.Event()  # by Ctrl-C, whose exception is lost where it m
 
 
 @dataclass(frozen=True)
-class Share:
+class CellResources:
     """What one cell gets of a node."""
 
     cpus: float
@@ -50,7 +50,7 @@ class Share:
     node_cpus: float  # all there are of the largest node it fits on
     slots: int  # how many trainings run at once
 
-    def needs(self, kind: Kind, step: int = 0) -> dict[str, float]:
+    def request(self, kind: Kind, step: int = 0) -> dict[str, float]:
         """What a cell is given: its share, at the first step up twice of it, at the second all of a device.
 
         A kind that is to run alone has the whole node. Without a GPU it is the node's CPUs, and so its memory, that a
@@ -74,7 +74,7 @@ class Queue(Searcher):
         self.cells = {cell.id: cell for cell in cells}
         self.progress = progress
         self.waiting = deque(self.cells)
-        self.apart: deque[str] = deque()  # that ran out of memory beside others
+        self.out_of_memory: deque[str] = deque()  # that ran out of memory beside others
         self.running: dict[str, str] = {}  # by the name that Tune gives the attempt
         self.attempts = attempts
 
@@ -89,7 +89,7 @@ class Queue(Searcher):
         """The next attempt; none while what runs is needed, or may have to be tried again."""
         self._give_up()
         apart = not self.waiting and all(self.attempts.step(cell) for cell in self.running.values())
-        queue = self.apart if apart else self.waiting
+        queue = self.out_of_memory if apart else self.waiting
         ready = next((cell for cell in queue if not self.progress.awaits(self.cells[cell].needs)), None)
         if ready is None:
             return None if self.running else self.FINISHED
@@ -116,38 +116,38 @@ class Queue(Searcher):
 
     def put_back(self, trial_id: str, cell: str) -> None:
         """There is to be another."""
-        (self.apart if self.attempts.step(cell) else self.waiting).append(cell)
+        (self.out_of_memory if self.attempts.step(cell) else self.waiting).append(cell)
 
 
-def run(plan: Plan, cells: Sequence[Cell], share: Share, progress: Progress) -> None:
+def run(plan: Plan, cells: Sequence[Cell], resources: CellResources, progress: Progress) -> None:
     """Runs the cells within `attached`; `progress` sees what becomes of each. StorageError: a disk is full."""
     tags = {cell.id: common_tags(plan, cell) | plan.tags_of(cell.id) for cell in cells}
-    job = make_job(plan, share, {cell.id: cell for cell in cells}, tags)
+    job = make_job(plan, resources, {cell.id: cell for cell in cells}, tags)
     attempts = Attempts()
     with progress:
         for kind in KINDS:
             if own := [cell for cell in cells if cell.kind is kind]:
                 queue = Queue(own, attempts, progress)
                 config = tune.TuneConfig(search_alg=queue, num_samples=-1, reuse_actors=True)
-                fit(kind.name, job, share, kind, config, Watcher(progress, attempts, queue.put_back))
+                fit(kind.name, job, resources, kind, config, Watcher(progress, attempts, queue.put_back))
 
 
-def fit(name: str, job: Job, share: Share, kind: Kind, config: tune.TuneConfig, watcher: "Watcher") -> None:
+def fit(name: str, job: Job, resources: CellResources, kind: Kind, config: tune.TuneConfig, watcher: "Watcher") -> None:
     """Runs a Tuner over cells of a kind to its end; what it keeps on the disk is removed."""
     folder = job.storage / "tune"
 
-    def needs(attempt: dict[str, Any]) -> tune.PlacementGroupFactory:
-        return tune.PlacementGroupFactory([share.needs(kind, attempt["step"])])
+    def request(attempt: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([resources.request(kind, attempt["step"])])
 
-    trainable = tune.with_resources(tune.with_parameters(run_cell, job=job), needs)
-    kept = tune.RunConfig(name=name, storage_path=str(folder), verbose=0, callbacks=[watcher])
+    trainable = tune.with_resources(tune.with_parameters(run_cell, job=job), request)
+    run_config = tune.RunConfig(name=name, storage_path=str(folder), verbose=0, callbacks=[watcher])
     try:
-        tune.Tuner(trainable, tune_config=config, run_config=kept).fit()
+        tune.Tuner(trainable, tune_config=config, run_config=run_config).fit()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def make_job(plan: Plan, share: Share, cells: dict[str, Cell], tags: dict[str, dict[str, str]]) -> Job:
+def make_job(plan: Plan, resources: CellResources, cells: dict[str, Cell], tags: dict[str, dict[str, str]]) -> Job:
     """What the workers of a launch are told."""
     launch = plan.launch
     return Job(
@@ -156,7 +156,7 @@ def make_job(plan: Plan, share: Share, cells: dict[str, Cell], tags: dict[str, d
         tracking_uri=launch.tracking_uri,
         storage=launch.storage,
         cpus=launch.resources.cpus_per_cell,
-        gpu=share.gpus > 0,
+        gpu=resources.gpus > 0,
         test_every=launch.test_every,
         continued=plan.continued,
     )
@@ -237,7 +237,7 @@ def _error_of(trial: Trial) -> BaseException:
 
 
 @contextmanager
-def attached(launch: Launch) -> Iterator[Share]:
+def attached(launch: Launch) -> Iterator[CellResources]:
     """Within it Ray is there, without a word. Raises ScheduleError where it is not, or has no node for a cell."""
     silent: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if launch.cluster.address is None:
@@ -259,12 +259,12 @@ def attached(launch: Launch) -> Iterator[Share]:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupt)
     try:
-        yield _share(launch)
+        yield _cell_resources(launch)
     finally:
         ray.shutdown()
 
 
-def _share(launch: Launch) -> Share:
+def _cell_resources(launch: Launch) -> CellResources:
     alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     if len({node["NodeManagerHostname"] for node in alive}) > 1 and sqlite_file(launch.tracking_uri):
         fault = f"tracking.uri={launch.tracking_uri}: several machines cannot write to one SQLite file"
@@ -282,7 +282,7 @@ def _share(launch: Launch) -> Share:
             f"resources.cpus_per_cell={cpus:g}, resources.gpus_per_cell={gpus:g}: no node has both; nodes have {there}"
         )
     slots = sum(_slots(node, cpus, gpus) for node in nodes)
-    return Share(cpus, gpus, max(fitting), slots)
+    return CellResources(cpus, gpus, max(fitting), slots)
 
 
 def _slots(node: dict[str, float], cpus: float, gpus: float) -> int:

@@ -22,26 +22,32 @@ from d3d.bench.record.provenance import Code, code_of
 from d3d.bench.record.tracking import Record
 from d3d.bench.run.failures import Attempts, Failure
 from d3d.bench.run.progress import Progress
-from d3d.bench.run.schedule import Share, Watcher, common_tags, fit, make_job
+from d3d.bench.run.schedule import CellResources, Watcher, common_tags, fit, make_job
 from d3d.bench.run.worker import Proposal
 from d3d.bench.search.running_study import OpenStudy, Trial
 from d3d.bench.search.study_storage import Studies
 
 
-def tune_rows(plan: Plan, record: Record, share: Share, progress: Progress) -> None:
+def tune_rows(plan: Plan, record: Record, resources: CellResources, progress: Progress) -> None:
     """Carries out what the studies have left, within `schedule.attached`. However it ends, nothing is left RUNNING."""
     there = Studies(plan.launch.storage)
     lefts = {id: standing.left for id, standing in plan.standings.items()}
     opened = [OpenStudy(study, lefts[study.id], there) for study in plan.studies if lefts[study.id]]
     attempts = Attempts()
     search = InTurn(
-        opened, record, share.slots, partial(common_tags, plan), progress, attempts, code_of_cell=plan.continued_code
+        opened,
+        record,
+        resources.slots,
+        partial(common_tags, plan),
+        progress,
+        attempts,
+        code_of_cell=plan.continued_code,
     )
     config = tune.TuneConfig(search_alg=search, scheduler=Pruning(search), num_samples=-1, reuse_actors=True)
-    job = make_job(plan, share, {}, {})
+    job = make_job(plan, resources, {}, {})
     try:
         with progress:
-            fit("search", job, share, TRAINING, config, TrialWatcher(progress, attempts, search))
+            fit("search", job, resources, TRAINING, config, TrialWatcher(progress, attempts, search))
     finally:
         for study in opened:
             study.close()

@@ -22,23 +22,23 @@ class FrameMemory:
         self.read = read
         self.capacity = capacity
         self._free = capacity
-        self._kept: dict[tuple[str, int, View], NDArray[np.uint8]] = {}
+        self._frames: dict[tuple[str, int, View], NDArray[np.uint8]] = {}
 
     def __call__(self, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
         """n×h×w×3 frames of the clip; see `ReadFrames`."""
         keys = [(clip.id, index, view) for index in indices.tolist()]
-        frames = {key: self._kept[key] for key in keys if key in self._kept}
+        frames = {key: self._frames[key] for key in keys if key in self._frames}
         absent = [key for key in dict.fromkeys(keys) if key not in frames]
         if absent:
             for key, frame in zip(absent, self.read(clip, np.array([key[1] for key in absent]), view), strict=True):
                 frames[key] = frame
-                self._keep(key, frame)
+                self._store(key, frame)
         return np.stack([frames[key] for key in keys])
 
-    def _keep(self, key: tuple[str, int, View], frame: NDArray[np.uint8]) -> None:
+    def _store(self, key: tuple[str, int, View], frame: NDArray[np.uint8]) -> None:
         if frame.nbytes <= self._free:
             self._free -= frame.nbytes
-            self._kept[key] = frame.copy()  # a view would hold the whole batch it was read with
+            self._frames[key] = frame.copy()  # a view would hold the whole batch it was read with
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return FrameMemory, (self.read, self.capacity)

@@ -68,7 +68,7 @@ def check(
 
 def _decoding(source: Source, data: DataConfig, frames: int) -> Source:
     """The source whose clips are read together with their test frames; of drawn frames none can be damaged."""
-    if source.frames == "rendered":
+    if source.frame_source == "rendered":
         return source
     return replace(source, read=partial(_read_and_decode, replace(source, entries=()), data, frames))
 

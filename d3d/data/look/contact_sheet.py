@@ -34,7 +34,9 @@ def contact_sheet(source: Source, id: str, data: DataConfig, frames: int) -> Ima
     sheet = Image.new("RGB", (COLUMNS * width, CAPTION + rows * (height + CAPTION)), (25, 25, 25))
     pen = ImageDraw.Draw(sheet)
     split = "to train on" if clip.train else "to test on"
-    title = f"{source.name}, {source.frames}: clip {id}, {source.classes[clip.label]}, {split}, {clip.length} frames"
+    title = (
+        f"{source.name}, {source.frame_source}: clip {id}, {source.classes[clip.label]}, {split}, {clip.length} frames"
+    )
     pen.text((6, 9), f"{title}, {clip.width}x{clip.height}; the square is the centre crop, a cross an invisible joint")
     for place, (index, picture) in enumerate(zip(indices.tolist(), pictures, strict=True)):
         tile = Image.fromarray(picture)

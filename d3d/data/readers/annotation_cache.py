@@ -18,29 +18,29 @@ from d3d.data.source import Read, Source, assemble, read_all
 from d3d.digest import code_digest
 from d3d.errors import DataError
 
-_CLIP = ("id", "label", "train", "height", "width", "length", "group")  # beside the joints
-_READ = ("pixels", "absent", "notes")
+_CLIP_KEYS = ("id", "label", "train", "height", "width", "length", "group")  # beside the joints
+_READ_KEYS = ("pixels", "absent", "notes")
 
 
-def open_kept(source: Source, cache: Path, missing: Literal["error", "skip"], processes: int = 1) -> Dataset:
+def open_cached(source: Source, cache: Path, missing: Literal["error", "skip"], processes: int = 1) -> Dataset:
     """The dataset of a source with a stamp, read under `cache` if it was read before. Raises DataError.
 
     It is read anew where the stamp is another, or the code that reads data.
     """
-    named = f"{code_digest('d3d.data.readers.registry')} {source.name} {source.frames} {source.stamp}"
+    named = f"{code_digest('d3d.data.readers.registry')} {source.name} {source.frame_source} {source.stamp}"
     key = hashlib.sha256(named.encode()).hexdigest()[:12]
     folder = cache / f"{source.name}-{key}"
     if not folder.is_dir():
         reads = read_all(source, processes)
         try:
-            _keep(folder, source, reads)
+            _write_cache(folder, source, reads)
         except OSError as error:
             raise DataError(f"{folder} cannot be written ({error}); choose another storage folder") from error
         del reads  # its memory is not needed beside what is mapped
-    return assemble(source, list(_kept(folder)), missing)
+    return assemble(source, list(_read_cache(folder)), missing)
 
 
-def _keep(folder: Path, source: Source, reads: Sequence[Read]) -> None:
+def _write_cache(folder: Path, source: Source, reads: Sequence[Read]) -> None:
     """Write all of it or nothing, however many processes do so at once."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{folder.name}.partial-", dir=folder.parent) as temporary:
@@ -56,7 +56,10 @@ def _keep(folder: Path, source: Source, reads: Sequence[Read]) -> None:
             start = end
         joints.flush()
         visible.flush()
-        rows = [[getattr(read.clip, key) for key in _CLIP] + [getattr(read, key) for key in _READ] for read in reads]
+        rows = [
+            [getattr(read.clip, key) for key in _CLIP_KEYS] + [getattr(read, key) for key in _READ_KEYS]
+            for read in reads
+        ]
         (partial / "clips.json").write_text(json.dumps(rows))
         try:
             partial.rename(folder)
@@ -65,7 +68,7 @@ def _keep(folder: Path, source: Source, reads: Sequence[Read]) -> None:
                 raise
 
 
-def _kept(folder: Path) -> Iterator[Read]:
+def _read_cache(folder: Path) -> Iterator[Read]:
     try:
         rows: list[list[Any]] = json.loads((folder / "clips.json").read_text())
         joints = np.load(folder / "joints.npy", mmap_mode="r", allow_pickle=False)
@@ -74,8 +77,8 @@ def _kept(folder: Path) -> Iterator[Read]:
         raise DataError(f"{folder} is damaged ({error}); remove it, and the dataset is read anew") from error
     start = 0
     for row in rows:
-        clip = dict(zip(_CLIP, row, strict=False))
-        pixels, absent, notes = row[len(_CLIP) :]
+        clip = dict(zip(_CLIP_KEYS, row, strict=False))
+        pixels, absent, notes = row[len(_CLIP_KEYS) :]
         end = start + clip.pop("length")
         yield Read(Clip(joints=joints[start:end], visible=visible[start:end], **clip), pixels, absent, tuple(notes))
         start = end

@@ -20,7 +20,7 @@ from d3d.data.formats.ntu_skeleton import read_skeleton_file
 from d3d.data.frames.footage import look_at, read_footage
 from d3d.data.readers.persons import moving_most
 from d3d.data.skeleton import NTU
-from d3d.data.source import Read, Source
+from d3d.data.source import FrameSource, Read, Source
 from d3d.errors import DataError
 
 Protocol = Literal["xsub", "xview", "xset"]
@@ -62,7 +62,7 @@ def ntu_source(
     protocol: Protocol,
     *,
     persons: int = 2,
-    frames: Literal["files", "rendered"] = "files",
+    frame_source: FrameSource = "files",
 ) -> Source:
     """The samples under `root` that are of the dataset and not in the authors' list of missing skeletons.
 
@@ -84,14 +84,14 @@ def ntu_source(
         place=f"data.root={root}",
         classes=tuple(f"A{action + 1:03d}" for action in range(CLASSES[name])),
         skeleton=NTU,
-        frames=frames,
+        frame_source=frame_source,
         entries=tuple(paths),
-        read=partial(_read, name=name, protocol=protocol, persons=persons, frames=frames),
+        read=partial(_read, name=name, protocol=protocol, persons=persons, frame_source=frame_source),
         decode=partial(_decode, root),
         persons=persons,
         lacking="videos under nturgb+d_rgb/",
         remarks=(f"{left} samples left out: the authors list their skeletons as missing",) if left else (),
-        stamp=_stamp(root, paths, frames, f"{protocol} {persons}"),
+        stamp=_stamp(root, paths, frame_source, f"{protocol} {persons}"),
     )
 
 
@@ -116,12 +116,12 @@ def video_path(root: Path, id: str) -> Path:
     return root / "nturgb+d_rgb" / f"{id}_rgb.avi"
 
 
-def _stamp(root: Path, paths: Sequence[Path], frames: Literal["files", "rendered"], setting: str) -> str:
+def _stamp(root: Path, paths: Sequence[Path], frame_source: FrameSource, setting: str) -> str:
     """A digest of the names, sizes and times of all files, which takes a second where reading them takes minutes."""
     digest = hashlib.sha256(f"{root} {setting}".encode())
     for path in paths:
         digest.update(_state(path))
-        if frames == "files":
+        if frame_source == "files":
             digest.update(_state(video_path(root, path.stem)))
     return digest.hexdigest()
 
@@ -134,7 +134,7 @@ def _state(path: Path) -> bytes:
     return f"{path.name} {state.st_size} {state.st_mtime_ns}".encode()
 
 
-def _read(path: Path, *, name: str, protocol: Protocol, persons: int, frames: Literal["files", "rendered"]) -> Read:
+def _read(path: Path, *, name: str, protocol: Protocol, persons: int, frame_source: FrameSource) -> Read:
     """The clip of a `.skeleton` file, and a look at its video. Raises DataError."""
     sample = parse_name(path.stem)
     assert sample is not None
@@ -153,7 +153,7 @@ def _read(path: Path, *, name: str, protocol: Protocol, persons: int, frames: Li
         visible=visible,
         group=f"S{sample.setup:03d}P{sample.performer:03d}",
     )
-    if frames == "rendered":
+    if frame_source == "rendered":
         return Read(clip)
     return look_at(video_path(path.parent.parent, clip.id), clip)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from d3d.data.formats.fingerprint import Sampled, fingerprint, sample_file
 from d3d.data.formats.images import read_image
 from d3d.data.formats.matlab import read_mat
 from d3d.data.skeleton import JOINTS, PENN_ACTION
-from d3d.data.source import Read, Source
+from d3d.data.source import FrameSource, Read, Source
 from d3d.errors import DataError
 
 ACTIONS = (
@@ -52,7 +52,7 @@ def penn_action_source(
     *,
     name: str = "penn_action",
     classes: Sequence[str] | None = None,
-    frames: Literal["files", "rendered"] = "files",
+    frame_source: FrameSource = "files",
 ) -> Source:
     """The clips under `root` that have a label file, in the order of their numbers. Raises DataError: there is none.
 
@@ -69,9 +69,9 @@ def penn_action_source(
         place=f"data.root={root}",
         classes=tuple(classes),
         skeleton=PENN_ACTION,
-        frames=frames,
+        frame_source=frame_source,
         entries=tuple(sorted(files, key=lambda path: (int(path.stem), path.stem))),
-        read=partial(_read, root=root, classes=tuple(classes), frames=frames),
+        read=partial(_read, root=root, classes=tuple(classes), frame_source=frame_source),
         decode=partial(read_images, root),
         grouped=_grouped,
     )
@@ -90,10 +90,10 @@ def _classes(root: Path) -> Sequence[str]:
     return names
 
 
-def _read(path: Path, *, root: Path, classes: Sequence[str], frames: Literal["files", "rendered"]) -> Read:
+def _read(path: Path, *, root: Path, classes: Sequence[str], frame_source: FrameSource) -> Read:
     """The clip of a label file, and a look at each of its image files. Raises DataError."""
     clip, notes = _read_clip(path, classes)
-    if frames == "rendered":
+    if frame_source == "rendered":
         return Read(clip, notes=notes)
     try:
         images = [_sample_jpeg(_image_path(root, clip, index), clip.id) for index in range(clip.length)]

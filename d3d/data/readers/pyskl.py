@@ -21,7 +21,7 @@ from d3d.data.frames.footage import footage_of, look_at, read_footage
 from d3d.data.readers.persons import moving_most
 from d3d.data.skeleton import COCO, KNOWN, MOST_JOINTS, NTU, PENN_ACTION, Skeleton, nameless
 from d3d.data.skeleton_yaml import find_skeleton
-from d3d.data.source import Read, Source
+from d3d.data.source import FrameSource, Read, Source
 from d3d.errors import ConfigError, DataError
 
 GYM99 = 99  # classes (Shao et al., "FineGym", CVPR 2020, section 3)
@@ -49,7 +49,7 @@ def pyskl_source(
     root: Path | None = None,
     named_skeleton: str | None = None,
     persons: int = 2,
-    frames: Literal["files", "rendered"] = "files",
+    frame_source: FrameSource = "files",
 ) -> Source:
     """The clips that the two splits of an annotation file name, for training and for testing.
 
@@ -83,16 +83,16 @@ def pyskl_source(
     skeleton, remarks = (declared, ()) if declared else _undeclared(joints, beside.name)
     if classes is None:
         classes = 1 + max((_label(entry.annotation) for entry in entries if entry.train), default=-1)
-    if frames == "files" and root is None:
+    if frame_source == "files" and root is None:
         raise DataError("data.root is not set: name the folder of the videos, or data.frames=rendered needs none")
     return Source(
         name=name,
         place=f"data.annotations={path}",
         classes=tuple(f"class_{label}" for label in range(classes)),
         skeleton=skeleton,
-        frames=frames,
+        frame_source=frame_source,
         entries=entries,
-        read=partial(_read, joints=joints, persons=persons, root=root if frames == "files" else None),
+        read=partial(_read, joints=joints, persons=persons, root=root if frame_source == "files" else None),
         decode=partial(_decode, root),
         persons=persons,
         id_of=attrgetter("id"),

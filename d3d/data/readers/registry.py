@@ -5,7 +5,7 @@ from pathlib import Path
 
 from d3d.config import DataConfig
 from d3d.data.clip import Dataset
-from d3d.data.readers.annotation_cache import open_kept
+from d3d.data.readers.annotation_cache import open_cached
 from d3d.data.readers.ntu import ntu_source
 from d3d.data.readers.penn_action import penn_action_source
 from d3d.data.readers.pyskl import GYM99, pyskl_source
@@ -29,7 +29,7 @@ def open_dataset(config: DataConfig, cache: Path) -> Dataset:
     """
     source = find_source(config, cache)
     if source.stamp:
-        dataset = open_kept(source, cache, config.missing, os.cpu_count() or 1)
+        dataset = open_cached(source, cache, config.missing, os.cpu_count() or 1)
     else:
         dataset = open_source(source, config.missing)
     return validation_split(dataset) if config.split == "validation" else dataset
@@ -58,10 +58,10 @@ def find_source(config: DataConfig, cache: Path) -> Source:
             root=root,
             named_skeleton="coco" if config.name == "finegym" else config.skeleton,
             persons=config.persons,
-            frames=config.frames,
+            frame_source=config.frames,
         )
     if root is None:
         raise DataError(f"data.root is not set: name {_ROOTS[config.name]}")
     if config.name == "penn_action":
-        return penn_action_source(root, frames=config.frames)
-    return ntu_source(root, config.name, config.protocol, persons=config.persons, frames=config.frames)
+        return penn_action_source(root, frame_source=config.frames)
+    return ntu_source(root, config.name, config.protocol, persons=config.persons, frame_source=config.frames)

@@ -14,18 +14,18 @@ from d3d.data.batch import Batch
 class Mixture:
     """Clip i of a batch in its share, and clip other[i] in the rest."""
 
-    share: float
+    weight: float
     other: Tensor  # B int64, a permutation
 
     def mix(self, batch: Batch) -> Batch:
         """The blended clips. A joint visible in one of the two alone stays where it is there."""
         blended = {}
         if batch.has_frames:
-            blended["frames"] = torch.lerp(batch.frames[self.other], batch.frames, self.share)
+            blended["frames"] = torch.lerp(batch.frames[self.other], batch.frames, self.weight)
         if batch.has_joints:
             joints, seen = batch.joints[self.other], batch.visible[self.other]
             both = (batch.visible & seen)[..., None]
-            between = torch.lerp(joints, batch.joints, self.share)
+            between = torch.lerp(joints, batch.joints, self.weight)
             blended["joints"] = torch.where(both, between, joints + batch.joints)  # an invisible joint is zero
             blended["visible"] = batch.visible | seen
         return Batch(batch.size, **blended)
@@ -34,7 +34,7 @@ class Mixture:
         """Of logits B×K against either label, in their shares."""
         own = cross_entropy(logits, labels, label_smoothing=smoothing)
         others = cross_entropy(logits, labels[self.other.to(labels.device)], label_smoothing=smoothing)
-        return self.share * own + (1 - self.share) * others
+        return self.weight * own + (1 - self.weight) * others
 
 
 def draw_mixture(concentration: float, clips: int) -> Mixture:

@@ -8,14 +8,13 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import scipy.io
 
 from d3d.data.frames.rendering import RENDERING
 from d3d.data.readers.penn_action import penn_action_source
-from d3d.data.source import Source
+from d3d.data.source import FrameSource, Source
 from d3d.data.synthetic.actions import ACTIONS
 from d3d.data.synthetic.scene import HEIGHT, WIDTH, Scene, film
 from d3d.errors import DataError
@@ -24,7 +23,7 @@ SYNTHETIC = 1  # raise it when any clip would come out different
 SEED = 2023
 
 
-def synthetic_source(cache: Path, clips: int, frames: Literal["files", "rendered"] = "files") -> Source:
+def synthetic_source(cache: Path, clips: int, frame_source: FrameSource = "files") -> Source:
     """The dataset of so many clips, made under `cache` unless it is already there. Raises DataError."""
     root = cache / f"synthetic-{_key(clips)}"
     if not root.is_dir():
@@ -32,7 +31,7 @@ def synthetic_source(cache: Path, clips: int, frames: Literal["files", "rendered
             generate(root, clips)
         except OSError as error:
             raise DataError(f"{root} cannot be written ({error}); choose another storage folder") from error
-    return penn_action_source(root, name="synthetic", classes=tuple(ACTIONS), frames=frames)
+    return penn_action_source(root, name="synthetic", classes=tuple(ACTIONS), frame_source=frame_source)
 
 
 def _key(clips: int) -> str:

@@ -168,7 +168,7 @@ def test_a_fusion_brings_what_it_fuses_of_the_same_seed(plan: Callable[..., Plan
 @pytest.mark.parametrize(
     ("fuse", "said"),
     [
-        ("[R(2+1)D, ridge]", "row fused: fuse: ridge: a baseline says no probabilities"),
+        ("[R(2+1)D, ridge]", "row fused: fuse: ridge: a baseline has no probabilities"),
         ("[R(2+1)D, ST-GC]", r"row fused: fuse: ST-GC: no row above it has this label \(did you mean ST-GCN\?\)"),
         ("[R(2+1)D, fused]", "fuse: fused: no row above it has this label"),
         ("[ST-GCN]", "must be two or more different rows"),

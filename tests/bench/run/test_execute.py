@@ -13,7 +13,7 @@ from d3d.bench.record.tracking import Record
 from d3d.bench.run import schedule
 from d3d.bench.run.execute import execute
 from d3d.bench.run.progress import Ended, Progress
-from d3d.bench.run.schedule import Share
+from d3d.bench.run.schedule import CellResources
 from d3d.errors import ScheduleError
 from d3d.prediction import Prediction
 from tests.bench.conftest import finished_in
@@ -23,15 +23,15 @@ TAGS = {"code_digest": "c0de"}
 
 
 @contextmanager
-def attached(launch: Launch) -> Iterator[Share]:
-    yield Share(1.0, 0.0, 1.0, 1)
+def attached(launch: Launch) -> Iterator[CellResources]:
+    yield CellResources(1.0, 0.0, 1.0, 1)
 
 
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[Cell]]:
     """Replaces Ray: the first cell that is run finishes, the launch is interrupted in the second."""
     asked: list[list[Cell]] = []
 
-    def run(plan: Plan, cells: Sequence[Cell], share: Share, progress: Progress) -> None:
+    def run(plan: Plan, cells: Sequence[Cell], resources: CellResources, progress: Progress) -> None:
         asked.append(list(cells))
         record = Record(plan.launch.tracking_uri)
         for number, cell in enumerate(cells):
@@ -70,7 +70,7 @@ def test_where_ray_is_refused_nothing_is_recorded(
     plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @contextmanager
-    def refused(launch: Launch) -> Iterator[Share]:
+    def refused(launch: Launch) -> Iterator[CellResources]:
         raise ScheduleError("cluster.address=auto: no cluster")
         yield
 

@@ -17,11 +17,11 @@ from d3d.bench.kinds.registry import BASELINE, MEASUREMENT, TEST, TRAINING
 from d3d.bench.plan.planning import Plan
 from d3d.bench.run.failures import RETRIES, Attempts, Failure
 from d3d.bench.run.progress import Progress
-from d3d.bench.run.schedule import Queue, Share, Watcher, attached, run
+from d3d.bench.run.schedule import CellResources, Queue, Watcher, attached, run
 from d3d.errors import ScheduleError, StorageError
 from tests.bench.conftest import launch_of
 
-SHARE = Share(cpus=1.0, gpus=0.0, node_cpus=1.0, slots=1)
+ONE_CPU = CellResources(cpus=1.0, gpus=0.0, node_cpus=1.0, slots=1)
 OOM = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 LOST = ActorDiedError()
 BROKEN = {"fault": {"kind": "data", "text": "clip 0001: damaged"}}
@@ -89,9 +89,9 @@ def tuner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[FakeTuner]:
     return FakeTuner
 
 
-def carry_out(plan: Plan, share: Share = SHARE) -> Progress:
+def carry_out(plan: Plan, resources: CellResources = ONE_CPU) -> Progress:
     progress = Progress(plan.cells, 0, Console(file=io.StringIO()))
-    run(plan, plan.cells, share, progress)
+    run(plan, plan.cells, resources, progress)
     assert not progress.running
     return progress
 
@@ -106,7 +106,7 @@ def test_trainings_come_before_tests_and_measurements_run_alone(
     plan: Callable[..., Plan], tuner: type[FakeTuner]
 ) -> None:
     everything = plan("ablation=all")
-    progress = carry_out(everything, Share(cpus=1.0, gpus=0.0, node_cpus=8.0, slots=8))
+    progress = carry_out(everything, CellResources(cpus=1.0, gpus=0.0, node_cpus=8.0, slots=8))
     assert {(kind, needs["CPU"]) for kind, _, needs in tuner.asked} == {
         ("training", 1.0), ("test", 1.0), ("baseline", 1.0), ("measurement", 8.0),
     }  # fmt: skip
@@ -138,7 +138,7 @@ def test_out_of_memory_is_tried_apart_with_twice_the_share_then_with_all_of_the_
 ) -> None:
     hopeless, large, good = (cell.id for cell in plan("ablation=full", "seeds=3").cells)
     tuner.fates |= {hopeless: [OOM, OOM, OOM], large: [OOM]}
-    progress = carry_out(plan("ablation=full", "seeds=3"), Share(cpus=1.0, gpus=0.25, node_cpus=8.0, slots=4))
+    progress = carry_out(plan("ablation=full", "seeds=3"), CellResources(cpus=1.0, gpus=0.25, node_cpus=8.0, slots=4))
     assert [(id, needs["GPU"]) for _, id, needs in tuner.asked] == [
         (hopeless, 0.25), (large, 0.25), (good, 0.25), (hopeless, 0.5), (large, 0.5), (hopeless, 1.0),
     ]  # fmt: skip
@@ -151,7 +151,7 @@ def test_without_a_gpu_more_of_the_device_is_more_of_the_node(
 ) -> None:
     [cell] = plan("ablation=full").cells
     tuner.fates[cell.id] = [MemoryError(), MemoryError()]
-    carry_out(plan("ablation=full"), Share(cpus=3.0, gpus=0.0, node_cpus=4.0, slots=1))
+    carry_out(plan("ablation=full"), CellResources(cpus=3.0, gpus=0.0, node_cpus=4.0, slots=1))
     assert [needs["CPU"] for _, _, needs in tuner.asked] == [3.0, 4.0, 4.0]
 
 
@@ -253,22 +253,22 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "share"),
+    ("arguments", "resources"),
     [
-        ([], Share(1.0, 1.0, 4.0, 1)),
-        (["resources.gpus_per_cell=0.5"], Share(1.0, 0.5, 4.0, 2)),
-        (["resources.gpus_per_cell=0", "resources.cpus_per_cell=8"], Share(8.0, 0.0, 16.0, 2)),
+        ([], CellResources(1.0, 1.0, 4.0, 1)),
+        (["resources.gpus_per_cell=0.5"], CellResources(1.0, 0.5, 4.0, 2)),
+        (["resources.gpus_per_cell=0", "resources.cpus_per_cell=8"], CellResources(8.0, 0.0, 16.0, 2)),
     ],
 )
 def test_a_cell_gets_its_share_of_a_node_and_a_measurement_all_of_it(
-    arguments: list[str], share: Share, nodes: list[dict[str, Any]], tmp_path: Path
+    arguments: list[str], resources: CellResources, nodes: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     with attached(launch_of(tmp_path, "ablation=full", "cluster.address=auto", *arguments)) as given:
-        assert given == share
-    gpus = {"GPU": share.gpus} if share.gpus else {}
-    assert share.needs(TRAINING) == share.needs(TEST) == {"CPU": share.cpus, **gpus}
-    assert share.needs(MEASUREMENT) == {"CPU": share.node_cpus, **gpus}
-    assert share.needs(BASELINE) == {"CPU": share.cpus}
+        assert given == resources
+    gpus = {"GPU": resources.gpus} if resources.gpus else {}
+    assert resources.request(TRAINING) == resources.request(TEST) == {"CPU": resources.cpus, **gpus}
+    assert resources.request(MEASUREMENT) == {"CPU": resources.node_cpus, **gpus}
+    assert resources.request(BASELINE) == {"CPU": resources.cpus}
 
 
 def test_a_cell_that_fits_on_no_node_is_refused(nodes: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -286,5 +286,5 @@ def test_several_machines_cannot_write_to_one_file(nodes: list[dict[str, Any]], 
     with refusal, attached(launch_of(tmp_path, "ablation=full", "cluster.address=auto")):
         pass
     server = launch_of(tmp_path, "ablation=full", "cluster.address=auto", "tracking.uri=http://127.0.0.1:5000")
-    with attached(server) as share:
-        assert share.slots == 1
+    with attached(server) as resources:
+        assert resources.slots == 1

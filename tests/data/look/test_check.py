@@ -20,7 +20,7 @@ REAL = os.environ.get("PENN_ACTION_ROOT")
 def found_in(root: Path, processes: int = 1, **changed: object) -> Findings:
     settings = {"frames": 4, "advance": lambda: None} | changed
     kind, missing = settings.pop("kind", "files"), settings.pop("missing", "error")
-    source = penn_action_source(root, frames=kind)  # type: ignore[arg-type]
+    source = penn_action_source(root, frame_source=kind)  # type: ignore[arg-type]
     data = DataConfig(missing=missing, resize=30, crop=24)  # type: ignore[arg-type]
     return check(source, data, processes=processes, **settings)  # type: ignore[arg-type]
 
@@ -97,7 +97,7 @@ def always(read: Read) -> Callable[[object], Read]:
 
 def test_a_reader_that_breaks_its_word_is_found_out(tmp_path: Path) -> None:
     """A label beyond the classes, and coordinates that are no numbers, whatever reader let them through."""
-    source = penn_action_source(write_root(tmp_path), frames="rendered")
+    source = penn_action_source(write_root(tmp_path), frame_source="rendered")
     clip = source.read(source.entries[0]).clip
     spoiled = clip.joints.copy()
     spoiled[2, 3] = np.inf

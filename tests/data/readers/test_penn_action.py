@@ -22,7 +22,7 @@ REAL = os.environ.get("PENN_ACTION_ROOT")
 def read_clips(root: Path) -> list[Clip]:
     """All clips that have a label file. Raises the first fault."""
     clips = []
-    for read in read_each(penn_action_source(root, frames="rendered")):
+    for read in read_each(penn_action_source(root, frame_source="rendered")):
         if isinstance(read, DataError):
             raise read
         clips.append(read.clip)

@@ -53,5 +53,5 @@ def test_a_mixture_is_drawn_from_torchs_generator() -> None:
     first = draw_mixture(0.4, 9)
     torch.manual_seed(5)
     second = draw_mixture(0.4, 9)
-    assert first.share == second.share and torch.equal(first.other, second.other)
-    assert 0 <= first.share <= 1 and sorted(first.other.tolist()) == list(range(9))
+    assert first.weight == second.weight and torch.equal(first.other, second.other)
+    assert 0 <= first.weight <= 1 and sorted(first.other.tolist()) == list(range(9))
