@@ -1,1 +1,1 @@
-"""The 3D deformable transformer for action recognition (Kim, Ahn, Ko, ICCV 2023, arXiv 2212.05638)."""
+"""The ablation bench of video action recognition, with the 3D deformable transformer (ICCV 2023, arXiv 2212.05638)."""

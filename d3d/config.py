@@ -1,7 +1,7 @@
 """Every hyper-parameter's name, type, unit and default.
 
 Plain frozen dataclasses, so that the method runs in a notebook without any configuration framework. A value that can
-never be right is refused here, with a `ConfigError`; whatever depends on the data is refused where the data is known.
+never be valid raises a `ConfigError` here; what depends on the data is checked where the data is known.
 """
 
 from dataclasses import dataclass, field
@@ -12,27 +12,29 @@ from d3d.models.config import SystemConfig
 from d3d.models.d3d.config import D3DConfig
 
 ADDED: dict[str, Any] = {"model.system": "d3d"}
-"""Keys that were added after results had been recorded → the value with which they change nothing.
+"""Keys that were added after results had been recorded → the value that means "as before".
 
-Where a key has that value it takes no part in the name of a cell or of a checkpoint, so that a new switch orphans none.
+A key with that value does not enter the id of a cell or of a checkpoint, so that a new key orphans no result.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Which clips, and what one of their frames becomes before it enters the model."""
+    """Which clips, and how a frame is cut and resized before it enters the model."""
 
     name: Literal["synthetic", "penn_action", "ntu60", "ntu120", "finegym", "pyskl"] = "synthetic"
-    root: str | None = None  # folder of a dataset on disk; the synthetic one is made under the storage folder
+    root: str | None = None  # folder of a dataset on disk; the synthetic one is generated under the storage folder
     annotations: str | None = None  # of finegym and pyskl: the pickle of skeletons; data.root holds the videos
     skeleton: str | None = None  # of pyskl: a known one or a YAML file; None: FILE.skeleton.yaml beside FILE.pkl
     protocol: Literal["xsub", "xview", "xset"] = "xsub"  # of ntu60 (xsub, xview) and ntu120 (xsub, xset)
     splits: tuple[str, str] = ("train", "val")  # of finegym and pyskl: the annotations' training and test split
     classes: int | None = None  # of pyskl; None: as many as the training clips' labels name
-    persons: int = 2  # persons at most; the others of a clip are left out
-    frames: Literal["files", "rendered"] = "files"  # read images or video, or draw the persons from the joints
+    persons: int = 2  # the most persons of a clip, those who move most
+    frames: Literal["files", "rendered"] = (
+        "files"  # where pixels come from: images or video, or a drawing of the joints
+    )
     missing: Literal["error", "skip"] = "error"  # what to do with clips whose images or video are absent
-    split: Literal["test", "validation"] = "test"  # what it is tested on: the test clips, or a fifth of the others
+    split: Literal["test", "validation"] = "test"  # what is tested: the test clips, or a fifth of the training clips
     clips: int = 600  # how many clips the synthetic dataset has
     view: Literal["frame", "whole", "persons"] = "frame"  # the frame, the frame made square, a square around the joints
     resize: int = 256  # short side of the view, in pixels
@@ -55,7 +57,7 @@ OF_DATASET = {
     "splits": {"finegym", "pyskl"},
     "classes": {"pyskl"},
     "persons": {"ntu60", "ntu120", "finegym", "pyskl"},
-}  # the keys of data that not every dataset looks at; what they decide of the clips is in the dataset's digest
+}  # the keys of data that only some datasets use; their effect on the clips is in the dataset's digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +69,11 @@ class TrainingConfig:
     warmup_epochs: float = 5.0  # linear warm-up before the cosine schedule
     batch_size: int = 16  # clips
     learning_rate: float = 5e-4  # peak, of AdamW
-    weight_decay: float = 0.05  # of AdamW, on matrices alone
+    weight_decay: float = 0.05  # of AdamW, on matrices and kernels only
     label_smoothing: float = 0.1
     gradient_clip: float = 1.0  # largest norm of all gradients together
-    mixup: float = 0.0  # α of the Beta distribution of the shares in which two clips are mixed; 0: none are
-    average: float = 0.0  # decay a step of the moving average of the weights, which is then what is tested; 0: none
+    mixup: float = 0.0  # α of the Beta distribution of the weights by which two clips are mixed; 0: no mixup
+    average: float = 0.0  # decay per step of a moving average of the weights, which is then tested; 0: no average
 
     def __post_init__(self) -> None:
         for key in ("frames", "epochs", "batch_size"):
@@ -86,14 +88,14 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """How a training clip is changed at random, every epoch anew, beside the random crop and the random frames."""
+    """How a training clip is changed at random in every epoch, in addition to the random crop and random frames."""
 
-    flip: bool = True  # mirror half of the clips, left and right joints swapped
-    zoom: float = 0.0  # largest share by which a clip is drawn larger or smaller
-    rotation: float = 0.0  # degrees by which a clip is turned at most
-    span: float = 1.0  # least share of a clip that its frames are taken from
-    colour: float = 0.0  # largest share by which brightness and contrast change
-    joint_noise: float = 0.0  # standard deviation added to visible joints, as a share of the crop's side
+    flip: bool = True  # mirror half of the clips, and swap left and right joints
+    zoom: float = 0.0  # largest fraction by which a clip is enlarged or shrunk
+    rotation: float = 0.0  # largest angle by which a clip is turned, in degrees
+    span: float = 1.0  # smallest fraction of a clip that its frames are taken from
+    colour: float = 0.0  # largest fraction by which brightness and contrast change
+    joint_noise: float = 0.0  # standard deviation added to visible joints, as a fraction of the crop's side
     joint_dropout: float = 0.0  # probability that a visible joint is hidden
 
     def __post_init__(self) -> None:
@@ -106,10 +108,10 @@ class AugmentationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """How a trained model is tested; what is not set here is as in training. None of it is trained for (appendix C)."""
+    """How a trained model is tested; defaults are as in training. The training does not depend on it (appendix C)."""
 
     frames: int | None = None  # frames sampled from a test clip; None: as many as in training
-    joint_noise: float = 0.0  # standard deviation added to visible joints, as a share of the crop's side
+    joint_noise: float = 0.0  # standard deviation added to visible joints, as a fraction of the crop's side
     joint_dropout: float = 0.0  # probability that a visible joint is hidden
 
     def __post_init__(self) -> None:
@@ -120,15 +122,15 @@ class EvaluationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MeasurementConfig:
-    """What of one attention module is measured instead of training the model (Tables A1 and A2)."""
+    """One attention module whose cost is measured instead of training a model (Tables A1 and A2)."""
 
-    module: Literal["joint", "temporal"] | None = None  # None: nothing, the model is trained
+    module: Literal["joint", "temporal"] | None = None  # None: no measurement, the model is trained
     attention: Literal["stride", "full"] = "stride"
     frames: int = 12  # T
     joints: int = 13  # R, of all persons
     rgb_tokens: int = 784  # h·w of a frame
     window: int = 6  # of stride attention; its stride is half of it
-    repetitions: int = 5  # of the timing, whose median counts
+    repetitions: int = 5  # of the timing, of which the median is taken
 
     def __post_init__(self) -> None:
         for key in ("frames", "joints", "rgb_tokens", "window", "repetitions"):
@@ -137,14 +139,14 @@ class MeasurementConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineConfig:
-    """What is fitted to the joints of `training.frames` centred frames of each clip instead of training the model."""
+    """A method that is fitted to the joints of `training.frames` centred frames of each clip, instead of a model."""
 
     method: Literal["ridge", "kernel ridge", "nearest neighbour"] | None = None  # None: the model is trained
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """All that one training and its test are made of, apart from where they run."""
+    """Everything that decides the result of one training and its test."""
 
     model: SystemConfig = field(default_factory=D3DConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -160,7 +162,7 @@ class Config:
 
 
 def without_added(tree: dict[str, Any]) -> dict[str, Any]:
-    """A configuration as nested mappings, group → key → value, without the later keys that are as before."""
+    """A configuration as nested mappings, group → key → value, without the keys of ADDED that mean "as before"."""
     return {
         group: {
             key: value for key, value in keys.items() if (name := f"{group}.{key}") not in ADDED or value != ADDED[name]

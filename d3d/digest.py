@@ -1,7 +1,7 @@
-"""What code a result is of: a digest of the modules of this project that a computation runs through.
+"""The code that a result was computed with: a digest of the modules of this project that a computation uses.
 
-It follows imports as they are written, so that it needs neither torch nor what the modules import. Only what Python
-carries out counts: comments, docstrings, layout and what is imported for type checkers alone change nothing.
+It follows import statements in the source, so it needs neither torch nor what the modules import. Only what Python
+executes counts: comments, docstrings, layout and imports for type checkers change nothing.
 """
 
 import ast
@@ -18,7 +18,7 @@ def code_digest(*entries: str, package: Path = PACKAGE) -> str:
     """16 hexadecimal digits over modules such as "d3d.digest" and every module of their packages that they import.
 
     Imports within functions count, and so do the packages that a module lies in, whose `__init__` Python runs first.
-    What is imported by a name that is put together at run time is not seen. `package` is the folder of this package's
+    Imports by a name that is made at run time are not seen. `package` is the folder of this package's
     sources. An entry of another package, such as a system of the user's own, is found where Python would import it
     from, and is followed within its own package. The digest does not depend on the version of Python.
     Raises FileNotFoundError where there is no such module.
@@ -52,7 +52,7 @@ def _root(top: str) -> Path | None:
 
 
 def _source(name: str, roots: Mapping[str, Path | None]) -> Path | None:
-    """The file of a module; None of what is another package's, or no module but something in one."""
+    """The file of a module; None where it is of another package, or the name is not a module's."""
     top, *rest = name.split(".")
     root = roots.get(top)
     if root is None:
@@ -64,10 +64,10 @@ def _source(name: str, roots: Mapping[str, Path | None]) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-@cache  # by what the file holds: several entries share most of their modules
+@cache  # by content: several entries share most of their modules
 def _read(source: str, inside: str) -> tuple[str, tuple[str, ...]]:
     """The digest of a module's source, and the names that it imports; relative ones start at the package `inside`."""
-    tree = _CarriedOut().visit(ast.parse(source))
+    tree = _Executed().visit(ast.parse(source))
     words: list[str] = []
     _spell(tree, words)
     return hashlib.sha256("\n".join(words).encode()).hexdigest(), tuple(_imported(tree, inside))
@@ -92,8 +92,8 @@ def _with_parents(name: str) -> Iterator[str]:
     return (".".join(parts[:length]) for length in range(1, len(parts) + 1))
 
 
-class _CarriedOut(ast.NodeTransformer):
-    """Leaves out what Python does not carry out, or to no effect: texts that stand alone, and imports for types."""
+class _Executed(ast.NodeTransformer):
+    """Removes what has no effect when Python runs it: strings that stand alone, and imports for type checkers."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
@@ -107,7 +107,7 @@ class _CarriedOut(ast.NodeTransformer):
 
 
 def _spell(node: object, words: list[str]) -> None:
-    """Adds a tree in words that no layout changes. Empty fields are left out: newer Python versions have more."""
+    """Appends a syntax tree as words that layout does not change, without empty fields: newer Pythons add some."""
     if isinstance(node, ast.Constant):
         words.append(f"{type(node.value).__name__} {node.value!a}")
     elif isinstance(node, ast.AST):

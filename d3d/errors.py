@@ -1,13 +1,14 @@
-"""The one exception family: whatever a user can mend is raised as a `D3DError`.
+"""The exceptions of the project: every fault that a user can correct is raised as a `D3DError`.
 
 The message names the offending value and the way out, in one line; the command line prints it and exits with status 2.
 """
 
 
 class D3DError(Exception):
-    """A fault the user can mend. The message is one line: what is wrong, and what to do.
+    """A fault that the user can correct. The message is one line: what is wrong, and what to do.
 
-    What it quotes may come from anyone's file: nothing of that ends the line or tells the terminal anything.
+    It may quote a file from anywhere, so unprintable characters are escaped: none can end the line or control the
+    terminal.
     """
 
     def __str__(self) -> str:
@@ -23,11 +24,11 @@ class ConfigError(D3DError):
 
 
 class DataError(D3DError):
-    """A dataset, a clip or a file that cannot be read as what it should be."""
+    """A dataset, a clip or a file that cannot be read."""
 
 
 class TrainingError(D3DError):
-    """A training that cannot go on, such as a loss that is no number."""
+    """A training that cannot continue, for example because its loss is not finite."""
 
 
 class CheckpointError(D3DError):
@@ -35,19 +36,19 @@ class CheckpointError(D3DError):
 
 
 class DamageError(CheckpointError):
-    """A checkpoint that is not what was written."""
+    """A checkpoint whose content is not what was written."""
 
 
 class StorageError(D3DError):
-    """A disk that takes no more."""
+    """A disk that is full."""
 
 
 class ScheduleError(D3DError):
-    """A launch the machine or the cluster cannot carry out."""
+    """A launch that the machine or the cluster cannot run."""
 
 
 class RecordError(D3DError):
-    """A record of runs that does not hold what is asked of it."""
+    """A record of runs that lacks what is asked of it."""
 
 
 def require(holds: bool, key: str, value: object, rule: str) -> None:

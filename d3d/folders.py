@@ -1,6 +1,6 @@
-"""Where the declarations and the published numbers lie: in the repository, or in the installed package.
+"""Where the declarations and the published numbers are: in the repository, or in the installed package.
 
-The repository has them beside the code, in experiments/ and tables/published/; a wheel brings them within the package.
+The repository has them beside the code, in experiments/ and tables/published/; a wheel has them inside the package.
 """
 
 from pathlib import Path

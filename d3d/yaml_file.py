@@ -1,4 +1,4 @@
-"""YAML files that anybody may have written, read without running any of what they hold."""
+"""Reads YAML files from anywhere without running anything in them."""
 
 from collections.abc import Iterable, Mapping
 from math import inf
@@ -9,24 +9,24 @@ import yaml
 
 from d3d.errors import ConfigError
 
-LARGEST = 100_000  # values in a file
-BYTES = 4_000_000  # of a file
+LARGEST = 100_000  # the most values of a file
+BYTES = 4_000_000  # the largest file
 
 
 def read_yaml(path: Path) -> Any:
-    """What a YAML file holds. Raises ConfigError where it cannot be read, is no YAML or is too large."""
+    """The content of a YAML file. Raises ConfigError where it cannot be read, is not YAML or is too large."""
     try:
         with path.open("rb") as file:
             content = file.read(BYTES + 1)
         if len(content) > BYTES:
             raise ConfigError(f"{path}: has more than {BYTES} bytes; write a shorter file")
         text = content.decode("utf-8")
-    except (OSError, ValueError) as error:  # ValueError: a name or content that is no text
+    except (OSError, ValueError) as error:  # ValueError: a name or content that is not text
         raise ConfigError(f"{path}: cannot be read ({error}); name a YAML file") from error
     try:
         tree = yaml.safe_load(text)
         count = _count(tree, {})
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date or a number that there is not
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: an impossible date or number
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path}: is not YAML ({reason}); correct it, or name another file") from error
     if count > LARGEST:
@@ -35,7 +35,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def _count(content: object, known: dict[int, float]) -> float:
-    """Of the values in nested containers, where each alias counts as what it stands for; no end of them in itself."""
+    """The number of values in nested containers, aliases written out; infinite for a container that holds itself."""
     if isinstance(content, Mapping):
         parts: Iterable[object] = content.values()
     elif isinstance(content, list | tuple):
@@ -43,6 +43,6 @@ def _count(content: object, known: dict[int, float]) -> float:
     else:
         return 1
     if id(content) not in known:
-        known[id(content)] = inf  # while its parts are counted
+        known[id(content)] = inf  # stays until its parts are counted
         known[id(content)] = 1 + sum(_count(part, known) for part in parts)
     return known[id(content)]

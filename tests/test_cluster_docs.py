@@ -19,7 +19,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import cli as ray_cli
 
 from d3d.bench.declare.compose import compose
-from tests.chaos.processes import FENCE, wait_for
+from tests.chaos.processes import TIME_LIMIT, wait_for
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "cluster"
@@ -151,7 +151,7 @@ def submitted(folder: Path, **more: str) -> Iterator[tuple[subprocess.Popen[byte
 
 def test_the_sbatch_script_starts_a_server_and_the_nodes_and_launches(tmp_path: Path) -> None:
     with submitted(tmp_path) as (script, called):
-        assert script.wait(timeout=FENCE) == 0
+        assert script.wait(timeout=TIME_LIMIT) == 0
     calls = [line.split() for line in called.read_text().splitlines()]
     assert len({token for _, _, token, *_ in calls}) == 1 and len(calls[0][2]) == 64
     assert {mode for _, mode, *_ in calls} == {"token"}
@@ -172,7 +172,7 @@ def test_before_the_time_of_the_sbatch_script_is_up_the_launch_is_ended_and_the_
     with submitted(tmp_path, BUSY="1") as (script, called):
         wait_for(lambda: called.exists() and "\npython " in called.read_text(), "the launch")
         script.send_signal(signal.SIGUSR1)
-        assert script.wait(timeout=FENCE) == 0
+        assert script.wait(timeout=TIME_LIMIT) == 0
     assert called.read_text().splitlines()[-1].split()[3] == "requeue"
 
 

@@ -175,7 +175,7 @@ def test_a_full_disk_stops_a_launch_which_goes_on_when_there_is_room(user: User,
     stopped = user.run(*launch)
     assert stopped.returncode == 2, stopped
     assert stopped.stderr.startswith("error: no room on the disk (")
-    assert stopped.stderr.endswith("; make some and run the same command again\n")
+    assert stopped.stderr.endswith("; free some space and run the same command again\n")
     assert stopped.stderr.count("\n") == 1
 
     filler.unlink()

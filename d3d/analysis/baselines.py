@@ -1,7 +1,7 @@
-"""What no deep learning gives: three classical methods that see where a clip's joints are, and nothing else.
+"""Baselines without deep learning: three classical methods that read a clip's joints and nothing else.
 
-Each is a regression on one-hot labels whose largest output wins. What it leaves open is chosen by cross-validation on
-the training clips, clips of one group kept together; the test clips are looked at once, at the end.
+Each is a regression on one-hot labels; the class with the largest output is predicted. Hyper-parameters are chosen by
+cross-validation on the training clips, which never divides a group; the test clips are used once, at the end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,31 +23,31 @@ from d3d.prediction import Prediction, top1
 
 Features = NDArray[np.float64]
 
-VISIBILITY = 0.5  # of 0, ¼, ½ and 1 what suits the three together best, by cross-validation on Penn Action
-# Of values that are level the first is chosen.
-STRENGTHS = (1000.0, 100.0, 10.0, 1.0)  # of ridge, whose features number hundreds
+VISIBILITY = 0.5  # weight of the visibility features: the best of 0, ¼, ½ and 1 in cross-validation on Penn Action
+# Of values that are equally good the first is chosen.
+STRENGTHS = (1000.0, 100.0, 10.0, 1.0)  # α of ridge regression, for hundreds of features
 KERNEL_STRENGTHS = (1.0, 0.1, 0.01, 0.001)
 KERNEL_SCALES = (1.0, 3.0, 10.0, 30.0, 100.0)  # γ of the Gaussian kernel, times the number of features
 
 
 @dataclass(frozen=True)
 class Classified:
-    """What a classical method says of the test clips, and how it was chosen."""
+    """The predictions of a classical method for the test clips, and the hyper-parameters that were chosen."""
 
     predictions: tuple[Prediction, ...]
     validation_top1: float  # the mean over the folds of the training clips, a fraction
-    chosen: Mapping[str, float]  # what was left open
+    chosen: Mapping[str, float]  # hyper-parameters
 
     @property
     def top1(self) -> float:
-        """The fraction of test clips predicted right."""
+        """The fraction of test clips that are predicted correctly."""
         return top1(self.predictions)
 
 
 def classify(baseline: BaselineConfig, frames: int, dataset: Dataset) -> Classified:
-    """Fits the method to the training clips and asks it for the test clips.
+    """Fits the method to the training clips, seen in `frames` frames each, and predicts the test clips.
 
-    Raises DataError where the training clips cannot be divided to choose by.
+    Raises DataError where the training clips cannot be divided for cross-validation.
     """
     folds = grouped_folds(dataset, f"baseline.method={baseline.method}")
     train, test = (np.array([features(clip, frames) for clip in clips]) for clips in (dataset.train, dataset.test))
@@ -61,11 +61,11 @@ def classify(baseline: BaselineConfig, frames: int, dataset: Dataset) -> Classif
 
 
 def features(clip: Clip, frames: int) -> Features:
-    """3·T·R numbers: the joints' places in the centred frames that the model is tested on, then which are visible.
+    """3·T·R numbers: the joints' positions in the T = `frames` centred frames of a test, then their visibility.
 
-    Places are relative to the mean of all visible joints of the clip, in units of their root mean square distance from
-    it: where the person stands and how large is gone, how it moves about is not. A joint that is not visible is where
-    it is in the nearest frame in which it is, or in the mean where there is none.
+    Positions are relative to the mean of all visible joints of the clip, in units of their root mean square distance
+    from it. So the person's place and size in the clip do not count, but its movement through the picture does. An
+    invisible joint gets its position in the nearest frame that shows it, or the mean where no frame does.
     """
     indices = sample_indices(clip.length, frames, None)
     visible = clip.visible[indices]
@@ -81,7 +81,7 @@ def features(clip: Clip, frames: int) -> Features:
 
 
 def _nearest_visible(visible: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """T×R: for each frame and joint the nearest frame that shows the joint, the earlier of two; any where none does."""
+    """T×R: the frame nearest to each that shows the joint, the earlier of two; any frame where none shows it."""
     frames = np.arange(len(visible))
     away = np.abs(frames[:, None] - frames)
     nearest: NDArray[np.int64] = np.where(visible, away[..., None], len(frames)).argmin(axis=1)
@@ -89,7 +89,7 @@ def _nearest_visible(visible: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _method(baseline: BaselineConfig, size: int) -> tuple[Any, dict[str, Sequence[float]]]:
-    """The method, and the values among which is chosen: the strength of the penalty, and the width of the kernel."""
+    """The method, and the candidates for its hyper-parameters; `size` is the number of features."""
     match baseline.method:
         case "ridge":
             return Ridge(), {"alpha": STRENGTHS}
@@ -98,7 +98,7 @@ def _method(baseline: BaselineConfig, size: int) -> tuple[Any, dict[str, Sequenc
             return KernelRidge(kernel="rbf"), {"alpha": KERNEL_STRENGTHS, "gamma": scales}
         case "nearest neighbour":
             return KNeighborsRegressor(n_neighbors=1), {}
-    raise AssertionError("no method is asked for")
+    raise AssertionError("the configuration names no method")
 
 
 def _top1(method: Any, clips: Features, labels: Features) -> float:

@@ -1,7 +1,7 @@
-"""What stride attention costs beside full attention, counted and measured (Tables A1 and A2 of the paper's appendix).
+"""The cost of stride attention against full attention, counted and measured (Tables A1 and A2 of the paper's appendix).
 
-The printed O(T²·w²) of joint and O(w²·D_n²) of temporal stride attention drop the number of windows. Here the scores
-are counted as they are computed, and one module is run: operations, time and memory.
+The printed O(T²·w²) of joint and O(w²·D_n²) of temporal stride attention leave out the number of windows. Here the
+scores that are computed are counted, and one module is run: operations, time and memory.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from statistics import median
 
 import torch
 from torch import Tensor
-from torch._subclasses import FakeTensorMode  # has shapes and no numbers; the meta device knows no autocast
+from torch._subclasses import FakeTensorMode  # tensors with shapes and no data; the meta device has no autocast
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.benchmark import Timer
@@ -28,7 +28,7 @@ from d3d.models.registry import build
 
 @dataclass(frozen=True)
 class Shape:
-    """Windows over an axis of `length`, `side` tokens at each place; `modal` tokens join every window."""
+    """Windows over an axis of `length` positions with `side` tokens at each; `modal` tokens join every window."""
 
     length: int
     side: int
@@ -46,14 +46,14 @@ class Complexity:
     """The cost of one module for one clip."""
 
     score_pairs: int  # query-key products of one head, over all windows
-    printed: int  # the paper's formula, which holds for one window and no modal token
+    printed: int  # the paper's formula, for one window and without modal tokens
     flops: int  # of a forward pass: multiplications and additions
     seconds: float  # of a forward and a backward pass, the median
-    memory_mib: float  # of what the forward pass keeps for the backward pass
+    memory_mib: float  # of what the forward pass saves for the backward pass
 
 
 def attention_shape(measurement: MeasurementConfig) -> Shape:
-    """Joint: windows over R joints of T tokens, with M_POSE and M_CLS (2T). Temporal: over T frames of D_n tokens."""
+    """Joint: windows over R joints of T tokens, with 2T modal tokens. Temporal: over T frames of D_n tokens."""
     if measurement.module == "joint":
         length, side, modal = measurement.joints, measurement.frames, 2 * measurement.frames
     else:
@@ -63,7 +63,7 @@ def attention_shape(measurement: MeasurementConfig) -> Shape:
 
 
 def score_pairs(shape: Shape) -> int:
-    """n · (w·S + M)²: every window's queries against its keys, modal tokens among both."""
+    """n · (w·S + M)²: each window's queries times its keys, with the modal tokens among both."""
     queries, _ = sliding_windows(shape.length, shape.window, shape.stride)
     return len(queries) * (shape.window * shape.side + shape.modal) ** 2
 
@@ -74,8 +74,8 @@ def printed_formula(shape: Shape) -> int:
 
 
 def measure(model: SystemConfig, measurement: MeasurementConfig, device: torch.device) -> Complexity:
-    """Runs one attention module of the 3D deformable transformer's width and heads on random tokens of one clip."""
-    assert isinstance(model, D3DConfig), "no other system has a module that is measured"
+    """Runs one attention module with the width and heads of `model` on random tokens of one clip."""
+    assert isinstance(model, D3DConfig), "only modules of the 3D deformable transformer are measured"
     shape = attention_shape(measurement)
     module = StrideAttention(model, shape.window, shape.stride, drop_path=0.0).to(device)
     tokens = torch.randn(1, shape.length, shape.side, 4 * model.width, device=device)
@@ -90,21 +90,21 @@ def measure(model: SystemConfig, measurement: MeasurementConfig, device: torch.d
 
 
 def forward_gmacs(config: Config, skeleton: Skeleton | None = None) -> float:
-    """Billions of multiply-accumulates of one clip's forward pass through a whole system; nothing is computed.
+    """Billions of multiply-accumulates of one clip's forward pass through a whole system, counted without running it.
 
-    Every person of the clip is present. `skeleton` is the dataset's, for a system that needs a graph.
+    Every person of the clip is present. `skeleton` is that of one person, for a system that needs a graph.
     """
     return _counted(config.model, config.training.frames, config.data.crop, skeleton)[0]
 
 
 def parameter_count(config: Config, skeleton: Skeleton | None = None) -> int:
-    """How many numbers a training adjusts."""
+    """The number of trainable parameters."""
     return _counted(config.model, config.training.frames, config.data.crop, skeleton)[1]
 
 
-@cache  # the seeds of a row cost the same
+@cache  # all seeds of a row have the same cost
 def _counted(model: SystemConfig, frames: int, side: int, skeleton: Skeleton | None) -> tuple[float, int]:
-    """GMACs and parameters: whether persons are present changes no weight."""
+    """GMACs and parameters; `side` is the height and width of the frames in pixels."""
     with FakeTensorMode(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         system = build(model.everybody_present(), skeleton).eval()
         seen = {"frames": torch.empty(1, 3, frames, side, side)} if "frames" in model.reads else {}
@@ -114,11 +114,11 @@ def _counted(model: SystemConfig, frames: int, side: int, skeleton: Skeleton | N
         with FlopCounterMode(display=False) as counter:
             system(Batch((side, side), **seen))
     parameters = sum(weight.numel() for weight in system.parameters() if weight.requires_grad)
-    return int(counter.get_total_flops()) / 2e9, parameters  # each is a multiplication and an addition
+    return int(counter.get_total_flops()) / 2e9, parameters  # a multiply-accumulate is two operations
 
 
 def _flops(module: StrideAttention, tokens: Tensor, modal: Tensor) -> int:
-    """Counted on the unfused attention: fused kernels do the same products, but not all of them are counted."""
+    """Counted with unfused attention: the counter does not see all products of fused kernels."""
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         module(tokens, modal)
     return int(counter.get_total_flops())
@@ -134,7 +134,7 @@ def _seconds(module: StrideAttention, tokens: Tensor, modal: Tensor, repetitions
 
 
 def _saved_bytes(module: StrideAttention, tokens: Tensor, modal: Tensor) -> int:
-    """Bytes of the storages that the backward pass needs, the module's parameters and inputs apart."""
+    """Bytes that are saved for the backward pass, without the module's parameters and inputs."""
     own = {tensor.untyped_storage().data_ptr() for tensor in (*module.parameters(), tokens, modal)}
     saved: dict[int, int] = {}
 

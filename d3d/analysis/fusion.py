@@ -1,4 +1,4 @@
-"""Late fusion: several systems vote on a clip with their probabilities."""
+"""Late fusion: the class probabilities of several systems for a clip are averaged."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from d3d.prediction import Prediction
 
 
 def fuse(parts: Sequence[Sequence[Prediction]]) -> tuple[Prediction, ...]:
-    """Predictions from the mean of the parts' softmax probabilities, each part having the same weight.
+    """Predictions from the unweighted mean of the parts' softmax probabilities.
 
-    The clips are those of the first part, in its order. Raises DataError where the parts are of different clips or
-    classes, or say no probabilities.
+    Each part has the predictions of one cell; the clips come in the order of the first. Raises DataError where the
+    parts have different clips or classes, or no probabilities.
     """
     first, *others = parts
     by_clip = [{each.clip: each for each in part} for part in others]
@@ -26,7 +26,7 @@ def fuse(parts: Sequence[Sequence[Prediction]]) -> tuple[Prediction, ...]:
             )
         if lengths == {0}:
             raise DataError(
-                f"clip {own.clip}: the cells to be fused were finished before probabilities were kept; "
+                f"clip {own.clip}: the cells to be fused were finished before probabilities were recorded; "
                 "stale=rerun runs them again"
             )
         mean = np.mean([vote.probabilities for vote in votes], axis=0)

@@ -1,1 +1,1 @@
-"""Clips of annotated people, from files or made up, and the samples that a system is trained on."""
+"""Clips of annotated people, from files or synthetic, and the samples that a system is trained on."""

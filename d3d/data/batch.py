@@ -1,4 +1,4 @@
-"""What a system is given: B clips as tensors."""
+"""The input of a system: B clips as tensors."""
 
 from typing import NamedTuple
 
@@ -9,9 +9,13 @@ from d3d.errors import ConfigError
 
 
 class Batch:
-    """B clips of T frames and R joints, of which only that is there which the system reads.
+    """B clips of T frames and R joints. Only what the system reads is loaded.
 
-    `size` is (H, W) of the input in pixels, known also where frames were not loaded.
+    Args:
+        size: (H, W) of the input in pixels, known even where no frames are loaded.
+        frames: B×3×T×H×W float32; None: not loaded.
+        joints: B×T×R×2 float32, (x, y) in pixels of the input; None: not loaded.
+        visible: B×T×R bool, loaded together with the joints.
     """
 
     def __init__(
@@ -31,27 +35,27 @@ class Batch:
 
     @property
     def frames(self) -> Tensor:
-        """B×3×T×H×W float32, of about zero mean and unit variance. Raises ConfigError where they were not loaded."""
+        """B×3×T×H×W float32, with mean near 0 and variance near 1. Raises ConfigError where they are not loaded."""
         return self._loaded("frames")
 
     @property
     def joints(self) -> Tensor:
-        """B×T×R×2 float32, (x, y) in pixels of the input, zero where not visible. Raises ConfigError like `frames`."""
+        """B×T×R×2 float32, (x, y) in pixels of the input, zero where not visible. ConfigError: as for `frames`."""
         return self._loaded("joints")
 
     @property
     def visible(self) -> Tensor:
-        """B×T×R bool, false where invisible or outside the input. Raises ConfigError like `frames`."""
+        """B×T×R bool, false where invisible or outside the input. ConfigError: as for `frames`."""
         return self._loaded("visible")
 
     @property
     def has_frames(self) -> bool:
-        """Whether frames were loaded."""
+        """Whether frames are loaded."""
         return "frames" in self._tensors
 
     @property
     def has_joints(self) -> bool:
-        """Whether joints were loaded, and which of them are visible."""
+        """Whether joints and their visibility are loaded."""
         return "joints" in self._tensors
 
     def to(self, device: torch.device) -> "Batch":

@@ -1,4 +1,4 @@
-"""What every dataset is turned into: clips of annotated joints, and a way to get the pixels of their frames.
+"""The form that every dataset is read into: clips of annotated joints, and a function that reads their pixels.
 
 Coordinates are (x, y) in pixels, counted from 0 at the *centre* of the top left pixel.
 """
@@ -22,9 +22,9 @@ class Clip:
     train: bool  # in the official training split
     height: int  # of the stored frames, pixels
     width: int
-    joints: NDArray[np.float32]  # L×R×2, zero where invisible; the persons' in turn, who moves most first
-    visible: NDArray[np.bool_]  # L×R; nothing of a person who is absent is visible
-    group: str  # clips of one group may show one take, and are never on both sides of a validation split
+    joints: NDArray[np.float32]  # L×R×2, zero where invisible; person after person, who moves most first
+    visible: NDArray[np.bool_]  # L×R; false for all joints of an absent person
+    group: str  # clips of one group may be of one recording, so no validation split divides them
 
     @property
     def length(self) -> int:
@@ -47,19 +47,19 @@ class View:
     columns: int
 
     def place(self, joints: NDArray[np.float32]) -> NDArray[np.float32]:
-        """…×2 joints of the stored frame → where they are in the view."""
+        """Joints …×2 in pixels of the stored frame → the same joints in pixels of the view."""
         scale = np.array([self.columns / (self.right - self.left), self.rows / (self.bottom - self.top)], np.float32)
         corner = np.array([self.left, self.top], np.float32)
         return (joints + np.float32(0.5) - corner) * scale - np.float32(0.5)
 
     def within(self, clip: "Clip", width: float, height: float) -> tuple[float, float, float, float]:
-        """The rectangle (left, top, right, bottom) in a copy of the clip's frame of another size."""
+        """The rectangle (left, top, right, bottom) in a copy of the clip's frame of width × height pixels."""
         across, along = width / clip.width, height / clip.height
         left, top, right, bottom = self.left * across, self.top * along, self.right * across, self.bottom * along
         return left, top, min(right, width), min(bottom, height)
 
     def enlarged(self, times: int) -> Self:
-        """The same rectangle in so many times as many rows and columns."""
+        """The same rectangle, resized to `times` as many rows and columns."""
         return replace(self, rows=times * self.rows, columns=times * self.columns)
 
 
@@ -69,24 +69,24 @@ ReadFrames = Callable[[Clip, NDArray[np.int64], View], NDArray[np.uint8]]
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Two official splits of clips, the names of what they show, and their pixels."""
+    """The training and the test clips of a dataset, the names of its classes, and a function that reads pixels."""
 
     name: str
     classes: tuple[str, ...]
     skeleton: Skeleton  # of each person
     train: tuple[Clip, ...]
     test: tuple[Clip, ...]
-    digest: str  # hex; of everything that decides the clips and their pixels, never of where they lie
+    digest: str  # hex; of everything that decides the clips and their pixels, but not of where they are stored
     read_frames: ReadFrames
-    persons: int = 1  # at most in a clip; the joints are those of the first, then of the second, …
-    remarks: tuple[str, ...] = ()  # what a user should know of the whole
+    persons: int = 1  # the most in a clip; joints of the first person come first, then those of the second, …
+    remarks: tuple[str, ...] = ()  # about the whole dataset, shown to the user
 
     @property
     def joint_names(self) -> tuple[str, ...]:
-        """R names, of the joints of all persons."""
+        """The names of the R joints of all persons."""
         return self.skeleton.names_of(self.persons)
 
     @property
     def mirrored(self) -> tuple[int, ...] | None:
-        """Joint r of a mirrored clip is joint mirrored[r]; a person stays the same one. None: nobody knows."""
+        """Joint r of a mirrored clip is joint mirrored[r] of the same person. None where this is not known."""
         return self.skeleton.mirrored_of(self.persons)

@@ -1,4 +1,4 @@
-"""Skeletons: what the joints of a person are called, which mirror which, and which limbs join them."""
+"""Skeletons: the names of a person's joints, which joints mirror each other, and the limbs between them."""
 
 import json
 import re
@@ -16,30 +16,30 @@ _NAME = re.compile(r"\w[\w .-]{0,63}")
 
 @dataclass(frozen=True)
 class Figure:
-    """How a person is drawn whose parts of the body have colours of their own; all are joints, or pairs of them."""
+    """How a person is drawn with a colour for each part of the body. Every field has joints, or pairs of joints."""
 
     legs: Limbs = ()
     arms: Limbs = ()  # and torso
-    trunk: tuple[int, ...] = ()  # the corners of the torso, in turn
+    trunk: tuple[int, ...] = ()  # the corners of the torso, in the order in which they are joined
     head: int | None = None
     shoulders: tuple[int, ...] = ()  # the neck starts between them
 
     def __post_init__(self) -> None:
         if 0 < len(self.trunk) < 3:
-            raise ConfigError("trunk: a torso has three corners at least")
+            raise ConfigError("trunk: a torso has at least three corners")
 
 
 @dataclass(frozen=True)
 class Skeleton:
     """The J joints of one person, counted from 0.
 
-    `mirrored` is the permutation that a mirror image calls for: joint j of a mirrored person is joint mirrored[j]. It
-    is None where nobody knows left from right, and then no clip can be flipped.
+    `mirrored` is the permutation of a mirror image: joint j of a mirrored person is joint mirrored[j]. It is None where
+    left and right are not known; such clips cannot be flipped.
 
     `limbs` are the edges (child, parent) of a tree of all joints, whose root is `centre`; empty where they are not
     known. Without a `figure` a person is drawn as limbs of one colour.
 
-    Raises ConfigError where the names are not different ones, the permutation is no mirror or the limbs are no tree.
+    Raises ConfigError unless the names are distinct, the permutation pairs joints and the limbs form a tree.
     """
 
     joint_names: tuple[str, ...]
@@ -65,13 +65,13 @@ class Skeleton:
         return roots[0] if len(roots) == 1 else None
 
     def names_of(self, persons: int) -> tuple[str, ...]:
-        """The names of the joints of so many persons, one person after the other."""
+        """The names of the joints of this many persons, person after person."""
         if persons == 1:
             return self.joint_names
         return tuple(f"person_{person + 1}_{name}" for person in range(persons) for name in self.joint_names)
 
     def mirrored_of(self, persons: int) -> tuple[int, ...] | None:
-        """`mirrored` of all joints of so many persons: a mirrored person keeps its place."""
+        """`mirrored` for the joints of this many persons; a mirrored person keeps its place among them."""
         if self.mirrored is None:
             return None
         joints = len(self.joint_names)
@@ -83,9 +83,9 @@ def _check_names(names: Sequence[str]) -> None:
         raise ConfigError(f"joints: there are {len(names)}, not 1 to {MOST_JOINTS}")
     for place, name in enumerate(names):
         if not _NAME.fullmatch(name):
-            raise ConfigError(f"joints: {name[:80]!r} is no name; it has 1 to 64 letters, digits, spaces or _-. in it")
+            raise ConfigError(f"joints: {name[:80]!r} is not a name; a name has 1 to 64 letters, digits, spaces or _-.")
         if name in names[:place]:
-            raise ConfigError(f"joints: {name} is there twice")
+            raise ConfigError(f"joints: {name} is listed twice")
 
 
 def _check_tree(names: Sequence[str], limbs: Limbs) -> None:
@@ -101,7 +101,7 @@ def _check_tree(names: Sequence[str], limbs: Limbs) -> None:
         TopologicalSorter({child: [parent] for child, parent in limbs}).prepare()
     except CycleError as error:
         circle = _few([names[joint] for joint in error.args[1]])
-        raise ConfigError(f"limbs: they go round in a circle, {circle}") from error
+        raise ConfigError(f"limbs: they form a circle, {circle}") from error
     roots = [name for joint, name in enumerate(names) if joint not in parents]
     if len(roots) > 1:
         raise ConfigError(f"limbs: {len(roots)} joints have no parent ({_few(roots)}); only the centre may have none")
@@ -111,7 +111,7 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
-# Penn Action's 13, in its order.
+# The 13 joints of Penn Action, in the order of its label files.
 JOINTS = (
     *("head", "right_shoulder", "left_shoulder", "right_elbow", "left_elbow", "right_wrist", "left_wrist"),
     *("right_hip", "left_hip", "right_knee", "left_knee", "right_ankle", "left_ankle"),
@@ -186,7 +186,7 @@ COCO = Skeleton(
 )
 
 # The 17 joints of Human3.6M (Ionescu et al., TPAMI 2014) that pose estimators lift to, in the order of VideoPose3D
-# (Pavllo et al., CVPR 2019) and of MMPose, whose names they have.
+# (Pavllo et al., CVPR 2019) and of MMPose, which the names are taken from.
 HUMAN36M = Skeleton(
     joint_names=(
         *("root", "right_hip", "right_knee", "right_foot", "left_hip", "left_knee", "left_foot"),
@@ -211,15 +211,15 @@ KNOWN = {"coco": COCO, "human36m": HUMAN36M, "ntu": NTU, "penn_action": PENN_ACT
 
 
 def nameless(joints: int) -> Skeleton:
-    """So many joints of which nothing is known."""
+    """A skeleton of this many joints of which nothing is known."""
     return Skeleton(tuple(f"joint_{joint}" for joint in range(joints)), mirrored=None)
 
 
 def beyond_names(skeleton: Skeleton) -> str:
-    """What the digest of a dataset says of a skeleton beside the names of its joints.
+    """The part of a skeleton that enters a dataset's digest in addition to the names of its joints.
 
-    That is nothing of the three skeletons that were there before others could be described, nor of joints of which
-    nothing is known: the names alone tell them apart, and results on disk carry such digests.
+    It is empty for the three skeletons that existed before others could be described, and for joints of which nothing
+    is known: their names alone tell them apart, and recorded results carry digests without it.
     """
     if skeleton in (PENN_ACTION, NTU, COCO, nameless(len(skeleton.joint_names))):
         return ""

@@ -12,13 +12,13 @@ from d3d.yaml_file import read_yaml
 
 _KEYS = ("joints", "mirrored", "limbs", "centre", "figure")
 _PARTS = ("legs", "arms", "trunk", "head", "shoulders")  # of a figure
-_WAY_OUT = f"correct it as docs/data.md describes such a file, or take a known one, data.skeleton={', '.join(KNOWN)}"
+_WAY_OUT = f"correct it as docs/data.md describes, or use a known skeleton, data.skeleton={', '.join(KNOWN)}"
 
 Index = Mapping[str, int]  # name → joint
 
 
 def find_skeleton(named: str) -> Skeleton:
-    """The skeleton that data.skeleton names: a known one, or that of a YAML file. Raises ConfigError."""
+    """The skeleton that data.skeleton names: a known one or a YAML file. Raises ConfigError."""
     if named in KNOWN:
         return KNOWN[named]
     if not named.endswith((".yaml", ".yml")):
@@ -27,7 +27,7 @@ def find_skeleton(named: str) -> Skeleton:
 
 
 def read_skeleton(path: Path) -> Skeleton:
-    """The skeleton that a file describes. Raises ConfigError naming the file, the key and the joint at fault."""
+    """The skeleton that a file describes. Raises ConfigError, which names the file, the key and the faulty joint."""
     content = read_yaml(path)
     try:
         return _parse(content)
@@ -44,7 +44,7 @@ def _parse(content: object) -> Skeleton:
         raise ConfigError("limbs and centre belong together: write both, or neither")
     names = written["joints"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConfigError("joints: it should be a list of names; quote those that are numbers or yes and no")
+        raise ConfigError("joints: it must be a list of names; quote those that YAML reads as numbers or yes and no")
     skeleton = Skeleton(tuple(names), mirrored=None)
     index = {name: joint for joint, name in enumerate(names)}
     skeleton = replace(skeleton, mirrored=_mirrored(_pairs(written["mirrored"], "mirrored", index), names))
@@ -69,11 +69,11 @@ def _figure(content: object, index: Index) -> Figure:
 
 
 def _mirrored(pairs: Limbs, names: list[str]) -> tuple[int, ...]:
-    """The permutation in which each pair changes places."""
+    """The permutation that swaps the joints of each pair."""
     order = list(range(len(names)))
     for left, right in pairs:
         if left == right:
-            raise ConfigError(f"mirrored: {names[left]} is paired with itself; leave out what has no other side")
+            raise ConfigError(f"mirrored: {names[left]} is paired with itself; leave out joints without a counterpart")
         for joint in (left, right):
             if order[joint] != joint:
                 raise ConfigError(f"mirrored: {names[joint]} is in two pairs")
@@ -83,27 +83,27 @@ def _mirrored(pairs: Limbs, names: list[str]) -> tuple[int, ...]:
 
 def _mapping(content: object, what: str, known: tuple[str, ...]) -> dict[str, object]:
     if not isinstance(content, dict):
-        raise ConfigError(f"{what}: it should be a mapping with the keys {', '.join(known)}")
+        raise ConfigError(f"{what}: it must be a mapping with the keys {', '.join(known)}")
     for key in content:
         if key not in known:
-            raise ConfigError(f"{what}: {short(key)} is none of its keys, {', '.join(known)}")
+            raise ConfigError(f"{what}: {short(key)} is not one of its keys, {', '.join(known)}")
     return content
 
 
 def _pairs(content: object, key: str, index: Index) -> Limbs:
     if not isinstance(content, list):
-        raise ConfigError(f"{key}: it should be a list of pairs of joints")
+        raise ConfigError(f"{key}: it must be a list of pairs of joints")
     pairs = []
     for each in content:
         if not isinstance(each, list) or len(each) != 2:
-            raise ConfigError(f"{key}: {short(each)} is no pair of joints")
+            raise ConfigError(f"{key}: {short(each)} is not a pair of joints")
         pairs.append((_joint(each[0], key, index), _joint(each[1], key, index)))
     return tuple(pairs)
 
 
 def _joints(content: object, key: str, index: Index) -> tuple[int, ...]:
     if not isinstance(content, list):
-        raise ConfigError(f"{key}: it should be a list of joints")
+        raise ConfigError(f"{key}: it must be a list of joints")
     return tuple(_joint(each, key, index) for each in content)
 
 
@@ -111,5 +111,5 @@ def _joint(name: object, key: str, index: Index) -> int:
     if not isinstance(name, str) or name not in index:
         near = get_close_matches(name[:80], index, 1, 0.5) if isinstance(name, str) else []
         asked = f" (did you mean {near[0]}?)" if near else ""
-        raise ConfigError(f"{key}: {short(name)} is none of the joints{asked}")
+        raise ConfigError(f"{key}: {short(name)} is not one of the joints{asked}")
     return index[name]

@@ -1,6 +1,7 @@
-"""The seam of every reader: what each clip is read from, how one is read, and how the clips become a dataset.
+"""The interface of every reader: what each clip is read from, how it is read, and how clips become a dataset.
 
-A reader gives a `Source`. To open it is to raise the first fault; to check it is to ask `read_each` for all of them.
+A reader returns a `Source`. Opening it (`open_source`) raises the first fault; checking it (look/check.py) collects the
+faults of all clips from `read_each`.
 """
 
 import hashlib
@@ -25,61 +26,65 @@ from d3d.errors import DataError
 FrameSource = Literal["files", "rendered"]
 """Where pixels come from: image or video files, or a drawing of the joints."""
 
-_CHUNK = 16  # clips sent to a process at once
-_FAR = 1e5  # pixels; no coordinate and no side of a video
-_SLENDER = 50  # a video's longer side is not so many times its shorter one
-_LONG = 10**6  # frames; no clip has as many
+_CHUNK = 16  # clips that a process is given at once
+_FAR = 1e5  # pixels; coordinates and sides of a video are below this
+_SLENDER = 50  # a video's longer side is less than this many times its shorter side
+_LONG = 10**6  # frames; a clip has fewer
 
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """A clip as its annotation says, and what was seen of the files of its frames."""
+    """A clip as its annotation describes it, and what is known about the files of its frames."""
 
     clip: Clip
-    pixels: str = ""  # what of these files decides the pixels, for the digest: see fingerprint.py
-    absent: str = ""  # the file or folder of frames that is not there
-    notes: tuple[str, ...] = ()  # what is odd and does no harm, as "2 clips …" would go on
+    pixels: str = ""  # a fingerprint of these files, for the dataset's digest: see fingerprint.py
+    absent: str = ""  # the file or folder of frames that is missing; empty where nothing is
+    notes: tuple[str, ...] = ()  # harmless oddities, worded to follow "2 clips"
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A dataset before it is read. Entries and `read` can be pickled: clips are read in several processes."""
+    """A dataset before it is read.
+
+    Several processes may read it: each gets `read`, and with every chunk of work a few of the entries, so both must be
+    picklable.
+    """
 
     name: str
-    place: str  # what messages call it, "data.root=/data/Penn_Action"
+    place: str  # the setting that names it, for messages: "data.root=/data/Penn_Action"
     classes: tuple[str, ...]
     skeleton: Skeleton  # of each person
     frame_source: FrameSource
-    entries: tuple[Any, ...]  # what one clip each is read from
+    entries: tuple[Any, ...]  # one for each clip: what `read` reads it from
     read: Callable[[Any], Read]  # raises DataError, which names the clip
     decode: ReadFrames  # where frames come from files
     persons: int = 1
-    lacking: str = "image files under frames/"  # what clips without frames lack
-    grouped: Callable[[Sequence[Clip]], Sequence[Clip]] = tuple  # sets `Clip.group` where that takes all clips
-    id_of: Callable[[Any], str] = attrgetter("stem")  # the id of the clip that an entry, a path or not, is read as
-    remarks: tuple[str, ...] = ()  # what a user should know of the whole, such as what an official list leaves out
-    stamp: str = ""  # another one where a file has changed; with it, what is read is kept on disk (kept.py)
+    lacking: str = "image files under frames/"  # for messages: what clips without frames are missing
+    grouped: Callable[[Sequence[Clip]], Sequence[Clip]] = tuple  # sets `Clip.group` from all clips together
+    id_of: Callable[[Any], str] = attrgetter("stem")  # entry → the id of its clip; by default the stem of a path
+    remarks: tuple[str, ...] = ()  # about the whole dataset, for the user, such as what an official list excludes
+    stamp: str = ""  # changes whenever a file does; where set, what is read is cached (readers/annotation_cache.py)
 
     @property
     def joint_names(self) -> tuple[str, ...]:
-        """R names, of the joints of all persons."""
+        """The names of the R joints of all persons."""
         return self.skeleton.names_of(self.persons)
 
     @property
     def read_frames(self) -> ReadFrames:
-        """Decodes the frames, or draws them."""
+        """Decodes frames from files, or draws them, as `frame_source` says."""
         if self.frame_source == "files":
             return self.decode
         return partial(render_frames, skeleton=self.skeleton, persons=self.persons)
 
 
 def read_each(source: Source, processes: int = 1) -> Iterator[Read | DataError]:
-    """Each clip, or why it cannot be read, in the order of the entries."""
-    read = partial(_read_or_fault, replace(source, entries=()))  # goes to the processes with every chunk
+    """Each clip, or the error why it cannot be read, in the order of the entries."""
+    read = partial(_read_or_fault, replace(source, entries=()))  # pickled with every chunk, so without all entries
     if processes <= 1:
         yield from map(read, source.entries)
         return
-    pool = ProcessPoolExecutor(processes, initializer=signal, initargs=(SIGINT, SIG_IGN))  # Ctrl-C is the caller's
+    pool = ProcessPoolExecutor(processes, initializer=signal, initargs=(SIGINT, SIG_IGN))  # the caller handles Ctrl-C
     try:
         yield from pool.map(read, source.entries, chunksize=_CHUNK)
     except BrokenProcessPool as error:
@@ -93,39 +98,47 @@ def _read_or_fault(source: Source, entry: Any) -> Read | DataError:
         found = source.read(entry)
         _check_clip(found.clip, source)
     except DataError as error:
-        return DataError(str(error))  # without the traceback and the cause, which hold the file's content
+        return DataError(str(error))  # drops the traceback and the cause, which hold the file's content
     return found
 
 
 def _check_clip(clip: Clip, source: Source) -> None:
-    """What no clip of any dataset may be. Raises DataError."""
+    """Raises DataError for a clip that no dataset may have."""
     joints = len(source.skeleton.joint_names) * source.persons
     if clip.joints.shape != (clip.length, joints, 2) or clip.visible.shape != clip.joints.shape[:2] or not clip.length:
         fault = f"its joints are {clip.joints.shape} and {clip.visible.shape}, not frames × {joints} × 2"
     elif not 0 <= clip.label < len(source.classes):
-        fault = f"its label is {clip.label}, there are {len(source.classes)} classes, counted from 0"
+        fault = f"its label is {clip.label}, but there are {len(source.classes)} classes, counted from 0"
     elif clip.length >= _LONG:
-        fault = f"it has {clip.length} frames, {_LONG} or more"
-    elif not _is_size(clip.height, clip.width) or not (np.abs(clip.joints) < _FAR).all():  # not NaN either
-        fault = "its sizes or coordinates are no usable numbers"
+        fault = f"it has {clip.length} frames; the most is {_LONG - 1}"
+    elif not _is_size(clip.height, clip.width) or not (np.abs(clip.joints) < _FAR).all():  # also false for NaN
+        fault = "its sizes or coordinates are out of range"
     else:
         return
-    raise DataError(f"clip {clip.id} of {source.place}: {fault}; mend its annotation or remove it")
+    raise DataError(f"clip {clip.id} of {source.place}: {fault}; correct its annotation or remove it")
 
 
 def _is_size(height: int, width: int) -> bool:
-    """Whether a video may be of this size: resized, it would fill the memory if not."""
+    """Whether a video may have this size; resizing one with other proportions could fill the memory."""
     short, long = sorted((height, width))
     return short >= 1 and long < _FAR and long < _SLENDER * short
 
 
 def open_source(source: Source, missing: Literal["error", "skip"] = "error", processes: int = 1) -> Dataset:
-    """The dataset. Raises the first DataError of a clip, or of all clips together."""
+    """Reads and assembles the dataset.
+
+    Args:
+        source: as a reader returns it.
+        missing: what to do with clips without frames: "error" raises a DataError, "skip" leaves them out.
+        processes: that read clips at the same time.
+
+    Raises the first DataError of a clip, or of all clips together.
+    """
     return assemble(source, read_all(source, processes), missing)
 
 
 def read_all(source: Source, processes: int = 1) -> list[Read]:
-    """Every clip. Raises the first DataError of a clip, or of all clips together."""
+    """Reads every clip. Raises the first DataError of a clip, or of all clips together."""
     reads = []
     for found in read_each(source, processes):
         if isinstance(found, DataError):
@@ -137,7 +150,7 @@ def read_all(source: Source, processes: int = 1) -> list[Read]:
 
 
 def faults_together(source: Source, reads: Sequence[Read]) -> list[DataError]:
-    """What is wrong with clips that are each right: two of one id."""
+    """The faults of clips that are each valid: several with the same id."""
     counts = Counter(read.clip.id for read in reads)
     return [
         DataError(f"clip {id} of {source.place}: {count} clips have this id; rename or remove all but one")
@@ -147,11 +160,13 @@ def faults_together(source: Source, reads: Sequence[Read]) -> list[DataError]:
 
 
 def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "skip"]) -> Dataset:
-    """The dataset of these clips; those without frames are an error, or left out.
+    """The dataset of these clips. `missing` says whether clips without frames are an error or left out.
 
-    The digest covers ids, labels, splits, sizes and joints of the clips, how many classes there are, the skeleton, and,
-    for files, what the reads say of them: their sizes and a sample of their bytes. For rendered frames it covers the
-    version of the drawing. The names of the classes are not covered: no bit of a result depends on them.
+    The digest covers the clips' ids, labels, splits, sizes and joints, the number of classes and the skeleton. Where
+    frames come from files it also covers `Read.pixels`: the files' sizes and a sample of their bytes; where they are
+    rendered, the version of the drawing. The names of the classes are not covered: no result depends on them.
+
+    Raises DataError where frames are missing and must not be, or where a split has no clip.
     """
     clips = source.grouped([read.clip for read in reads])
     absent = [read.clip.id for read in reads if read.absent]

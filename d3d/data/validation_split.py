@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from d3d.data.clip import Dataset
 from d3d.errors import DataError
 
-FOLDS = 5  # one of which validates
+FOLDS = 5  # one of them validates
 
-Fold = tuple[NDArray[np.int64], NDArray[np.int64]]  # indices of clips
+Fold = tuple[NDArray[np.int64], NDArray[np.int64]]  # indices of the clips outside the fold, and of those in it
 
 
 def validation_split(dataset: Dataset) -> Dataset:
-    """The dataset whose test clips are about a fifth of its training clips, and whose training clips are the others.
+    """The dataset with its training clips divided: about a fifth become the test clips, the rest are trained on.
 
-    Every action is on both sides in about its share, and clips of one group stay together (`Clip.group`). Where an
-    action has fewer than five groups the split is coarser. The official test clips are not in it. The same dataset
-    gives the same split. Raises DataError where an action has a single group.
+    The split is stratified by class, and clips of one group stay together (`Clip.group`). Where a class has fewer than
+    five groups, the test clips are a larger part. The official test clips are in neither. The same dataset always gives
+    the same split. Raises DataError where a class has only one group.
     """
     _, chosen = grouped_folds(dataset, "data.split=validation")[0]
     held = set(chosen.tolist())
@@ -31,12 +31,12 @@ def validation_split(dataset: Dataset) -> Dataset:
     return replace(dataset, train=train, test=test, digest=digest)
 
 
-def grouped_folds(dataset: Dataset, asking: str) -> list[Fold]:
-    """The training clips divided five ways, or fewer where an action has fewer groups: (others, fold) of each.
+def grouped_folds(dataset: Dataset, setting: str) -> list[Fold]:
+    """Five folds of the training clips, or as many as the groups of the class with the fewest.
 
-    Raises DataError, which names the setting that is `asking`, where an action has a single group.
+    Raises DataError where a class has only one group; the message names the `setting` that needs folds.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # takes a second, and most launches need none
+    from sklearn.model_selection import StratifiedGroupKFold  # a slow import that most launches do not need
 
     labels = [clip.label for clip in dataset.train]
     groups = [clip.group for clip in dataset.train]
@@ -44,8 +44,8 @@ def grouped_folds(dataset: Dataset, asking: str) -> list[Fold]:
     fewest, label = min((takes[label], label) for label in range(len(dataset.classes)))
     if fewest < 2:
         raise DataError(
-            f"{asking}: {dataset.classes[label]} has {fewest} independent training clips of {dataset.name}; two are "
-            "the least, add clips or leave it out"
+            f"{setting}: {dataset.classes[label]} has {fewest} independent training clips of {dataset.name}; at "
+            "least two are needed, add clips or leave it out"
         )
     folds = StratifiedGroupKFold(min(FOLDS, fewest), shuffle=True, random_state=0)
     return list(folds.split(np.zeros(len(labels)), labels, groups))

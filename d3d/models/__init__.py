@@ -1,4 +1,4 @@
-"""The systems that the bench trains, a folder each, beside what all of them are and where they are listed.
+"""The systems that the bench trains, a folder each.
 
-config.py says what a system's configuration is, system.py what its module is, registry.py which systems there are.
+config.py is the base class of their configurations, system.py that of their modules, registry.py lists them.
 """

@@ -1,4 +1,4 @@
-"""What the configuration of every system is. Nothing here imports torch."""
+"""The base class of the configuration of every system. Nothing here imports torch."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from d3d.errors import require
 from d3d.modality import FRAMES_AND_JOINTS, Modality
 
-FROM_DATA = ("classes", "joints", "persons")  # keys that the dataset decides, never the user
+FROM_DATA = ("classes", "joints", "persons")  # keys that the dataset sets, never the user
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,8 +14,8 @@ class SystemConfig:
     """The keys that every system has. A system adds its own hyper-parameters in a frozen dataclass that extends this.
 
     `system` is the name under which the system is registered, or "package.module:Class" for one of the user's own.
-    `classes` is the number of logits, `joints` the number R of joints of all persons together, and `persons` how many
-    people these are the joints of, one after the other. A launch takes these three from its dataset.
+    `classes` is the number of logits, `joints` is R, the number of joints of all persons together, and `persons` is the
+    number of persons, whose joints come one person after the other. A launch takes these three from its dataset.
     """
 
     system: str
@@ -24,7 +24,7 @@ class SystemConfig:
     persons: int = 1
 
     measured: ClassVar[tuple[str, ...]] = ()
-    """The keys that one attention module by itself depends on; empty for a system whose modules are not measured."""
+    """The keys that the cost of one attention module depends on; empty for a system whose modules are not measured."""
 
     def __post_init__(self) -> None:
         for key in FROM_DATA:
@@ -33,16 +33,16 @@ class SystemConfig:
 
     @property
     def reads(self) -> frozenset[Modality]:
-        """What of a clip the system looks at. Nothing else is loaded, and nothing else can change its result."""
+        """What the system reads of a clip. Nothing else is loaded, and nothing else can change its result."""
         return FRAMES_AND_JOINTS
 
     def canonical(self, frames: int) -> Self:
-        """The one configuration that stands for all that compute the same on `frames` frames and `self.joints` joints.
+        """The representative of all configurations that compute the same on `frames` frames and `self.joints` joints.
 
         Only canonical configurations are trained, so that two rows that compute the same share one training.
         """
         return self
 
     def everybody_present(self) -> Self:
-        """The configuration whose operations are counted: of a clip in which every person is seen."""
+        """The configuration whose operations are counted: that for a clip in which every person is present."""
         return self

@@ -1,4 +1,4 @@
-"""Which systems there are. A new one is a folder beside this file and a line in the table.
+"""The systems there are. A new one is a folder beside this file and a line in the table.
 
 The table names classes instead of importing them: a launch loads the one system that it trains, and the digest of the
 code behind a result (d3d/digest.py) covers that system and no other.
@@ -36,41 +36,41 @@ def config_type(system: str) -> type[SystemConfig]:
 
 
 def system_type(system: str) -> "type[System]":
-    """The module class of a system, as `config_type`. Raises ConfigError."""
-    from d3d.models.system import System  # torch takes a second, and a configuration needs none
+    """The module class of a system; `system` and errors as in `config_type`."""
+    from d3d.models.system import System  # importing torch takes a second, and a configuration does not need it
 
     if system in SYSTEMS:
         listed: type[System] = _imported(system, SYSTEMS[system][1])
         return listed
     if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", system):
         raise ConfigError(
-            f"model.system={system}: unknown; there are: {', '.join(SYSTEMS)}; or name a class of your own, "
+            f"model.system={system}: unknown; the systems are: {', '.join(SYSTEMS)}; or name a class of your own, "
             "package.module:Class"
         )
     if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)  # a command on the PATH does not look there by itself
+        sys.path.append(here)  # a command on the PATH does not look in the current folder by itself
     found: type[System] = _imported(system, system)
     if not (isinstance(found, type) and issubclass(found, System)):
         raise ConfigError(
-            f"model.system={system}: is no class that extends d3d.models.system.System; see docs/systems.md"
+            f"model.system={system}: is not a class that extends d3d.models.system.System; see docs/systems.md"
         )
     if not isinstance(getattr(found, "config_type", None), type) or not issubclass(found.config_type, SystemConfig):
         raise ConfigError(
-            f"model.system={system}: its config_type is no dataclass that extends d3d.models.config.SystemConfig; "
+            f"model.system={system}: its config_type is not a dataclass that extends d3d.models.config.SystemConfig; "
             "see docs/systems.md"
         )
     return found
 
 
 def module_of(system: str) -> str:
-    """The Python module that a system's class lies in. Raises ConfigError where there is no such system."""
+    """The Python module of a system's class. Raises ConfigError where there is no such system."""
     return system_type(system).__module__ if system not in SYSTEMS else SYSTEMS[system][1].partition(":")[0]
 
 
 def build(config: SystemConfig, skeleton: "Skeleton | None" = None) -> "System":
-    """The system of a configuration, its weights drawn from torch's generator. Raises ConfigError.
+    """Builds the system of a configuration, its weights drawn from torch's generator.
 
-    `skeleton` is that of one person in the dataset; a system that needs a graph refuses to be built without one.
+    `skeleton` is that of one person in the dataset; a system that needs a graph raises ConfigError without one.
     """
     return system_type(config.system)(config, skeleton)
 

@@ -1,4 +1,4 @@
-"""What the module of every system is."""
+"""The base class of the module of every system."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ from d3d.models.config import SystemConfig
 
 
 class System(nn.Module):
-    """A model that recognises actions. A system extends this class and is listed in registry.py, or is the user's own.
+    """A model that recognises actions; registry.py lists the built-in ones.
 
-    `config_type` is the dataclass of its hyper-parameters. It is built from such a configuration and, in a launch, the
-    dataset's skeleton of one person, which a system that needs no graph ignores.
+    `config_type` is the dataclass of its hyper-parameters. A system is built from such a configuration and the skeleton
+    of one person in the dataset, which a system that needs no graph ignores.
     """
 
     config_type: ClassVar[type[SystemConfig]]
@@ -29,8 +29,8 @@ class System(nn.Module):
 
     @contextmanager
     def observed(self) -> Iterator[dict[str, float]]:
-        """Watches every forward pass within the block; afterwards the mapping holds what the system has to report.
+        """Observes every forward pass within the block; after it the mapping holds the system's own metrics.
 
-        The numbers are recorded as metrics, under these names, with every test. By default there are none.
+        They are recorded under these names with every test. By default there are none.
         """
         yield {}

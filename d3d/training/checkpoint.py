@@ -1,6 +1,6 @@
-"""The state a training resumes from, bit for bit: weights, optimiser moments and the number of finished epochs.
+"""The state a training resumes from, bit for bit: weights, the optimizer's moments and the number of finished epochs.
 
-One safetensors file, so that reading it can run no code. No random state is kept: every random choice of a training
+It is one safetensors file, so reading it cannot run code. It holds no random state: every random choice of a training
 is a function of (seed, epoch).
 """
 
@@ -25,14 +25,14 @@ from d3d.config import Config, without_added
 from d3d.errors import CheckpointError, DamageError
 
 FILE = "checkpoint.safetensors"
-PREVIOUS = "previous.safetensors"  # the one before it
+PREVIOUS = "previous.safetensors"  # the checkpoint before it
 
 
 def fingerprint(config: Config) -> str:
-    """Of what a checkpoint must agree with: all that trains, wherever the data lies and whatever is tested after."""
+    """A hash of the configuration that a checkpoint belongs to, except where the data lies and how it is tested."""
     plain = without_added(dataclasses.asdict(config))
     del plain["evaluation"], plain["measurement"]
-    for key in ("root", "annotations", "skeleton", "missing", "classes"):  # of the classes the model's number speaks
+    for key in ("root", "annotations", "skeleton", "missing", "classes"):  # model.classes has their number
         del plain["data"][key]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
@@ -45,9 +45,17 @@ def save_checkpoint(
     epochs: int,
     average: nn.Module | None = None,
 ) -> None:
-    """Writes the state after `epochs` finished epochs, with a digest of it; the file before it is kept.
+    """Writes a checkpoint with a digest of its content; the one before it stays as PREVIOUS.
 
-    A kill at any moment, and a disk that fills up, leave one of the two whole.
+    A kill at any moment, or a full disk, leaves one of the two files intact.
+
+    Args:
+        folder: of both files, made where it does not exist.
+        config: of the training.
+        model: whose weights are written.
+        optimizer: whose moments are written.
+        epochs: finished epochs.
+        average: the moving average of the weights; None where there is none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = {"model": model.state_dict(), "average": average.state_dict() if average is not None else {}}
@@ -60,7 +68,9 @@ def save_checkpoint(
     progress["digest"] = _digest(progress, tensors)
     temporary = folder / f"{FILE}.{os.getpid()}"
     try:
-        save_file(tensors, temporary, metadata={"progress": json.dumps(progress)})  # one key: several have no order
+        save_file(
+            tensors, temporary, metadata={"progress": json.dumps(progress)}
+        )  # one key: the order of several is not fixed
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         with suppress(FileNotFoundError):
@@ -78,13 +88,22 @@ def load_checkpoint(
     average: nn.Module | None = None,
     notice: Callable[[str], None] = warnings.warn,
 ) -> int:
-    """Fills model, optimiser and moving average, returns the number of finished epochs: 0 without a checkpoint.
+    """Loads the newest intact checkpoint; returns the number of finished epochs, 0 where there is none.
 
-    A damaged file is removed, `notice` is told of it, and the one before it is taken: as every random choice is a
-    function of (seed, epoch), the epochs after it come to the same bits again. Raises CheckpointError for a file of
-    another configuration.
+    A damaged file is removed and the one before it is loaded: as every random choice is a function of (seed, epoch),
+    the epochs after it give the same bits again.
+
+    Args:
+        folder: of the checkpoints.
+        config: of the training.
+        model: is given the weights.
+        optimizer: is given the moments.
+        average: is given the moving average; None where the training has none.
+        notice: told of each damaged file.
+
+    Raises CheckpointError for a file of another configuration.
     """
-    for unfinished in folder.glob(f"{FILE}.*"):  # of processes that were killed as they wrote
+    for unfinished in folder.glob(f"{FILE}.*"):  # of processes that were killed while writing
         unfinished.unlink()
     for path in (folder / FILE, folder / PREVIOUS):
         try:
@@ -109,9 +128,9 @@ def load_checkpoint(
 
 
 def load_trained(folder: Path, config: Config, model: nn.Module) -> None:
-    """Fills the model with the weights that a finished training of `config` tested.
+    """Loads the weights that the finished training of `config` was tested with.
 
-    Raises CheckpointError where there is none, where it has epochs to go, and where it cannot be used.
+    Raises CheckpointError where there is no checkpoint, where the training is not finished, and where it is damaged.
     """
     path, tested = folder / FILE, "average.module." if config.training.average else "model."
     try:
@@ -127,7 +146,7 @@ def load_trained(folder: Path, config: Config, model: nn.Module) -> None:
 
 
 def finished_epochs(folder: Path, config: Config) -> int:
-    """How many epochs of this training the newest whole file has; 0 where there is none that can be continued from."""
+    """The finished epochs in the newest intact checkpoint of this training; 0 where there is none."""
     for path in (folder / FILE, folder / PREVIOUS):
         with suppress(FileNotFoundError, CheckpointError):
             stat = path.stat()
@@ -139,14 +158,14 @@ def finished_epochs(folder: Path, config: Config) -> int:
 
 
 def discard_checkpoints(folder: Path) -> None:
-    """So that the training begins anew."""
+    """Removes the checkpoints, so that the training starts over."""
     for path in (folder / FILE, folder / PREVIOUS):
         path.unlink(missing_ok=True)
 
 
 def _read(path: Path, config: Config) -> tuple[int, dict[str, Tensor]]:
-    """Finished epochs and every tensor. Raises FileNotFoundError, DamageError, CheckpointError."""
-    progress, tensors = _whole(path)
+    """The finished epochs and all tensors. Raises FileNotFoundError, DamageError, CheckpointError."""
+    progress, tensors = _verified(path)
     if progress.get("fingerprint") != fingerprint(config):
         raise CheckpointError(f"{path}: of another configuration; remove it to train this cell from the start")
     epochs = progress.get("epochs")
@@ -156,7 +175,7 @@ def _read(path: Path, config: Config) -> tuple[int, dict[str, Tensor]]:
 
 
 def _check_tensors(path: Path, tensors: dict[str, Tensor], module: nn.Module, prefix: str) -> None:
-    """Before anything is filled: a module filled in part would train to other numbers. Raises DamageError."""
+    """Raises DamageError unless these are the module's tensors; checked before any of them is loaded."""
     found, wanted = (
         {name: (tensor.shape, tensor.dtype) for name, tensor in each.items()}
         for each in (_part(tensors, prefix), module.state_dict())
@@ -166,7 +185,7 @@ def _check_tensors(path: Path, tensors: dict[str, Tensor], module: nn.Module, pr
 
 
 def _check_moments(path: Path, moments: dict[str, Tensor], optimizer: Optimizer) -> None:
-    """Likewise; a weight that was never used has none. Raises DamageError."""
+    """Raises DamageError unless these are the optimizer's moments; a weight without a gradient has none."""
     found: dict[str, dict[str, torch.Size]] = {}
     for key, tensor in moments.items():
         index, _, name = key.partition(".")
@@ -175,27 +194,27 @@ def _check_moments(path: Path, moments: dict[str, Tensor], optimizer: Optimizer)
     for index, shapes in found.items():
         own = weights[int(index)].shape if index.isdecimal() and int(index) < len(weights) else None
         if own is None or shapes != {"step": torch.Size(()), "exp_avg": own, "exp_avg_sq": own}:
-            raise DamageError(f"{path}: damaged (its moments are not those of this optimiser)")
+            raise DamageError(f"{path}: damaged (its moments are not those of this optimizer)")
 
 
 @lru_cache(maxsize=4096)
 def _checked(path: Path, inode: int, modified: int) -> dict[str, Any]:
-    """What a file says of itself, read once as long as it stays the same."""
-    return _whole(path)[0]
+    """The progress that a file holds, read once as long as the file stays the same."""
+    return _verified(path)[0]
 
 
-def _whole(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What the file says of itself, and every tensor, once all of it is seen to be what was written."""
+def _verified(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The progress and all tensors of a file whose digest is right. Raises FileNotFoundError, DamageError."""
     try:
         with safe_open(path, framework="pt") as stored:
             progress = json.loads((stored.metadata() or {}).get("progress", ""))
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118, not a mapping
-        said = progress.pop("digest", None)
-        whole = said is None or said == _digest(progress, tensors)  # None: written before there was a digest
+        digest = progress.pop("digest", None)
+        intact = digest is None or digest == _digest(progress, tensors)  # None: written before digests existed
     except (SafetensorError, ValueError, TypeError, AttributeError) as error:
         raise DamageError(f"{path}: damaged ({' '.join(str(error).split())})") from error
-    if not whole:
-        raise DamageError(f"{path}: damaged (it holds other bytes than were written)")
+    if not intact:
+        raise DamageError(f"{path}: damaged (its content is not what was written)")
     return progress, tensors
 
 
@@ -208,7 +227,7 @@ def _digest(progress: dict[str, Any], tensors: dict[str, Tensor]) -> str:
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Those under a prefix, without it."""
+    """The tensors whose names have a prefix, by their names without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 

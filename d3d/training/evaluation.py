@@ -42,7 +42,7 @@ class Evaluation:
 def evaluate(
     model: System | AveragedModel, dataset: Dataset, config: Config, device: torch.device, workers: int = 0
 ) -> Evaluation:
-    """Tests a model on the centre frame of each segment and the centre crop, under what `config.evaluation` changes.
+    """Tests a model on the centre frame of each segment and the centre crop, with the changes of `config.evaluation`.
 
     Args:
         model: the system, on `device`, or the moving average of its weights.

@@ -1,4 +1,4 @@
-"""The most memory that one training used, in a process that may have trained others before it."""
+"""The peak memory of one training, in a process that may have run others before it."""
 
 import re
 from contextlib import suppress
@@ -6,30 +6,31 @@ from pathlib import Path
 
 import torch
 
-RESET = "5"  # to /proc/self/clear_refs: the peak of resident memory begins anew (proc_pid_clear_refs(5))
+RESET = "5"  # written to /proc/self/clear_refs, it resets the peak of resident memory (proc_pid_clear_refs(5))
 
 
 class PeakMemory:
-    """Begins anew when it is made; so one is made as a training begins.
+    """The peak since this object was made, which is therefore made when a training starts.
 
-    On a CPU it is that of the whole process: Python, torch and the clips it keeps are part of it.
+    On a CPU it is that of the whole process, with Python, torch and cached clips. `process` is the process's folder
+    under /proc.
     """
 
     def __init__(self, device: torch.device, process: Path = Path("/proc/self")) -> None:
         self.device = device
         self.process = process
-        self.known = True  # whether it could be begun anew: else it may be of another training
+        self.known = True  # false where it could not be reset: the peak may be of another training
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         else:
             try:
                 (process / "clear_refs").write_text(RESET)
-            except OSError:  # another system than Linux, or one that does not let a process ask
+            except OSError:  # not Linux, or the process is not allowed to
                 self.known = False
 
     @property
     def mib(self) -> float | None:
-        """So far, in MiB; None where the system does not say it of this training alone."""
+        """The peak so far in MiB; None where the system does not tell that of this training alone."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) / 2**20
         if self.known:

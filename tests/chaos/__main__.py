@@ -17,7 +17,7 @@ from tests.chaos.storm import draw_blows, play, rage
 
 
 def main() -> int:
-    """0 where nothing was lost, 1 where something was."""
+    """Returns the exit status: 0 where nothing was lost, 1 where something was."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the moments and the victims")

@@ -1,4 +1,4 @@
-"""What a launch leaves behind, in a form in which two launches can be compared."""
+"""What a launch has recorded, in a form in which two launches can be compared."""
 
 import hashlib
 from collections import Counter
@@ -24,19 +24,19 @@ RESULTS = ("top1", "mean_class_accuracy", "parameters", "gmacs")  # metrics of a
 class Evidence:
     """Cells by their ids, metrics by their names, artefacts by theirs."""
 
-    statuses: dict[str, list[str]]  # of all the runs of each cell
+    statuses: dict[str, list[str]]  # id of the cell → statuses of its runs
     reports: list[str]  # the statuses of the report runs
     steps: dict[str, dict[str, list[int]]]  # cell → metric → every step that was recorded, in order
-    artefacts: dict[str, str]  # name → digest of what it holds
-    epoch: float  # seconds that one takes, the median
+    artefacts: dict[str, str]  # name → digest of the content
+    epoch: float  # median seconds of an epoch
 
     @property
     def epochs(self) -> int:
-        """Recorded in all, each once."""
+        """The number of distinct epochs that are recorded."""
         return sum(len(set(metrics.get("eval_top1", ()))) for metrics in self.steps.values())
 
     def faults(self) -> list[str]:
-        """What must not be: a cell that is not FINISHED once, a run that still runs, an epoch twice or not at all."""
+        """The faults: a cell that is not FINISHED exactly once, a run still RUNNING, an epoch twice or missing."""
         found = [f"{cell}: {runs}" for cell, runs in self.statuses.items() if Counter(runs)["FINISHED"] != 1]
         found += [f"{cell}: still RUNNING" for cell, runs in self.statuses.items() if "RUNNING" in runs]
         found += [f"report {number}: {status}" for number, status in enumerate(self.reports) if status != "FINISHED"]
@@ -50,7 +50,7 @@ class Evidence:
 
 
 def gather(storage: Path, uri: str | None) -> Evidence:
-    """From the storage folder and the record of a launch, its own one where no URI is given."""
+    """Collected from the storage folder and the record of a launch; without a URI it is the one in that folder."""
     uri = uri or sqlite_uri(storage / DATABASE)
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
@@ -84,18 +84,18 @@ def gather(storage: Path, uri: str | None) -> Evidence:
 
 
 def differences(one: Evidence, other: Evidence) -> list[str]:
-    """The artefacts that are not in both, or not the same."""
+    """The artefacts that are missing in one of the two, or differ."""
     names = sorted(one.artefacts.keys() | other.artefacts.keys())
     return [name for name in names if one.artefacts.get(name) != other.artefacts.get(name)]
 
 
 def _of_run(uri: str, run: Run, name: str, folder: str | None = None) -> dict[str, str]:
-    """Every file kept with a run, below a folder."""
+    """Every artefact of a run, below a folder: name → digest."""
     files = files_of(run, uri)
     with TemporaryDirectory() as place:
         listed = [file.path for file in files.list_artifacts(folder) if not file.is_dir]
-        kept = {path: Path(files.download_artifacts(path, place)) for path in listed}  # type: ignore[no-untyped-call]
-        return {f"{name}/{path}": _digest(local) for path, local in kept.items()}
+        local_paths = {path: Path(files.download_artifacts(path, place)) for path in listed}  # type: ignore[no-untyped-call]
+        return {f"{name}/{path}": _digest(local) for path, local in local_paths.items()}
 
 
 def _digest(path: Path) -> str:
@@ -103,7 +103,7 @@ def _digest(path: Path) -> str:
 
 
 def _digest_of_tensors(path: Path) -> str:
-    """Of names, types, shapes and bytes: what surrounds them in the file may say when it was written."""
+    """A digest of names, types, shapes and bytes; other parts of the file may depend on when it was written."""
     digest = hashlib.sha256()
     with safe_open(path, framework="numpy") as stored:
         for name in sorted(stored.keys()):

@@ -1,4 +1,4 @@
-"""Programs that a test starts, with all the processes that they start: found in /proc, ended by their numbers."""
+"""Programs that a test starts, with all the processes they start: found in /proc, and killed by their ids."""
 
 import os
 import signal
@@ -8,35 +8,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
-FENCE = 900.0  # seconds after which what is waited for will not come any more
+TIME_LIMIT = 900.0  # seconds to wait for anything
 INTERVAL = 0.1  # seconds between two looks
 
 
 @dataclass(frozen=True)
 class Process:
-    """Named by its number and when it was started: a number is given out again."""
+    """A process, identified by its id and its start time, because ids are reused."""
 
     pid: int
     since: int
 
     @property
     def name(self) -> str:
-        """Its command line, or what it calls itself."""
+        """Its command line, or the title it has set."""
         return _read(self.pid, "cmdline").replace("\0", " ").strip()
 
     @property
     def alive(self) -> bool:
-        """A zombie is not."""
+        """Whether it runs; a zombie does not."""
         fields = _fields(self.pid)
         return bool(fields) and int(fields[19]) == self.since and fields[0] != "Z"
 
     def kill(self) -> None:
-        """Without a chance to clean up."""
+        """Kills it without a chance to clean up."""
         if self.alive:
             os.kill(self.pid, signal.SIGKILL)
 
     def opened(self) -> Iterator[Path]:
-        """The files that it holds open."""
+        """The files that it has open."""
         try:
             for entry in Path(f"/proc/{self.pid}/fd").iterdir():
                 yield entry.readlink()
@@ -45,7 +45,7 @@ class Process:
 
 
 class Program:
-    """A command that runs, and what it prints, in a file."""
+    """A running command, whose output goes to a file."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> None:
         self.log = log
@@ -53,7 +53,7 @@ class Program:
             self.popen = subprocess.Popen(
                 command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
             )
-        self.known: set[Process] = set()  # of all that it ever started, as far as it was seen
+        self.known: set[Process] = set()  # all processes it ever started, as far as they were seen
 
     @property
     def status(self) -> int | None:
@@ -62,17 +62,17 @@ class Program:
 
     @property
     def said(self) -> str:
-        """All that it printed, and those before it that had the same log."""
+        """Everything that it, and earlier programs with the same log, have printed."""
         return self.log.read_text("utf-8", errors="replace")
 
     def processes(self) -> list[Process]:
-        """Itself and all below it that live."""
+        """Itself and all its descendants that are alive."""
         found = descendants(self.popen.pid) if self.status is None else []
         self.known.update(found)
         return sorted((process for process in self.known if process.alive), key=lambda process: process.since)
 
     def kill(self) -> None:
-        """Ends all of it, those of its processes too that have lost their parents."""
+        """Kills all its processes, also those whose parents have died."""
         for process in self.processes():
             process.kill()
         self.popen.wait()
@@ -80,7 +80,7 @@ class Program:
 
 
 def descendants(pid: int) -> list[Process]:
-    """A living process and all below it."""
+    """A living process and all its descendants."""
     fields = _fields(pid)
     if not fields:
         return []
@@ -93,16 +93,16 @@ def descendants(pid: int) -> list[Process]:
 
 
 def wait_for(happened: Callable[[], object], what: str) -> None:
-    """Returns when it has happened. Raises TimeoutError when it does not come."""
-    fence = monotonic() + FENCE
+    """Waits until it has happened. Raises TimeoutError after TIME_LIMIT."""
+    fence = monotonic() + TIME_LIMIT
     while not happened():
         if monotonic() > fence:
-            raise TimeoutError(f"{what} did not come within {FENCE:g} s")
+            raise TimeoutError(f"{what} did not come within {TIME_LIMIT:g} s")
         sleep(INTERVAL)
 
 
 def _fields(pid: int) -> list[str]:
-    """Of /proc/PID/stat what comes after the name: the state first, the start at 19."""
+    """The fields of /proc/PID/stat after the name: the state is the first, the start time has index 19."""
     return _read(pid, "stat").rpartition(")")[2].split()
 
 

@@ -25,7 +25,7 @@ def insert(document: str, text: str) -> str:
 def summary(
     command: str, grid: Sequence[str], storm: Storm, minutes: float, disturbed: Evidence, undisturbed: Evidence
 ) -> str:
-    """Two tables: the kills by kind, and what was there afterwards."""
+    """Two tables: the kills by kind, and what the launch had recorded at the end."""
     lines = [
         f"`{command}`, on `{' '.join(grid)}`:",
         "",

@@ -1,4 +1,4 @@
-"""Where the chaos takes place: a Ray cluster of two nodes, an MLflow server, and the launch, all on this machine.
+"""The setting of the chaos test: a Ray cluster of two nodes, an MLflow server, and the launch, all on this machine.
 
 Everything listens on the loopback, has its files in one folder, and joins with the stage's own token.
 """
@@ -21,7 +21,7 @@ FOREIGN = ("RAY", "MLFLOW", "TUNE", "MPL", "XDG", "PYTEST", "TMPDIR")  # setting
 
 
 class Stage:
-    """Use as a context manager: at its end nothing of it runs and nothing of it is left."""
+    """Use it as a context manager: at its end no process of it runs and no file of it is left."""
 
     def __init__(self, *, server: bool) -> None:
         self.folder = Path(mkdtemp(prefix="chaos-", dir="/tmp"))  # Ray's sockets must have short paths
@@ -54,11 +54,11 @@ class Stage:
 
     @property
     def storage(self) -> Path:
-        """What a launch writes, here and now."""
+        """The folder that a launch writes to now."""
         return self.place / "results"
 
     def move(self, name: str) -> None:
-        """To a new folder, where nothing was launched and nothing is recorded yet."""
+        """Switches to a new folder, in which nothing is recorded yet."""
         self.place = self.folder / name
         self.place.mkdir()
         if self.tracking_uri:
@@ -68,11 +68,11 @@ class Stage:
             wait_for(self.server_answers, "the MLflow server")
 
     def start_node(self) -> None:
-        """The second node, which joins the head."""
+        """Starts the second node, which joins the head."""
         self.node = self._start_ray("node", NODE, "--address", self.address)
 
     def start_server(self) -> None:
-        """The tracking server, always on the same port."""
+        """Starts the tracking server, always on the same port."""
         assert self.tracking_uri
         store = ["--backend-store-uri", f"sqlite:///{self.place / 'server.db'}"]
         store += ["--artifacts-destination", str(self.place / "artifacts")]
@@ -80,7 +80,7 @@ class Stage:
         self.server = self.start("server", "-m", "mlflow", "server", *listen, *store)
 
     def server_answers(self) -> bool:
-        """Whether there is somebody at the other end."""
+        """Whether the server answers."""
         try:
             with urlopen(f"{self.tracking_uri}/health", timeout=5) as answer:
                 return bool(answer.status == 200)
@@ -94,20 +94,20 @@ class Stage:
         return self.start("driver", str(PROJECT / "orchestrate.py"), *arguments, *where)
 
     def start(self, name: str, *arguments: str) -> Program:
-        """A Python program of the stage, with a log of this name."""
+        """Starts a Python program with a log of this name."""
         command = [sys.executable, *arguments]
         self.programs.append(Program(command, self.environment, self.place, self.folder / f"{name}.log"))
         return self.programs[-1]
 
     def processes(self) -> list[Process]:
-        """All that live."""
+        """All processes that are alive."""
         return [process for program in self.programs for process in program.processes()]
 
     def _start_ray(self, name: str, ip: str, *arguments: str) -> Program:
         (self.folder / f"{name}.log").unlink(missing_ok=True)
         own = ["--node-ip-address", ip, "--temp-dir", str(self.folder / name), "--num-cpus", "1", "--num-gpus", "0"]
         own += ["--object-store-memory", str(80 * 2**20), "--min-worker-port", "0", "--max-worker-port", "0"]
-        own += ["--no-monitor", "--include-log-monitor=false"]  # nobody looks at what they do
+        own += ["--no-monitor", "--include-log-monitor=false"]  # their output is not used
         program = self.start(name, "-m", "ray.scripts.scripts", "start", "--block", *arguments, *own)
         wait_for(lambda: "Ray runtime started" in program.said or program.status is not None, f"Ray's {name}")
         if program.status is not None:
@@ -116,9 +116,9 @@ class Stage:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Of a user whose home is empty, and who runs this copy of the project."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
-    return kept | {
+    """The environment of a user with an empty home folder who runs this copy of the project."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
+    return inherited | {
         "HOME": str(home),
         "TMPDIR": str(home),
         "PYTHONPATH": str(PROJECT),
@@ -129,7 +129,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def free_port(host: str) -> int:
-    """Where nobody listens now."""
+    """A port that nothing listens on now."""
     with socket.socket() as listener:
         listener.bind((host, 0))
         return int(listener.getsockname()[1])

@@ -18,26 +18,26 @@ from safetensors import SafetensorError, safe_open
 
 from d3d.training.checkpoint import FILE, PREVIOUS
 from tests.chaos.evidence import Evidence, gather
-from tests.chaos.processes import FENCE, INTERVAL, Process, Program
+from tests.chaos.processes import INTERVAL, TIME_LIMIT, Process, Program
 from tests.chaos.stage import Stage
 
 Kind = Literal["driver", "worker", "node", "server"]
 KINDS: tuple[Kind, ...] = ("driver", "worker", "node", "server")
 SERVER_AWAY, NODE_AWAY = 20.0, 5.0  # seconds
-PATIENCE = 10  # ends of the driver that nobody asked for
+PATIENCE = 10  # the most times the driver may end without a blow
 
 
 @dataclass(frozen=True)
 class Moment:
-    """When a blow falls."""
+    """The moment of a blow."""
 
-    epochs: int  # checkpointed in all
-    part: float  # of an epoch after that
+    epochs: int  # checkpointed by all cells together
+    part: float  # fraction of an epoch after these
 
 
 @dataclass(frozen=True)
 class Blows:
-    """As many kinds as moments, each in the order drawn."""
+    """The kinds of the blows and their moments, as many of each, in the order drawn."""
 
     kinds: tuple[Kind, ...]
     moments: tuple[Moment, ...]
@@ -45,7 +45,7 @@ class Blows:
 
 @dataclass(frozen=True)
 class Dealt:
-    """A blow that fell: the seconds since the last checkpoint of each cell it hit, None where there was none."""
+    """A blow that fell, and for each cell it hit the seconds since its last checkpoint; None where it had none."""
 
     kind: Kind
     lost: dict[str, float | None]
@@ -53,16 +53,16 @@ class Dealt:
 
 @dataclass
 class Storm:
-    """What happened."""
+    """What happened during the storm."""
 
     dealt: list[Dealt] = field(default_factory=list)
-    ends: list[str] = field(default_factory=list)  # of launches that ended unfinished without a blow: the last word
+    ends: list[str] = field(default_factory=list)  # last lines of launches that ended unfinished without a blow
     backwards: list[str] = field(default_factory=list)  # checkpoints that lost an epoch
     launches: int = 0
 
 
 def draw_blows(seed: int, count: int, epochs: int, kinds: Sequence[Kind] = KINDS) -> Blows:
-    """As many of each kind as can be, in random order, all of them before four fifths of the epochs are done."""
+    """Equally many of each kind, as far as possible, in random order, within the first four fifths of the epochs."""
     chance = random.Random(seed)
     drawn = [kinds[number % len(kinds)] for number in range(count)]
     chance.shuffle(drawn)
@@ -71,7 +71,7 @@ def draw_blows(seed: int, count: int, epochs: int, kinds: Sequence[Kind] = KINDS
 
 
 def play(stage: Stage, arguments: Sequence[str]) -> Evidence:
-    """What the command leaves behind when nobody disturbs it. Raises RuntimeError where it does not end well."""
+    """The evidence of an undisturbed launch. Raises RuntimeError where it fails."""
     launch = stage.launch(*arguments)
     if launch.popen.wait():
         raise RuntimeError(launch.said)
@@ -86,7 +86,7 @@ def rage(
     epoch: float,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Storm:
-    """Starts the command, deals the blows, and starts it again until it ends well. An epoch takes so many seconds."""
+    """Starts the command, deals the blows, and restarts it until it succeeds; `epoch` is the seconds of an epoch."""
     chance, storm, storage = random.Random(seed), Storm(), stage.storage
     kinds, moments = list(blows.kinds), deque(blows.moments)
     driver = stage.launch(*arguments)
@@ -94,10 +94,10 @@ def rage(
     before: dict[str, int] = {}
     due: float | None = None  # when the next blow falls
     moved = monotonic()  # when there was last a new epoch or a blow
-    back: dict[str, float] = {}  # when what is away comes back
+    back: dict[str, float] = {}  # what was killed → when it is started again
     while driver.status != 0:
-        if monotonic() > moved + FENCE:
-            raise TimeoutError(f"no epoch within {FENCE:g} s: {driver.said[-2000:]}")
+        if monotonic() > moved + TIME_LIMIT:
+            raise TimeoutError(f"no epoch within {TIME_LIMIT:g} s: {driver.said[-2000:]}")
         epochs = checkpointed(storage)
         storm.backwards += [cell for cell in before if epochs.get(cell, 0) < before[cell]]
         moved = monotonic() if epochs != before else moved
@@ -128,7 +128,7 @@ def rage(
 
 
 def targets(stage: Stage, driver: Program, kind: Kind, storage: Path) -> list[Process]:
-    """What such a blow can hit now: nothing while it is away."""
+    """The processes that a blow of this kind can hit now; none while they are down."""
     assert stage.head and stage.node
     if kind == "driver":
         return driver.processes()[:1]
@@ -141,7 +141,7 @@ def targets(stage: Stage, driver: Program, kind: Kind, storage: Path) -> list[Pr
 
 
 def deal(stage: Stage, kind: Kind, victim: Process, driver: Program, storage: Path, back: dict[str, float]) -> Dealt:
-    """Kills the victim, and notes which cells were at work under it."""
+    """Kills the victim, and records which cells it was running."""
     assert stage.head and stage.node
     node, everywhere = stage.node.processes(), [*stage.head.processes(), *stage.node.processes()]
     under = {"driver": everywhere, "worker": [victim], "node": node, "server": []}[kind]
@@ -161,17 +161,17 @@ def deal(stage: Stage, kind: Kind, victim: Process, driver: Program, storage: Pa
 
 
 def at_work(process: Process, storage: Path) -> set[str]:
-    """The cells a worker carries out, told by the files it holds open: the lease of each is one."""
+    """The cells that a worker runs, known by the leases among its open files."""
     if not process.name.startswith("ray::"):
         return set()
     return {path.parent.name for path in process.opened() if path.parent.parent == storage / "cells"}
 
 
 def checkpointed(storage: Path) -> dict[str, int]:
-    """Cells, and the epochs that their checkpoints hold: the newest, or the one before where that is being replaced."""
+    """Cell → epochs in its newest checkpoint, or in the one before while that is being replaced."""
     found: dict[str, int] = {}
     for folder in (storage / "cells").glob("*"):
-        for name in (FILE, PREVIOUS):  # in this order: where the first is away, it has just become the second
+        for name in (FILE, PREVIOUS):  # in this order: where the first is missing, it has just become the second
             try:
                 with safe_open(folder / name, framework="numpy") as stored:  # torch would open it a second time
                     epochs = int(json.loads(stored.metadata()["progress"])["epochs"])

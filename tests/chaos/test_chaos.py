@@ -1,4 +1,4 @@
-"""The short form of the chaos, on a cluster of two nodes; `python -m tests.chaos` is the long one."""
+"""The short form of the chaos test, on a cluster of two nodes; `python -m tests.chaos` is the long form."""
 
 from collections import Counter
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Writes small NTU RGB+D roots: `.skeleton` files number for number as the dataset has them, and videos."""
+"""Writes small NTU RGB+D roots: `.skeleton` files with all numbers of the dataset's own, and videos."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def skeleton_text(length: int, bodies: dict[str, Body]) -> str:
 
 
 def moving_body(places: NDArray[np.float64], frames: range | list[int] | None = None) -> Body:
-    """All 25 joints at one place a frame, L×2 colour pixels, in the frames it is seen in."""
+    """A body with all 25 joints at one place in each frame, L×2 colour pixels, in the frames that show it."""
     seen = range(len(places)) if frames is None else frames
     return {frame: np.repeat(places[frame, None], 25, axis=0) for frame in seen}
 
@@ -56,7 +56,7 @@ def write_sample(root: Path, name: str, length: int = 12, *, second: bool = Fals
 
 
 def write_root(root: Path, *, actions: int = 60, video: bool = True) -> Path:
-    """Two performers of each action in XSub's training split and one in its test split; every third has company."""
+    """Two training clips and a test clip of each action under XSub; every third clip has a second person."""
     for action in range(1, actions + 1):
         for performer in (1, 2, 3):
             name = f"S001C{performer:03d}P{performer:03d}R001A{action:03d}"

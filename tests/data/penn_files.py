@@ -1,4 +1,4 @@
-"""Writes small Penn Action roots, quirks and all."""
+"""Writes small Penn Action roots with the peculiarities of the real label files."""
 
 from pathlib import Path
 from typing import Any

@@ -12,7 +12,7 @@ HEIGHT, WIDTH = 90, 160
 
 
 def annotation(id: str, label: int, length: int = 12, persons: int = 1, joints: int = 17, **changed: Any) -> Any:
-    """An annotation as HRNet's are: half precision; joint j of person m is j pixels right and m left of the disc."""
+    """An annotation in half precision, like HRNet's: joint j of person m is j pixels right and m left of the disc."""
     places = path_of_disc(length, HEIGHT, WIDTH)
     keypoint = np.broadcast_to(places[None, :, None], (persons, length, joints, 2)).copy()
     keypoint[..., 0] += np.arange(joints) - np.arange(persons)[:, None, None]

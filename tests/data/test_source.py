@@ -40,5 +40,5 @@ def pyskl(joints: int, **more: Any) -> Callable[[Path], dict[str, Any]]:
     ids=["Penn Action", "NTU", "COCO", "FineGYM", "13 joints", "25 joints", "7 joints", "Human3.6M"],
 )
 def test_digests_stay_what_they_were(tmp_path: Path, write: Callable[[Path], dict[str, Any]], digest: str) -> None:
-    """Results on disk carry them."""
+    """Recorded results carry these digests."""
     assert open_dataset(DataConfig(frames="rendered", **write(tmp_path)), tmp_path).digest[:16] == digest

@@ -11,7 +11,7 @@ from d3d.errors import DataError
 
 
 def dataset(takes: dict[int, list[int]]) -> Dataset:
-    """A dataset whose action has takes of so many clips each, and one test clip an action."""
+    """A dataset whose classes have groups of this many clips each, and one test clip."""
 
     def clip(id: str, label: int, train: bool, group: str) -> Clip:
         return Clip(id, label, train, 48, 64, np.zeros((20, 13, 2), np.float32), np.ones((20, 13), bool), group)

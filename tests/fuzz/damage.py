@@ -1,4 +1,4 @@
-"""What chance does to a file: bytes changed, cut out, repeated, put in, cut off."""
+"""Random damage to a file: bytes changed, removed, repeated, inserted, cut off."""
 
 from hypothesis import strategies as st
 
@@ -7,7 +7,7 @@ ODD = (b"\x00", b"\xff", b"\n", b"\x00\x00\x00\x00", b"\xff\xff\xff\xff", b"\xff
 
 @st.composite
 def damaged(draw: st.DrawFn, whole: bytes, header: int = 64) -> bytes:
-    """The content of a file after one to four accidents, half of them in its first bytes, where its lengths are."""
+    """The content of a file after one to four faults, half of them in the first bytes, which have its lengths."""
     content = whole
     for _ in range(draw(st.integers(1, 4))):
         if not content:

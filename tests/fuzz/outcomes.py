@@ -1,4 +1,4 @@
-"""What may become of any input: success, or this project's own error, in one line that names what is at fault."""
+"""The allowed outcomes of any input: success, or an error of this project, in one line that names the fault."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -9,15 +9,15 @@ from hypothesis import HealthCheck, Phase, settings
 
 from d3d.errors import D3DError
 
-FENCE = 120  # seconds, which no input takes unless it hangs
+TIME_LIMIT = 120  # seconds; an input that takes longer hangs
 
 
 class Hang(BaseException):
-    """An input that would not end; no `except Exception` stops it."""
+    """An input took too long; a BaseException, so that no `except Exception` catches it."""
 
 
 class Outcomes:
-    """How many inputs succeeded and how many were refused; anything else that happens to one is raised."""
+    """Counts the inputs that succeeded and that were refused; any other error is raised."""
 
     def __init__(self) -> None:
         self.succeeded = 0
@@ -39,7 +39,7 @@ class Outcomes:
 
 
 def inputs(count: int) -> settings:
-    """So many, the same in every run, of which nothing is kept on the disk."""
+    """Settings for this many examples, the same in every run, with no database on the disk."""
     return settings(
         max_examples=count,
         derandomize=True,
@@ -53,7 +53,7 @@ def inputs(count: int) -> settings:
 @contextmanager
 def _fence() -> Iterator[None]:
     before = signal.signal(signal.SIGALRM, _hang)
-    signal.alarm(FENCE)
+    signal.alarm(TIME_LIMIT)
     try:
         yield
     finally:

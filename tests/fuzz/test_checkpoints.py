@@ -1,4 +1,4 @@
-"""Checkpoints that chance has damaged, and files that only look like one."""
+"""Randomly damaged checkpoints, and files that only look like checkpoints."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ CONFIG = Config(
 
 
 def written(folder: Path) -> bytes:
-    """The checkpoint of a finished training, moments and all."""
+    """The checkpoint of a finished training, with moments."""
     torch.manual_seed(0)
     model = build(CONFIG.model)
     optimizer = build_optimizer(model, CONFIG.training)
@@ -36,13 +36,13 @@ def written(folder: Path) -> bytes:
 
 
 def state_of(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> list[bytes]:
-    """Every bit that is trained."""
+    """All weights and moments, as bytes."""
     moments = [tensor for each in optimizer.state_dict()["state"].values() for tensor in each.values()]
     return [tensor.numpy().tobytes() for tensor in (*model.state_dict().values(), *moments)]
 
 
 def test_bytes(tmp_path: Path) -> None:
-    """A damaged one is said to be so, or what it gives is what was written: never other numbers."""
+    """Either the file is reported as damaged, or it gives exactly what was written."""
     whole, folder, outcomes = written(tmp_path), tmp_path, Outcomes()
     model = build(CONFIG.model)
     optimizer = build_optimizer(model, CONFIG.training)
@@ -69,7 +69,7 @@ def test_bytes(tmp_path: Path) -> None:
 
 
 def test_contents(tmp_path: Path) -> None:
-    """Whoever wrote it: tensors of any name and shape, and anything where the progress should be."""
+    """Files from elsewhere: tensors of any name and shape, and anything in place of the progress."""
     written(tmp_path)
     with safe_open(tmp_path / FILE, framework="pt") as stored:
         progress = json.loads(stored.metadata()["progress"])

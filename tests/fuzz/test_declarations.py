@@ -85,7 +85,7 @@ GRIDS = st.sampled_from((
 
 
 def _bomb() -> str:
-    """A list of lists of …, in one line."""
+    """Deeply nested lists in one line."""
     text = "&b0 [a]"
     for depth in range(1, 14):
         text = f"&b{depth} [{', '.join([text, *[f'*b{depth - 1}'] * 9])}]"
@@ -97,7 +97,7 @@ BOMB = _bomb()
 
 @st.composite
 def written(draw: st.DrawFn, right: dict[str, Any], parts: dict[str, st.SearchStrategy[Any]]) -> str:
-    """A YAML file with one or two keys as they come, or with no such plan."""
+    """A YAML file with one or two arbitrary keys, or with arbitrary content."""
     if draw(st.integers(0, 9)) == 0:
         return draw(TEXTS)
     if draw(st.integers(0, 9)) == 0:
@@ -125,14 +125,14 @@ def test_command_lines() -> None:
 
 
 def _named(arguments: list[str]) -> list[str]:
-    """What a message may name: a key, whose value may be written otherwise, or a file."""
+    """The names that a message may contain: a key, without its value, or a file."""
     shown = [str(D3DError(argument)).lstrip("+~").partition("=") for argument in arguments]
     files = [value.strip("'") for _, _, value in shown if ".yaml" in value]
     return [*(key.partition("@")[0] for key, _, _ in shown), *files]
 
 
 def read_rows(path: Path) -> None:
-    """What a launch makes of an ablation before it plans anything."""
+    """Does with an ablation what a launch does before it plans anything."""
     for row in read_ablation(path).rows:
         with_settings(Config(), row.settings)
 
@@ -170,7 +170,7 @@ def test_searches(tmp_path: Path) -> None:
 
 
 def test_a_few_lines_that_mean_a_world(tmp_path: Path) -> None:
-    """Aliases of aliases, 10^13 words, wherever they stand."""
+    """Aliases of aliases that stand for 10^13 words are refused everywhere."""
     outcomes = Outcomes()
     path = tmp_path / "mine.yaml"
     trees = [MINE | {key: "BOMB"} for key in MINE] + [MINE | {"grids": [{"model.norm": "BOMB"}]}]

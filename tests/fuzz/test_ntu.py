@@ -23,7 +23,7 @@ WHOLE = skeleton_text(5, {"a": moving_body(np.full((5, 2), 300.0)), "b": moving_
 
 @st.composite
 def rewritten(draw: st.DrawFn) -> str:
-    """The text with some lines lost or twice, and some words replaced."""
+    """The text with some lines lost or repeated, and some words replaced."""
     lines = WHOLE.splitlines()
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.integers(0, min(len(lines), draw(st.sampled_from((6, 500)))) - 1))

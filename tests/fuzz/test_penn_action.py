@@ -86,7 +86,7 @@ def test_bytes(tmp_path: Path) -> None:
 
 
 def test_image_bytes(tmp_path: Path) -> None:
-    """Of JPEG files, and of PNG files that are called so."""
+    """Damaged JPEG files, and PNG files with the name of a JPEG."""
     root, outcomes = write_root(tmp_path), Outcomes()
     path = root / "frames" / "0003" / "000002.jpg"
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 81, 3), np.uint8))

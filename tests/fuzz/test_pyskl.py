@@ -1,4 +1,4 @@
-"""Annotation files in PYSKL's layout: what they hold, their bytes, and the videos and images that belong to them."""
+"""Annotation files in PYSKL's layout: their content, their bytes, and the videos and images of their clips."""
 
 import pickle
 from pathlib import Path
@@ -60,7 +60,7 @@ VALUES = {
 
 
 def bomb(depth: int) -> list[Any]:
-    """A list of lists of … that is short to write down, and of 10^depth numbers."""
+    """Nested lists that take a few bytes and stand for 10^depth numbers."""
     value: list[Any] = [1] * 10
     for _ in range(depth - 1):
         value = [value] * 10
@@ -69,7 +69,7 @@ def bomb(depth: int) -> list[Any]:
 
 @st.composite
 def contents(draw: st.DrawFn) -> Any:
-    """Of an annotation file: nearly right, with one or two fields of the second training clip as they come."""
+    """The content of an annotation file that is valid but for one or two arbitrary fields of the second clip."""
     train = [annotation(f"t{label}", label, LENGTH) for label in range(2)]
     val = [annotation(f"v{label}", label, LENGTH) for label in range(2)]
     for key in draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=2, unique=True)):
@@ -144,7 +144,7 @@ def test_video_bytes(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_images(tmp_path: Path) -> None:
-    """Whose files are named and filled by chance."""
+    """Videos and images with random names and contents."""
     clips = [annotation(f"clip_{label}", label, LENGTH) for label in range(2)]
     path, outcomes = write_pickle(tmp_path / "mine.pkl", clips[:1], clips[1:]), Outcomes()
     for clip in clips:

@@ -13,7 +13,7 @@ FRAMES = 4
 
 
 def use_dataset(cache: Path, **data: Any) -> None:
-    """Raises what a training would."""
+    """Raises the errors that a training would."""
     config = DataConfig(**{"resize": 18, "crop": 16} | data)
     dataset = open_source(find_source(config, cache))
     check_frames(dataset, FRAMES)

@@ -28,7 +28,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(
 
 
 def notices_of(config: Config, dataset: Dataset, folder: Path) -> tuple[list[str], tuple[Prediction, ...], bytes]:
-    """Trains on, and keeps what is said of the checkpoint."""
+    """Continues the training; returns the notices about its checkpoint first."""
     said: list[str] = []
     predictions = train(config, dataset, CPU, folder, Report(), notice=said.append)
     return said, predictions, (folder / FILE).read_bytes()
@@ -77,7 +77,7 @@ def test_whatever_bit_is_flipped_is_found(tiny_config: Config, checkpoint: Path)
     save_checkpoint(checkpoint, tiny_config, model, optimizer, 3)
     content = (checkpoint / FILE).read_bytes()
     header = int.from_bytes(content[:8], "little")
-    name = content.index(b"digest")  # without it a file is taken for one of before there was a digest
+    name = content.index(b"digest")  # without the key, the file is taken for one from before digests existed
     for byte in (*range(8, 8 + header, 7), *range(8 + header, len(content))):
         if name <= byte < name + len("digest"):
             continue
@@ -118,7 +118,7 @@ def test_a_disk_that_is_full_leaves_the_checkpoint_as_it_was(
     _, _, weights = run(tiny_config, tiny_dataset, checkpoint)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     model = nn.Linear(100, 100)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # more of a file than that cannot be written
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # the largest file that can be written
     try:
         with pytest.raises(SafetensorError, match="File too large"):
             save_checkpoint(checkpoint, tiny_config, model, torch.optim.SGD(model.parameters()), 5)

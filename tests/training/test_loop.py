@@ -25,7 +25,9 @@ def test_a_training_killed_after_every_epoch_ends_with_the_same_bits(
         with pytest.raises(Killed):
             train(tiny_config, tiny_dataset, CPU, tmp_path / "killed", report)
         for epoch, metrics in report.epochs:
-            assert survived.setdefault(epoch, metrics) == metrics  # an epoch told twice tells the same
+            assert (
+                survived.setdefault(epoch, metrics) == metrics
+            )  # an epoch that is reported twice has the same metrics
     report, resumed, resumed_weights = run(tiny_config, tiny_dataset, tmp_path / "killed")
     assert {**survived, **dict(report.epochs)} == dict(undisturbed.epochs)
     assert resumed == predictions
@@ -140,7 +142,7 @@ def test_a_training_on_a_gpu_resumes_to_the_same_metrics(
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_image_damaged_in_its_middle_ends_the_training_and_is_named(tmp_path: Path, workers: int) -> None:
-    """Its start and end are right, so that it is found as it is decoded, in whichever process that is."""
+    """Its start and end are intact, so the damage is found on decoding, in this process or in another."""
     root = write_root(tmp_path / "penn")
     for path in (root / "frames" / "0003").iterdir():
         content = path.read_bytes()

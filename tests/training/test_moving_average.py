@@ -14,7 +14,7 @@ def test_what_is_tested_is_the_average_of_the_weights(
     plain, _, _ = run(tiny_config, tiny_dataset, tmp_path / "plain")
     report, predictions, _ = run(averaged, tiny_dataset, tmp_path / "averaged")
     for (_, without), (_, with_average) in zip(plain.epochs, report.epochs, strict=True):
-        assert without["train_loss"] == with_average["train_loss"]  # it follows the weights and does not lead them
+        assert without["train_loss"] == with_average["train_loss"]  # the average does not change the training
         assert without["eval_loss"] != with_average["eval_loss"]
     tested = evaluate_trained(averaged, averaged, tiny_dataset, CPU, tmp_path / "averaged")
     assert tested.predictions == predictions

@@ -23,7 +23,7 @@ def test_what_was_used_before_does_not_count() -> None:
 
 def test_where_the_peak_cannot_be_reset_none_is_said(tmp_path: Path) -> None:
     (tmp_path / "status").write_text("Name:\tpython\nVmHWM:\t  2048 kB\nVmRSS:\t  1024 kB\n")
-    (tmp_path / "clear_refs").mkdir()  # which nobody can write to
+    (tmp_path / "clear_refs").mkdir()  # a folder, which cannot be written to
     assert PeakMemory(CPU, tmp_path).mib is None
     (tmp_path / "clear_refs").rmdir()
     assert PeakMemory(CPU, tmp_path).mib == 2.0

@@ -19,7 +19,7 @@ class Killed(Exception):
 
 
 class Report:
-    """Keeps what is reported; dies in the named epoch."""
+    """Stores what is reported; raises Killed in the epoch `dies`."""
 
     def __init__(self, dies: int | None = None) -> None:
         self.epochs: list[tuple[int, dict[str, float]]] = []

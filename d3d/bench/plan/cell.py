@@ -1,4 +1,4 @@
-"""A cell: the smallest thing a launch runs. It is named by what it computes, and may need other cells: a DAG."""
+"""A cell: the smallest unit that a launch runs. Its id is a hash of what it computes. Cells form a DAG."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,18 +12,18 @@ from d3d.data.clip import Dataset
 
 @dataclass(frozen=True)
 class Cell:
-    """Of two cells with one id only one is run; see identity.py and the kinds."""
+    """Cells with the same id are one cell, which runs once; see identity.py and the kinds of cells."""
 
     id: str
-    row: str = field(compare=False)  # the first that asks for it, such as "modules: full"
+    row: str = field(compare=False)  # the first row that asks for it, such as "modules: full"
     config: Config  # canonical
     data_digest: str  # empty where no data is needed
     kind_name: str
-    needs: tuple["Cell", ...] = ()  # what must be finished before
+    needs: tuple["Cell", ...] = ()  # cells that must finish before it
 
     @property
     def kind(self) -> Kind:
-        """What is to be done."""
+        """What the cell does."""
         return kind_named(self.kind_name)
 
     @property
@@ -33,21 +33,21 @@ class Cell:
 
     @property
     def epochs(self) -> int:
-        """How many it trains."""
+        """The epochs that it trains; 0 where it is not a training."""
         return self.config.training.epochs if self.kind is TRAINING else 0
 
     @property
     def with_needs(self) -> "Iterator[Cell]":
-        """The cell after all that it needs, directly or through others."""
+        """All cells that it needs, directly or through others, and then the cell itself."""
         for each in self.needs:
             yield from each.with_needs
         yield self
 
 
 def make_cell(row: str, config: Config, dataset: Dataset | None) -> Cell:
-    """The cell with which a row answers for a configuration on its dataset; a measurement has none.
+    """The cell that computes a row's configuration on its dataset, which is None for a measurement.
 
-    Raises ConfigError where a module is to be measured of a system that has none.
+    Raises ConfigError where a module is to be measured and the system has no such module.
     """
     kind = kind_of(config)
     if dataset is None:
@@ -60,14 +60,14 @@ def make_cell(row: str, config: Config, dataset: Dataset | None) -> Cell:
     )
     asked = replace(config, model=model)
     if kind is TRAINING and TRAINING.canonical(asked).evaluation != EvaluationConfig():
-        # Windows and strides are those asked for, cut to the frames of the training and of the test.
+        # Each cuts the configured windows and strides to its own number of frames.
         training = make_cell(f"{row}, training", replace(asked, evaluation=EvaluationConfig()), dataset)
         return _cell(TEST, row, asked, dataset.digest, (training,))
     return _cell(kind, row, asked, dataset.digest)
 
 
 def make_fusion(row: str, cells: Sequence[Cell]) -> Cell:
-    """The cell that takes the mean of what these cells say; they are of one seed and were tested on the same clips."""
+    """The cell that averages the probabilities of these cells, which have the same seed and the same test clips."""
     return _cell(FUSION, row, cells[0].config, cells[0].data_digest, tuple(cells))
 
 

@@ -1,7 +1,7 @@
-"""How long trainings will take: the clips they go over, times the seconds of a clip.
+"""How long trainings will take: the clips that they process, times the seconds a clip takes.
 
-The seconds of a clip are those of the record where it holds a training of the same cost, whatever its epochs, its seed
-and its learning rate were; else a batch is trained on to find out (timing.py).
+The seconds are taken from the record where it has a training of the same cost; epochs, seed and learning rate may
+differ. Otherwise one batch is trained to measure them (timing.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,13 +26,16 @@ COSTLY = (
     *("model.", "augmentation."),
     *("data.name", "data.frames", "data.view", "data.resize", "data.crop"),
     *("training.frames", "training.batch_size", "training.mixup", "training.average"),
-)  # what keys start with that decide how long a clip takes
-FORWARD = 1 / 3  # of a training clip's time is what a test clip takes: a backward pass is worth two forward passes
-TIMINGS = 4  # different settings that are timed, at most, from the first to the last; others cost their average
+)  # prefixes of the keys that decide how long a clip takes
+FORWARD = 1 / 3  # a test clip's time, relative to a training clip's: a backward pass costs two forward passes
+TIMINGS = 4  # the most settings that are timed; the others are assumed to take the average
 
 
 def estimate(plan: Plan, known: Mapping[str, Run], trainings: Sequence[Cell]) -> str:
-    """The time these trainings take, and the source of that number. `known` are finished cells of the record."""
+    """A sentence with the time these trainings take, and where that number comes from.
+
+    `known` are finished cells, by id, whose speed the record has.
+    """
     launch = plan.launch
     recorded = _recorded(launch, known.values())
     asked = {cell.id: _settings(flatten(asdict(cell.config))) for cell in trainings}
@@ -72,13 +75,13 @@ def duration(seconds: float) -> str:
 
 
 def _clips(plan: Plan, cell: Cell) -> float:
-    """How many clips a training goes over, those of its tests counted as what they cost."""
+    """The clips that a training processes, where a test clip counts as FORWARD of a training clip."""
     dataset, epochs = plan.datasets[cell.data_digest], cell.epochs
     return epochs * len(dataset.train) + ceil(epochs / plan.launch.test_every) * len(dataset.test) * FORWARD
 
 
 def _recorded(launch: Launch, runs: Iterable[Run]) -> dict[Settings, float]:
-    """The seconds of a training clip that the record knows, by what decides them, on such a device as this launch's."""
+    """The median seconds of a training clip in the record, by settings, on the kind of device of this launch."""
     found: dict[Settings, list[float]] = {}
     for run in runs:
         speed = run.data.metrics.get(Metric.CLIPS_PER_SECOND)
@@ -89,13 +92,13 @@ def _recorded(launch: Launch, runs: Iterable[Run]) -> dict[Settings, float]:
 
 
 def _spread(cells: Sequence[Cell]) -> list[Cell]:
-    """As many as are timed, evenly from the first to the last: the rows of a grid grow, and so do their costs."""
+    """At most TIMINGS cells, spread evenly from the first to the last: costs grow along the rows of a grid."""
     count = min(TIMINGS, len(cells))
     return [cells[round(index * (len(cells) - 1) / max(1, count - 1))] for index in range(count)]
 
 
 def _timed(plan: Plan, cells: Sequence[Cell]) -> dict[Settings, float]:
-    """The same, found out now; none where the trainings would not be on such a device as there is to try."""
+    """The seconds of a training clip, measured now; none where the trainings run on a GPU, which is not timed."""
     if _on_gpu(plan.launch):
         return {}
     found = {}
@@ -112,5 +115,5 @@ def _on_gpu(launch: Launch) -> bool:
 
 
 def _settings(params: Mapping[str, Any]) -> Settings:
-    """What decides how long a clip takes."""
+    """The parameters that decide how long a clip takes."""
     return frozenset((key, str(value)) for key, value in params.items() if key.startswith(COSTLY))

@@ -1,4 +1,4 @@
-"""What the machine must offer, asked before anything is started or written."""
+"""What this machine has and must have, checked before anything is started or written."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ from d3d.errors import ScheduleError
 
 
 def check_storage(storage: Path) -> None:
-    """Raises ScheduleError unless the folder can be written, or made; leaves nothing behind."""
+    """Raises ScheduleError unless the folder can be created and written to; leaves nothing behind."""
     there = next(path for path in (storage, *storage.parents) if path.exists())
     try:
         with tempfile.TemporaryDirectory(dir=there):
@@ -24,9 +24,9 @@ def check_storage(storage: Path) -> None:
 
 
 def check_resources(launch: Launch) -> None:
-    """Raises ScheduleError where this machine has less than is asked for, or the named cluster does not answer.
+    """Raises ScheduleError where this machine has less than the launch asks for, or the cluster does not answer.
 
-    What the nodes of a cluster have is known once it is attached to.
+    What the nodes of a cluster have is known only once the launch is attached to it.
     """
     if launch.cluster.address is None:
         _check_this_machine(launch.resources)
@@ -50,7 +50,7 @@ def _check_this_machine(asked: Resources) -> None:
 
 
 def _check_answers(address: str) -> None:
-    """Ray itself waits for minutes for a cluster that is not there."""
+    """Raises ScheduleError where nothing listens at the address: Ray itself would wait for minutes."""
     host, _, port = address.rpartition(":")
     if host and port.isdecimal():
         try:
@@ -61,34 +61,34 @@ def _check_answers(address: str) -> None:
 
 
 def slots(launch: Launch) -> int:
-    """How many trainings a launch on this machine runs at once."""
+    """The number of trainings that a launch on this machine runs at once."""
     cpus = (launch.resources.cpus or cpu_count()) // launch.resources.cpus_per_cell
     gpus = gpus_per_cell(launch.resources.gpus_per_cell)
     return max(1, min(cpus, int(gpu_count() / gpus)) if gpus else cpus)
 
 
 def gpus_per_cell(asked: float | None) -> float:
-    """GPUs of one training on this machine: one where there are any, unless the launch says otherwise."""
+    """GPUs of one training on this machine: as many as asked for; None: one where there is any, else none."""
     return float(gpu_count() > 0) if asked is None else asked
 
 
 def cpu_count() -> int:
-    """CPUs this process may use."""
+    """The CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpu_count() -> int:
     """GPUs PyTorch can use."""
-    import torch  # takes a second, and no GPU is asked about where a launch is refused
+    import torch  # a slow import, which a refused launch does not need
 
     return torch.cuda.device_count()
 
 
 @contextmanager
 def locked(storage: Path) -> Iterator[None]:
-    """Holds the storage folder: two launches that train the same cell at once would spoil its checkpoint.
+    """Locks the storage folder: two launches that train the same cell at once would spoil its checkpoint.
 
-    Raises ScheduleError where another launch holds it.
+    Raises ScheduleError where another launch has locked it.
     """
     storage.mkdir(parents=True, exist_ok=True)
     with (storage / ".lock").open("w") as file:

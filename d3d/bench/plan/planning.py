@@ -1,4 +1,4 @@
-"""From a launch to its cells, each of them once, and to what each ablation wants to know of them."""
+"""From a launch to its plan: its distinct cells, and for each ablation a report that says what they are needed for."""
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 Configs = Mapping[str, Config]  # row → what it is trained and tested with, but for the seed
 Datasets = Mapping[DataConfig, Dataset]
 Seeds = Mapping[str, Mapping[str, int]]
-"""Part of the rows, `RECIPE` or `TUNED` → row → how many seeds it is to have, where that is more than at first."""
+"""`RECIPE` or `TUNED` → row → the number of seeds it should have, where that is more than at first."""
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What the search has come to in the rows of one ablation: rows whose study is unfinished have no points."""
+    """The results of the search for the rows of one ablation; a row whose study is unfinished has no points."""
 
     standings: Mapping[str, Standing]  # by row
     points: tuple[Point, ...]
@@ -46,26 +46,26 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Report:
-    """What one ablation of a launch asks for: its points, several of which may share a cell, and its cells."""
+    """What one ablation of a launch asks for: its points, several of which may share a cell, and the cells."""
 
     launch: Launch
     ablation: Ablation
     configs: Configs = field(repr=False)  # of its rows
     points: tuple[Point, ...]
-    cells: tuple[Cell, ...]  # with the trainings whose weights it tests
-    reference: str | None  # the row that the others are compared with
+    cells: tuple[Cell, ...]  # with all cells that these need
+    reference: str | None  # the row that the others are compared with; None: there is none
     studies: Mapping[str, Study] = field(default_factory=dict)  # by row; none without a search, or of no training
     tuned: Tuned | None = None  # None without studies
     wanted: Seeds = field(default_factory=dict)  # of `seeds=settle`
 
     def seeds_of(self, part: str, row: str) -> tuple[int, ...]:
-        """Those that a row is to have by now."""
+        """The seeds that a row should have by now; `part` is RECIPE or TUNED."""
         more = self.wanted.get(part, {}).get(row, 0)
         return self.launch.seeds if more <= len(self.launch.seeds) else tuple(range(more))
 
     @property
     def id(self) -> str:
-        """Its name in the record: the same for the same command, and whether it is launched alone or with others."""
+        """Its id in the record: the same for the same command, and whether it is launched alone or with others."""
         cells = sorted(cell.id for cell in self.cells if cell.config.seed in {0, *self.launch.seeds})
         named: list[Any] = [self.ablation.name, self.launch.preset, self.launch.data, cells]
         if self.launch.settle:
@@ -76,17 +76,17 @@ class Report:
 
     @property
     def all_cells(self) -> tuple[Cell, ...]:
-        """With the tuned ones."""
+        """Its cells and the tuned cells."""
         return (*self.cells, *(self.tuned.cells if self.tuned else ()))
 
     @property
     def data_digest(self) -> str:
-        """Of all datasets of its cells; empty where it needs none."""
+        """The digests of all datasets of its cells, joined by "+"; empty where it needs no data."""
         return "+".join(sorted({cell.data_digest for cell in self.cells}))
 
     @property
     def command(self) -> str:
-        """What to type to run it, which is also how it is continued."""
+        """The command that runs it, and that continues it."""
         arguments = list(self.launch.arguments)
         if self.launch.name == ALL:
             arguments = [f"ablation={self.ablation.name}", *(a for a in arguments if not a.startswith("ablation="))]
@@ -94,7 +94,7 @@ class Report:
 
     @property
     def recorded(self) -> schema.Launch:
-        """Its plan.json: all that tables/ must know to put the cells where they belong."""
+        """Its plan.json: everything that the report needs to place the results of the cells."""
         launch, ablation = self.launch, self.ablation
         return schema.Launch(
             id=self.id,
@@ -129,30 +129,30 @@ class Report:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a launch asks for."""
+    """Everything that a launch asks for."""
 
     launch: Launch
     reports: tuple[Report, ...]
-    shared: dict[str, int]  # another ablation → how many of these cells it asks for as well
-    codes: Mapping[str, Code]  # today's, by part
-    opened: Datasets = field(repr=False)
+    shared: dict[str, int]  # another ablation → the number of these cells that it asks for too
+    codes: Mapping[str, Code]  # the current code, by part
+    opened: Datasets = field(repr=False)  # the datasets of its rows
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """Each once, in the order in which they are run: a test comes after the training of its weights."""
+        """The distinct cells in the order in which they run: a test comes after the training that it needs."""
         distinct = {cell.id: cell for report in reversed(self.reports) for cell in reversed(report.all_cells)}
         asked = dict.fromkeys(cell.id for report in self.reports for cell in report.all_cells)
         return tuple(sorted((distinct[id] for id in asked), key=lambda cell: KINDS.index(cell.kind)))
 
     @cached_property
     def datasets(self) -> dict[str, Dataset]:
-        """Those of its cells and of its studies' trials, by digest."""
+        """The datasets of its cells and of the trials of its studies, by digest."""
         validation = [study.validation for report in self.reports for study in report.studies.values()]
         return {dataset.digest: dataset for dataset in (*self.opened.values(), *validation)}
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a user should know of its datasets, each remark once."""
+        """The remarks about its datasets, each once."""
         return tuple(dict.fromkeys(remark for dataset in self.opened.values() for remark in dataset.remarks))
 
     @property
@@ -161,11 +161,11 @@ class Plan:
         return tuple(name for report in self.reports for name in report.ablation.artefacts)
 
     def ablations_of(self, cell: str) -> tuple[str, ...]:
-        """The ablations of this launch that a cell serves."""
+        """The ablations of this launch that ask for the cell with this id."""
         return tuple(r.ablation.name for r in self.reports if any(each.id == cell for each in r.all_cells))
 
     def tags_of(self, cell: str) -> dict[str, str]:
-        """Of its run: which ablations it serves, and the study whose best settings it has."""
+        """Tags of the run of the cell with this id: the ablations that ask for it, and the study that tuned it."""
         tuned = {
             point.cell: report.tuned.standings[point.row].study
             for report in self.reports
@@ -177,7 +177,7 @@ class Plan:
 
     @cached_property
     def studies(self) -> tuple[Study, ...]:
-        """Each once: rows may share one."""
+        """The distinct studies: rows may share one."""
         return tuple({study.id: study for report in self.reports for study in report.studies.values()}.values())
 
     @cached_property
@@ -192,41 +192,41 @@ class Plan:
 
     @property
     def untuned(self) -> bool:
-        """Whether a study has found no settings."""
+        """Whether a study is unfinished or has found no settings."""
         return any(standing.left or standing.best is None for standing in self.standings.values())
 
     @property
     def trials_left(self) -> int:
-        """Of all studies."""
+        """The trials that all studies together have left."""
         return sum(standing.left for standing in self.standings.values())
 
     def code_of(self, cell: Cell) -> Code:
-        """Today's code that a cell runs through."""
+        """The current code that computes a cell."""
         return self.codes[part_of(cell.kind_name, cell.config.model.system)]
 
     def stale(self, finished: Mapping[str, "Run"]) -> tuple[Cell, ...]:
-        """Of the finished cells those that other code made."""
+        """The finished cells that were computed with other code."""
         there = [cell for cell in self.cells if cell.id in finished]
         return tuple(cell for cell in there if not self.code_of(cell).made(code_of(finished[cell.id])))
 
     def counted(self, finished: Mapping[str, "Run"]) -> dict[str, "Run"]:
-        """The finished cells that this launch takes as finished: with stale=rerun none that other code made."""
+        """The finished cells that this launch does not run again: with stale=rerun, none of other code."""
         again = {cell.id for cell in self.stale(finished)} if self.launch.stale == "rerun" else ()
         return {id: run for id, run in finished.items() if id not in again}
 
     @property
     def continued(self) -> dict[str, Code]:
-        """By part of the code, the code whose runs are continued; that of a part that is not there may be any."""
+        """Part of the code → the code whose runs are continued; runs of a part that is missing always are."""
         return dict(self.codes) if self.launch.stale == "rerun" else {}
 
     def continued_code(self, cell: Cell) -> Code | None:
-        """The code whose run of a cell is continued; None where it may be any."""
+        """The code that a run of the cell must be of to be continued; None: any code."""
         return self.code_of(cell) if self.launch.stale == "rerun" else None
 
     def unfinished(self, finished: Collection[str]) -> tuple[Cell, ...]:
-        """What is to be run where these cells are `counted` as finished, in order.
+        """The cells to run, in order, where `finished` are `counted` as finished.
 
-        A finished training is run again where its weights are gone, or damaged, and a test needs them.
+        A finished training runs again where a test needs its weights and they are missing or damaged.
         """
         waiting = {cell.id: cell for cell in self.cells if cell.id not in finished}
         wanted = {need.id: need for cell in waiting.values() if cell.kind is TEST for need in cell.needs}
@@ -240,7 +240,7 @@ class Plan:
 
 
 def make_plan(launch: Launch) -> Plan:
-    """The launch's plan. Makes the synthetic dataset where it is not there yet. Raises ConfigError and DataError."""
+    """The plan of a launch. Opens its datasets, and generates the synthetic one. Raises ConfigError and DataError."""
     codes = current_code(launch.config.model.system)
     configs = [{row.label: launch.configure(row) for row in ablation.rows} for ablation in launch.ablations]
     trained = [config for rows in configs for config in rows.values() if config.measurement.module is None]
@@ -260,13 +260,13 @@ def make_plan(launch: Launch) -> Plan:
 
 
 def with_seeds(plan: Plan, wanted: Mapping[str, Seeds]) -> Plan:
-    """The plan where rows of an ablation (by its name) have as many seeds as are wanted of them by now."""
+    """The plan in which rows have the wanted number of seeds; `wanted` is by the name of the ablation."""
     asked = [replace(report, wanted=wanted.get(report.ablation.name, {}), tuned=None) for report in plan.reports]
     return replace(plan, reports=tuple(_report(report, plan.opened) for report in asked))
 
 
 def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets) -> tuple[Report, ...]:
-    """A study for each row whose cells are trainings."""
+    """The reports with a study for each row whose cells are trainings. Raises ConfigError where there is none."""
     assert launch.search
     configs = [config for report in reports for config in report.configs.values()]
     splits = {config.data: replace(config.data, split=SPLIT) for config in configs if config.data in datasets}
@@ -298,7 +298,7 @@ def _report(report: Report, datasets: Datasets) -> Report:
             if seed in seeds[row.label]:
                 cell = _row_cell(report, row, seed, datasets)
                 cells.setdefault(cell.id, cell)
-                number = cell.config.seed  # a measurement or a baseline has no seed and is asked for once
+                number = cell.config.seed  # 0 for a measurement or a baseline, which needs one seed
                 points.setdefault((row.label, number), Point(row.label, row.settings, number, cell.id))
     for cell in list(cells.values()):
         for need in cell.with_needs:
@@ -309,7 +309,7 @@ def _report(report: Report, datasets: Datasets) -> Report:
 
 
 def _reference(launch: Launch, points: Sequence[Point], datasets: Datasets) -> str | None:
-    """The row called full; else the one that is the launch's own configuration, if there is one."""
+    """The row called full; otherwise the row with the launch's own configuration, if there is one."""
     if any(point.row == "full" for point in points):
         return "full"
     if launch.config.data not in datasets:
@@ -319,7 +319,7 @@ def _reference(launch: Launch, points: Sequence[Point], datasets: Datasets) -> s
 
 
 def _shared(launch: Launch, reports: Sequence[Report], datasets: Datasets) -> dict[str, int]:
-    """How many of the cells the project's other ablations ask for, by ablation."""
+    """The project's other ablations → the number of these cells that they ask for too."""
     cells = {cell.id for report in reports for cell in report.cells}
     counts = {}
     for other in ablations().values():
@@ -329,10 +329,10 @@ def _shared(launch: Launch, reports: Sequence[Report], datasets: Datasets) -> di
 
 
 def _ids(launch: Launch, ablation: Ablation, datasets: Datasets) -> set[str]:
-    """The cells an ablation asks for on the datasets that are open, as far as its rows suit the launch."""
+    """The ids of the cells that an ablation asks for on open datasets, of rows that the launch can configure."""
     ids = set()
     for row in ablation.rows:
-        with suppress(ConfigError):  # an override of this launch may not go with a row of that ablation
+        with suppress(ConfigError):  # an override of this launch may contradict a row of that ablation
             config = launch.configure(row)
             if not row.fuse and (config.measurement.module is not None or config.data in datasets):
                 cells = [_cell("", replace(config, seed=seed), datasets) for seed in launch.seeds]

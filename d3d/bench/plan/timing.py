@@ -1,4 +1,4 @@
-"""How long a clip takes to be trained on, found out by training on a batch: for settings the record does not know."""
+"""Measures how long training takes per clip, by training on one batch, for settings that are not in the record."""
 
 import time
 from dataclasses import replace
@@ -17,16 +17,16 @@ from d3d.models.registry import build
 from d3d.training.loop import train_one_epoch
 from d3d.training.optimizer import build_optimizer
 
-LARGEST = 10  # GMACs of a clip; a batch of larger ones takes minutes, and gigabytes
+LARGEST = 10  # GMACs of a clip; a batch of larger clips takes minutes, and gigabytes of memory
 
 
-@cache  # a plan with several looks asks for each of them
+@cache  # a plan with several looks asks once for each look
 def seconds_per_clip(config: Config, dataset: Dataset, threads: int) -> float | None:
-    """Seconds of a training on one of its clips on this machine's CPU; None where a clip is too large to be tried.
+    """Seconds per training clip on this machine's CPU with this many threads; None where a clip is too large to try.
 
-    A forward and a backward pass, the optimiser's step, and the augmentation are in it. Reading the frames is not: they
-    stay in memory, and most are read once in a training. What else the machine does meanwhile is not in it either, for
-    it is the processor's time that is measured, in equal shares of the threads.
+    They include augmentation, the forward and the backward pass and the optimizer's step, but not reading frames, which
+    are cached in memory and mostly read once in a training. Processor time is measured and divided by the threads, so
+    that other work on the machine does not count.
     """
     if forward_gmacs(config, dataset.skeleton) > LARGEST:
         return None
@@ -38,7 +38,7 @@ def seconds_per_clip(config: Config, dataset: Dataset, threads: int) -> float | 
             torch.set_num_threads(threads)
             model = build(config.model, dataset.skeleton)
             optimizer = build_optimizer(model, config.training)
-            for part in (clips[:2], clips):  # the first time all sorts of things are made ready
+            for part in (clips[:2], clips):  # the first batch warms up
                 samples = ClipSamples(
                     part,
                     blank,
@@ -56,5 +56,5 @@ def seconds_per_clip(config: Config, dataset: Dataset, threads: int) -> float | 
 
 
 def _blank(clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
-    """Frames without a picture; see `ReadFrames`."""
+    """Black frames; see `ReadFrames`."""
     return np.zeros((len(indices), view.rows, view.columns, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Runs what the record does not have, and leaves no run of it RUNNING, however it ends."""
+"""Runs the cells that the record does not have. However a launch ends, none of its runs stays RUNNING."""
 
 from collections.abc import Collection
 from contextlib import nullcontext
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def execute(plan: Plan, console: Console) -> tuple[Plan, Record, Ended]:
-    """Runs the plan's unfinished cells, then what its studies have left, then the cells with the settings they found.
+    """Runs the plan's unfinished cells, then the trials that its studies have left, then the cells they tuned.
 
-    Returns the plan with these, the record, and what is to be said of the cells. Raises ScheduleError, before anything
-    is recorded, where there is no Ray that can run them, StorageError where a disk is full.
+    Returns the plan with the tuned cells, the record, and what to report about the cells. Raises ScheduleError, before
+    anything is recorded, where no Ray can run them, and StorageError where a disk is full.
     """
     launch = plan.launch
-    plan = with_tuned(plan)  # since it was made, another launch may have gone on with its studies
+    plan = with_tuned(plan)  # another launch may have continued its studies since the plan was made
     busy = bool(plan.unfinished(plan.counted(finished_cells(plan))) or plan.trials_left)
     if busy:
-        from d3d.bench.run import schedule  # Ray is not even imported where there is nothing to run
+        from d3d.bench.run import schedule  # Ray is not imported where there is nothing to run
     with schedule.attached(launch) if busy else nullcontext() as resources:
         record = prepare(launch.tracking_uri, launch.storage)
         with record.reports(plan):
@@ -44,7 +44,7 @@ def execute(plan: Plan, console: Console) -> tuple[Plan, Record, Ended]:
 def _run(
     plan: Plan, record: Record, resources: "CellResources | None", console: Console, failed: Collection[str] = ()
 ) -> Ended:
-    """Runs the cells that are not finished, apart from those that failed already."""
+    """Runs the cells that are not finished, except those whose ids are in `failed`."""
     finished = finished_cells(plan)
     record.serve(plan, finished)
     todo = [cell for cell in plan.unfinished(plan.counted(finished)) if cell.id not in failed]
@@ -60,7 +60,7 @@ def _run(
 
 
 def _draw(plan: Plan, record: Record) -> None:
-    """Every time: what a launch drew that was killed later is nowhere written."""
+    """Draws the searches in every launch: nothing records whether an earlier one, killed since, drew them."""
     from d3d.bench.search.plots import draw_searches
 
     for report in plan.reports:
@@ -70,9 +70,9 @@ def _draw(plan: Plan, record: Record) -> None:
 
 
 def _search(plan: Plan, record: Record, resources: "CellResources", console: Console) -> tuple[Plan, Ended]:
-    """Carries out the trials that are left. Returns the plan with what came of them; plan.json gets it in any case.
+    """Runs the trials that are left. Returns the plan with their results, which plan.json gets even after an error.
 
-    Trials that failed are counted with their study, which does not try them again.
+    Failed trials count as trials of their study and are not tried again.
     """
     from d3d.bench.search.search_runner import tune_rows
 

@@ -1,7 +1,8 @@
-"""What can befall a cell, and what becomes of it then: given up at once, or tried again, and how.
+"""How cells can fail, and what happens then: the cell is given up at once, or tried again, and how.
 
-A fault of the data, the settings or the checkpoint is the same the next time, so it is given up. Out of memory is tried
-again with more of the device, a lost worker where it was. A full disk is nobody's cell: it stops the launch.
+A fault of the data, the settings or the checkpoint would happen again, so the cell is given up. A cell that ran out of
+memory is tried again with more of the device, and one whose worker was lost continues. A full disk is no fault of a
+cell: it stops the launch.
 """
 
 import errno
@@ -22,17 +23,22 @@ Kind = Literal["data", "loss", "checkpoint", "settings", "memory", "worker", "no
 
 NAMES: dict[Kind, str] = {
     "data": "a clip or a file that cannot be used",
-    "loss": "a loss that is no number",
+    "loss": "a loss that is not finite",
     "checkpoint": "a checkpoint that cannot be used",
     "settings": "settings that cannot be used",
     "memory": "out of memory, even alone on the device",
-    "worker": "a worker that was lost again and again before it finished an epoch",
+    "worker": "a worker that was lost repeatedly before it finished an epoch",
     "node": "a node that was lost",
     "disk": "no room on the disk",
-    "unforeseen": "an unforeseen error, whenever it was tried",
+    "unforeseen": "an unforeseen error at every attempt",
 }
 
-RETRIES: dict[Kind, float] = {"memory": 2, "worker": 5, "node": math.inf, "unforeseen": 2}  # none of any other kind
+RETRIES: dict[Kind, float] = {
+    "memory": 2,
+    "worker": 5,
+    "node": math.inf,
+    "unforeseen": 2,
+}  # other kinds are not tried again
 
 AGAIN: dict[Kind, str] = {
     "memory": "will be tried again with more of the device",
@@ -48,53 +54,53 @@ OF_ERRORS: tuple[tuple[type[D3DError], Kind], ...] = (
     (D3DError, "settings"),
 )
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-SAID_FULL = ("database or disk is full", *map(os.strerror, FULL))  # by libraries that keep the words alone
-READER_DIED = "DataLoader worker (pid"  # by torch
-SAID_NO_MEMORY = ("out of memory", "can't allocate memory", "_STATUS_ALLOC_FAILED")  # by torch, of whatever device
+FULL_MESSAGES = ("database or disk is full", *map(os.strerror, FULL))  # of libraries that lose the error number
+READER_DIED = "DataLoader worker (pid"  # in a message of torch
+NO_MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "_STATUS_ALLOC_FAILED")  # of torch, on any device
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What befell a cell."""
+    """Why an attempt at a cell failed."""
 
     kind: Kind
     text: str  # a message, or a traceback
 
     @property
     def name(self) -> str:
-        """What it is called where a person reads it."""
+        """A description of its kind for people."""
         return NAMES[self.kind]
 
     @property
     def reason(self) -> str:
-        """In one line: of a traceback the last says why."""
+        """The reason in one line: the last one of a traceback."""
         return self.text.strip().splitlines()[-1]
 
 
 class Attempts:
-    """What befell the cells of a launch so far."""
+    """The failures of the cells of a launch so far, and whether to try them again."""
 
     def __init__(self) -> None:
         self.counts: defaultdict[str, Counter[Kind]] = defaultdict(Counter)
 
     def again(self, cell: str, failure: Failure) -> bool:
-        """Notes what befell a cell; whether it is to be tried again."""
+        """Counts a failure of a cell; returns whether to try the cell again."""
         counts = self.counts[cell]
         counts[failure.kind] += 1
         return counts[failure.kind] <= RETRIES.get(failure.kind, 0)
 
     def progressed(self, cell: str) -> None:
-        """The cell finished an epoch, so that losing its worker once more is no sign that the cell itself kills it."""
+        """Forgets lost workers once the cell has finished an epoch: the cell itself is not what kills them."""
         self.counts[cell]["worker"] = 0
 
     def step(self, cell: str) -> int:
-        """How much of the device it is to get: 0 its share, 1 twice that, 2 all."""
+        """How much of the device the cell gets: 0 the usual part, 1 twice as much, 2 all of it."""
         return min(self.counts[cell]["memory"], 2)
 
 
 def failure_of(error: BaseException) -> Failure:
-    """What an error means for the cell that raised it, here or in a worker of Ray's."""
-    if full := _said_full(error):
+    """The failure that an error means for its cell, whether raised here or in a worker of Ray."""
+    if full := _full_disk_message(error):
         return Failure("disk", full)
     if any(_no_memory(each) for each in _chain(error)):
         return Failure("memory", _last_line(error))
@@ -106,37 +112,37 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def full_disk(failure: Failure) -> StorageError:
-    """What stops the launch."""
-    return StorageError(f"no room on the disk ({failure.reason}); make some and run the same command again")
+    """The error that stops the launch."""
+    return StorageError(f"no room on the disk ({failure.reason}); free some space and run the same command again")
 
 
 @contextmanager
 def full_disk_explained() -> Iterator[None]:
-    """Within it, what libraries make of a full disk is a StorageError."""
-    from mlflow.exceptions import MlflowException  # not where nothing is launched
+    """Turns the various errors that libraries raise when a disk is full into a StorageError."""
+    from mlflow.exceptions import MlflowException  # a slow import, which only a launch needs
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except (OSError, RuntimeError, D3DError, MlflowException, SQLAlchemyError) as error:
-        if isinstance(error, StorageError) or not _said_full(error):
+        if isinstance(error, StorageError) or not _full_disk_message(error):
             raise
         raise full_disk(failure_of(error)) from error
 
 
-def _said_full(error: BaseException) -> str | None:
-    """The line that says of a disk that it is full, if one does."""
+def _full_disk_message(error: BaseException) -> str | None:
+    """The line of an error or its causes that says that a disk is full; None where none does."""
     for each in _chain(error):
         if isinstance(each, OSError) and each.errno in FULL:
             return _last_line(each)
         for line in _plain(each).splitlines():
-            if any(words in line for words in SAID_FULL):
+            if any(words in line for words in FULL_MESSAGES):
                 return _bare(line)
     return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it came of; Ray keeps that under a name of its own."""
+    """The error and its causes; Ray has them in an attribute `cause`."""
     while error is not None:
         yield error
         cause = getattr(error, "cause", None)
@@ -146,12 +152,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _no_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in SAID_NO_MEMORY)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY_MESSAGES)
 
 
 def _lost(error: BaseException) -> Failure | None:
-    """Whether the process, or the machine, was lost that the cell was on."""
-    from ray.exceptions import ActorDiedError, RayError, RayTaskError  # not where nothing is run
+    """The failure of a cell whose process or machine was lost; None for any other error."""
+    from ray.exceptions import (
+        ActorDiedError,
+        RayError,
+        RayTaskError,
+    )  # a slow import, which only a launch with cells to run needs
 
     if any(isinstance(each, RuntimeError) and READER_DIED in str(each) for each in _chain(error)):
         return Failure("worker", "a process that read clips for it died: killed, or more memory than the machine has")
@@ -165,15 +175,15 @@ def _lost(error: BaseException) -> Failure | None:
 
 
 def _last_line(error: BaseException) -> str:
-    """The error in a line; of one that another process raised, with its traceback, the last line says what it was."""
+    """The error in one line: the last, as an error of another process has its traceback in the message."""
     return _bare(_plain(error).splitlines()[-1])
 
 
 def _bare(line: str) -> str:
-    """Without the name of the class that a traceback puts before the words."""
+    """A line without the class name that a traceback puts before the message."""
     return re.sub(r"^(\w+\.)+\w*(Error|Exception): ", "", line.strip())
 
 
 def _plain(error: BaseException) -> str:
-    """Without the colours of Ray's."""
+    """The message of an error without the colours that Ray adds."""
     return re.sub(r"\x1b\[\d*m", "", str(error)).strip() or type(error).__name__

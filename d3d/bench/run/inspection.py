@@ -1,4 +1,4 @@
-"""The commands that look at data before anything is trained: `check` reads all of it, `show` draws one clip."""
+"""The commands that inspect data before anything is trained: `check` reads all of it, `show` draws one clip."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,25 +15,27 @@ from d3d.data.readers.registry import find_source
 from d3d.data.source import Source
 from d3d.errors import DataError
 
-LISTED = 20  # faults that are printed; a file holds all of them where there are more
+LISTED = 20  # faults that are printed; where there are more, a file has all of them
 NAMED = 5  # clips that a line names
 WAYS_OUT = "restore or remove them; data.missing=skip leaves out clips without frames, data.frames=rendered draws them"
 
 
 def run_check(inspection: Inspection, console: Console) -> int:
-    """Prints what the dataset holds, and every clip that is broken. The exit status: 1 where anything is."""
+    """Prints what the dataset contains and every broken clip. Returns the exit status, 1 where something is broken."""
     data, storage = inspection.config.data, inspection.storage
     try:
         source = find_source(data, storage / "data")
     except DataError as error:
         if data.annotations is None or not Path(data.annotations).is_file():
-            raise  # there is nothing to look at
+            raise  # there is nothing to check
         console.print(f"broken:\n  {error}", soft_wrap=True)
         return 1
     processes = inspection.resources.cpus or cpu_count()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"reading {source.name}", total=len(source.entries))
-        frames = max(inspection.config.training.frames, inspection.config.evaluation.frames or 0)  # a launch takes both
+        frames = max(
+            inspection.config.training.frames, inspection.config.evaluation.frames or 0
+        )  # a launch samples both
         findings = check(source, data, frames, processes, lambda: progress.advance(task))
     console.print(f"{source.name}, {source.frame_source}: {source.place}\n", soft_wrap=True)
     for line in _classes(source, findings):
@@ -55,7 +57,7 @@ def run_check(inspection: Inspection, console: Console) -> int:
 
 
 def run_show(inspection: Inspection, console: Console) -> int:
-    """Draws the contact sheet of a clip and prints its path."""
+    """Draws the contact sheet of a clip and prints its path. Returns the exit status, 0."""
     config = inspection.config
     source = find_source(config.data, inspection.storage / "data")
     sheet = contact_sheet(source, inspection.clip, config.data, config.evaluation.frames or config.training.frames)
@@ -68,7 +70,7 @@ def run_show(inspection: Inspection, console: Console) -> int:
 
 
 def _classes(source: Source, findings: Findings) -> list[str]:
-    """A line each."""
+    """A line for each class."""
     width = max(map(len, ("class", *source.classes)))
     rows = zip(source.classes, findings.train.tolist(), findings.test.tolist(), strict=True)
     lines = [f"{name:<{width}}{train:>13}{test:>12}" for name, train, test in rows]
@@ -76,7 +78,7 @@ def _classes(source: Source, findings: Findings) -> list[str]:
 
 
 def _facts(source: Source, findings: Findings) -> list[tuple[str, str]]:
-    """A name and a text each."""
+    """Facts about the dataset, each a name and a text."""
     found = findings.lengths
     train, test = int(findings.train.sum()), int(findings.test.sum())
     used = int(((findings.train + findings.test) > 0).sum())
@@ -88,8 +90,8 @@ def _facts(source: Source, findings: Findings) -> list[tuple[str, str]]:
         lengths = f"{found.min()} to {found.max()} a clip, median {np.median(found):.0f}"
         lines.append(("frames", f"{_count(int(found.sum()))}; {lengths}"))
         lines.append(("image sizes", _sizes(findings.sizes)))
-        share = f", {100 * findings.invisible / findings.joints:.1f} % of them invisible" if findings.joints else ""
-        lines.append(("joints", f"{len(source.skeleton.joint_names)} a person{share}"))
+        invisible = f", {100 * findings.invisible / findings.joints:.1f} % of them invisible" if findings.joints else ""
+        lines.append(("joints", f"{len(source.skeleton.joint_names)} a person{invisible}"))
     if source.persons > 1:
         counts = ", ".join(f"{number} in {_count(clips)}" for number, clips in sorted(findings.persons.items()))
         lines.append(("persons", f"{counts} clips"))
@@ -101,12 +103,12 @@ def _facts(source: Source, findings: Findings) -> list[tuple[str, str]]:
         if empty := [source.classes[label] for label in np.flatnonzero(of_split == 0)]:
             lines.append(("note", f"{len(empty)} classes have no clip {split}: {_few(empty)}"))
     lines.append(("broken", _count(len(findings.faults)) if findings.faults else "nothing"))
-    lines.append(("digest", findings.digest or "none, for the dataset cannot be opened"))
+    lines.append(("digest", findings.digest or "none, because the dataset cannot be opened"))
     return lines
 
 
 def _sizes(sizes: Mapping[tuple[int, int], int]) -> str:
-    """The commonest first."""
+    """Image sizes, the most common first."""
     ordered = sorted(sizes.items(), key=lambda entry: (-entry[1], entry[0]))
     shown = ", ".join(f"{width}×{height} in {_count(clips)} clips" for (width, height), clips in ordered[:NAMED])
     return shown + (f", and {len(ordered) - NAMED} other sizes" if len(ordered) > NAMED else "")
@@ -121,5 +123,5 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _count(number: int) -> str:
-    """Thousands apart, as the project writes them."""
+    """A number with its thousands separated by spaces."""
     return f"{number:,}".replace(",", " ")

@@ -1,6 +1,6 @@
-"""Who may carry out a cell: whoever holds its lease, which the system takes from a process that dies.
+"""A lease on a cell: only the process that holds it may run the cell. The system releases it when the process dies.
 
-It does not depend on the launch: a worker may outlive the driver that started it.
+It does not depend on the launch, because a worker may outlive the driver that started it.
 """
 
 import fcntl
@@ -15,25 +15,25 @@ FILE = "lease"
 
 @contextmanager
 def leased(folder: Path) -> Iterator[None]:
-    """Holds the lease of the cell of this folder; waits while another process has it. Nothing is left of it after."""
+    """Holds the lease of the cell with this folder; waits while another process has it. No file of it stays behind."""
     path = folder / FILE
     while True:
         with _opened(path) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if not _is_at(path, file.fileno()):  # it was given back, and removed, while this process waited for it
+            if not _is_at(path, file.fileno()):  # it was released, and removed, while this process waited
                 continue
             try:
                 yield
             finally:
                 path.unlink()
-                with suppress(OSError):  # the cell keeps something in its folder, or another process comes into it
+                with suppress(OSError):  # the folder has a checkpoint in it, or another process uses it
                     folder.rmdir()
             return
 
 
 def _opened(path: Path) -> IO[str]:
     while True:
-        with suppress(FileNotFoundError, FileExistsError):  # whoever gave the lease back removed the folder in between
+        with suppress(FileNotFoundError, FileExistsError):  # the holder of the lease removed the folder in between
             path.parent.mkdir(parents=True, exist_ok=True)
             return path.open("w")
 

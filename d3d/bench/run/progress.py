@@ -18,9 +18,9 @@ INTERVAL = 10.0  # seconds between plain lines while no cell ends
 
 @dataclass(frozen=True)
 class Ended:
-    """What is to be said at the end of a launch."""
+    """What to report at the end of a launch."""
 
-    failed: Mapping[str, Failure] = field(default_factory=dict)  # by cell
+    failed: Mapping[str, Failure] = field(default_factory=dict)  # by id of the cell
     notices: Sequence[str] = ()
 
     def __or__(self, later: "Ended") -> "Ended":
@@ -29,10 +29,10 @@ class Ended:
 
 @dataclass
 class Running:
-    """How far a running cell is."""
+    """The state of a running cell."""
 
     cell: Cell
-    since: float  # when its last epoch, or itself, began
+    since: float  # seconds; when its last epoch ended, or the cell was started
     epoch: int = 0
     top1: float | None = None
 
@@ -44,9 +44,14 @@ class Running:
 
 
 class Progress:
-    """Counts the cells of a launch as they start and end. Use as a context manager around their execution.
+    """Counts the cells of a launch as they start and end. Use it as a context manager around their execution.
 
-    A search proposes its cells while it runs: `expected` is how many. `clock` gives seconds.
+    Args:
+        cells: to run.
+        finished: the number of cells that are finished already.
+        console: where it is shown: a live table on a terminal, plain lines elsewhere.
+        clock: returns seconds.
+        expected: the number of cells that a search will propose while it runs.
     """
 
     def __init__(
@@ -61,17 +66,17 @@ class Progress:
         self.waiting = {cell.id: cell for cell in cells}
         self.running: dict[str, Running] = {}
         self.finished = finished
-        self.failed: dict[str, Failure] = {}  # by cell
-        self.notices: list[str] = []  # what is to be said at the end
-        self.pruned = 0  # of the finished ones
+        self.failed: dict[str, Failure] = {}  # by id of the cell
+        self.notices: list[str] = []  # to be printed at the end
+        self.pruned = 0  # how many of the finished cells were pruned
         self.expected = expected
-        self.epochs = 0  # of the cell that was proposed last
+        self.epochs = 0  # of a cell of the search, as far as is known
         self.total = finished + len(cells) + expected
         self.console = console
         self.clock = clock
         self.printed = clock()
-        self.seconds: list[float] = []  # of each epoch of this launch, the first of each cell left out
-        self.at_once = 1  # cells that ran at the same time, at most
+        self.seconds: list[float] = []  # of each epoch of this launch, except the first of each cell
+        self.at_once = 1  # the most cells that ran at the same time
         self.live = Live(get_renderable=self.table, console=console, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> "Progress":
@@ -84,44 +89,44 @@ class Progress:
 
     @property
     def outcome(self) -> Ended:
-        """What is to be said of it at the end."""
+        """What to report at the end."""
         return Ended(self.failed, self.notices)
 
     def proposed(self, cell: Cell) -> None:
-        """A search asks for a cell."""
+        """A search proposes a cell."""
         self.expected -= 1
         self.epochs = cell.epochs
         self.waiting[cell.id] = cell
 
     def awaits(self, cells: Iterable[Cell]) -> bool:
-        """Whether one of these cells has yet to end in this launch."""
+        """Whether one of these cells has not ended yet in this launch."""
         return any(cell.id in self.waiting or cell.id in self.running for cell in cells)
 
     def recalled(self) -> None:
-        """A search asked for a cell that ended before it was begun: the record says how, or it cannot be."""
+        """A cell that a search proposed does not have to run: the record has its result, or it is not valid."""
         self.expected -= 1
         self.finished += 1
 
     def started(self, id: str) -> None:
-        """A worker took the cell up."""
+        """A worker started the cell."""
         self.running[id] = Running(self.waiting.pop(id), self.clock())
         self.at_once = max(self.at_once, len(self.running))
 
     def result(self, id: str, top1: float, epoch: int | None = None) -> None:
-        """The cell finished an epoch of its training, or its test."""
+        """The cell finished an epoch of its training, or its test; `top1` is a fraction."""
         running, now = self.running[id], self.clock()
-        if running.epoch:  # before its first epoch a cell, or its worker, has to start
+        if running.epoch:  # the time of the first epoch includes the start of the worker
             self.seconds.append(now - running.since)
         running.epoch, running.top1, running.since = epoch or 0, top1, now
         if now - self.printed >= INTERVAL:
             self._print(self.line())
 
     def noticed(self, id: str, notice: str) -> None:
-        """Something about the cell that is to be said at the end."""
+        """Stores a notice about the cell, to be printed at the end."""
         self.notices.append(f"{self.running[id].cell.label} ({id}): {notice}")
 
     def interrupted(self, id: str, failure: Failure) -> None:
-        """Something befell the cell, and it waits to be tried again."""
+        """An attempt at the cell failed; it waits to be tried again."""
         cell = self.running.pop(id).cell
         self.waiting[id] = cell
         self._print(f"{cell.label}: {AGAIN[failure.kind]}: {failure.reason}")
@@ -140,7 +145,7 @@ class Progress:
         self._print(f"{outcome} ({self.counts()})")
 
     def counts(self) -> str:
-        """How many cells are where, and how long it will take."""
+        """The number of cells in each state, and the time that is left."""
         parts = [
             f"{self.finished}/{self.total} done",
             f"{len(self.running)} running",
@@ -152,11 +157,11 @@ class Progress:
         return ", ".join(parts)
 
     def line(self) -> str:
-        """All of it on one line."""
+        """The counts and the running cells in one line."""
         return f"{self.counts()}: {'; '.join(map(str, self.running.values()))}"
 
     def seconds_left(self) -> float | None:
-        """At the pace of the epochs so far; None before there is one."""
+        """The time that is left at the pace of the epochs so far; None before the second epoch of any cell."""
         if not self.seconds:
             return None
         epochs = sum(cell.epochs for cell in self.waiting.values()) + self.expected * self.epochs
@@ -164,7 +169,7 @@ class Progress:
         return epochs * fmean(self.seconds) / self.at_once
 
     def table(self) -> RenderableType:
-        """The counts, and a row per running cell."""
+        """The counts, and a row for each running cell."""
         table = Table(box=None, padding=(0, 2, 0, 0))
         for heading in ("running", "epoch", "top-1"):
             table.add_column(heading, style="dim" if heading == "running" else None, justify="left")

@@ -1,8 +1,8 @@
-"""Ray Tune runs the cells on a Ray of this launch's own or on a cluster that was named; each attempt at one is a trial.
+"""Ray Tune runs the cells, on this launch's own Ray or on the cluster it names; each attempt at a cell is a trial.
 
-Kinds of cells follow one another in the order of their registry, and within a kind a cell waits for those that it
-needs. Tune's own checkpoints and retries are not used and nothing is restored from its folder, which is removed at
-the end: a cell is continued from the checkpoint under its id, and failures.py says whether it is tried again.
+The kinds of cells run one after another in the order of their registry, and within a kind a cell waits for those that
+it needs. Tune's own checkpoints and retries are not used, and its folder is removed at the end: a cell continues from
+the checkpoint under its id, and failures.py decides whether it is tried again.
 """
 
 import logging
@@ -37,24 +37,25 @@ from d3d.bench.run.progress import Progress
 from d3d.bench.run.worker import Job, run_cell
 from d3d.errors import ScheduleError
 
-SHARED_MEMORY = 80 * 2**20  # bytes, the least Ray takes: cells share nothing through it
-INTERRUPTED = threading.Event()  # by Ctrl-C, whose exception is lost where it meets a callback from C
+SHARED_MEMORY = 80 * 2**20  # bytes, the least that Ray accepts: cells do not use its object store
+INTERRUPTED = threading.Event()  # set by Ctrl-C, whose exception is lost where it arrives in a callback from C
 
 
 @dataclass(frozen=True)
 class CellResources:
-    """What one cell gets of a node."""
+    """The resources of one cell on a node."""
 
     cpus: float
     gpus: float
-    node_cpus: float  # all there are of the largest node it fits on
-    slots: int  # how many trainings run at once
+    node_cpus: float  # all CPUs of the largest node that it fits on
+    slots: int  # the number of trainings that run at once
 
     def request(self, kind: Kind, step: int = 0) -> dict[str, float]:
-        """What a cell is given: its share, at the first step up twice of it, at the second all of a device.
+        """What to request of Ray for a cell of this kind: resource → amount.
 
-        A kind that is to run alone has the whole node. Without a GPU it is the node's CPUs, and so its memory, that a
-        cell has a share of.
+        At step 0 a cell gets its usual resources, at step 1 twice as much of its device, at step 2 all of it; the
+        device is a GPU, or without one the node's CPUs, and with them its memory. A kind that must run alone gets all
+        CPUs of the node.
         """
         gpus = self.gpus if kind.on_gpu else 0.0
         cpus = self.node_cpus if kind.alone else self.cpus
@@ -64,9 +65,9 @@ class CellResources:
 
 
 class Queue(Searcher):
-    """Hands out cells once what they need is finished, and those again that are to be tried again.
+    """Hands out each cell once the cells that it needs are finished, and again where it is to be tried again.
 
-    What ran out of memory is tried again with more of a device, when all others have ended.
+    A cell that ran out of memory is tried again with more of the device, after all other cells have ended.
     """
 
     def __init__(self, cells: Sequence[Cell], attempts: Attempts, progress: Progress) -> None:
@@ -74,19 +75,19 @@ class Queue(Searcher):
         self.cells = {cell.id: cell for cell in cells}
         self.progress = progress
         self.waiting = deque(self.cells)
-        self.out_of_memory: deque[str] = deque()  # that ran out of memory beside others
-        self.running: dict[str, str] = {}  # by the name that Tune gives the attempt
+        self.out_of_memory: deque[str] = deque()  # cells to try again with more of the device
+        self.running: dict[str, str] = {}  # trial → cell
         self.attempts = attempts
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune keeps its searcher for a restoration that never comes."""
+        """Nothing: Tune saves its searcher for a restoration, which is not used."""
         return {}
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing, likewise."""
+        """Nothing, as in `__getstate__`."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next attempt; none while what runs is needed, or may have to be tried again."""
+        """The next attempt; None while running cells are needed, or may have to be tried again."""
         self._give_up()
         apart = not self.waiting and all(self.attempts.step(cell) for cell in self.running.values())
         queue = self.out_of_memory if apart else self.waiting
@@ -98,29 +99,38 @@ class Queue(Searcher):
         return {"cell": self.running[trial_id], "step": self.attempts.step(self.running[trial_id])}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Nothing depends on it."""
+        """Results go to the Watcher."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """The attempt is over; the watcher says whether there is to be another."""
+        """The attempt is over; the Watcher decides whether the cell is tried again."""
         self.running.pop(trial_id)
 
     def _give_up(self) -> None:
-        """A cell that needs one that failed has failed as well."""
+        """Ends cells whose needed cell has failed: they have failed as well."""
         for id in list(self.waiting):
             for need in self.cells[id].needs:
                 if need.id in self.progress.failed and id in self.waiting:
                     self.waiting.remove(id)
                     self.progress.started(id)
-                    lacking = f"what it needs failed: {need.label} ({need.id})"
-                    self.progress.ended(id, Failure(self.progress.failed[need.id].kind, lacking))
+                    reason = f"the cell that it needs failed: {need.label} ({need.id})"
+                    self.progress.ended(id, Failure(self.progress.failed[need.id].kind, reason))
 
     def put_back(self, trial_id: str, cell: str) -> None:
-        """There is to be another."""
+        """Queues a cell for another attempt; `trial_id` is that of the attempt that failed."""
         (self.out_of_memory if self.attempts.step(cell) else self.waiting).append(cell)
 
 
 def run(plan: Plan, cells: Sequence[Cell], resources: CellResources, progress: Progress) -> None:
-    """Runs the cells within `attached`; `progress` sees what becomes of each. StorageError: a disk is full."""
+    """Runs the cells. Call it within `attached`.
+
+    Args:
+        plan: of the launch.
+        cells: to run.
+        resources: of one cell, as `attached` yields them.
+        progress: told when each cell starts and ends.
+
+    Raises StorageError where a disk is full.
+    """
     tags = {cell.id: common_tags(plan, cell) | plan.tags_of(cell.id) for cell in cells}
     job = make_job(plan, resources, {cell.id: cell for cell in cells}, tags)
     attempts = Attempts()
@@ -133,7 +143,16 @@ def run(plan: Plan, cells: Sequence[Cell], resources: CellResources, progress: P
 
 
 def fit(name: str, job: Job, resources: CellResources, kind: Kind, config: tune.TuneConfig, watcher: "Watcher") -> None:
-    """Runs a Tuner over cells of a kind to its end; what it keeps on the disk is removed."""
+    """Runs a Tuner over cells of one kind, and removes the files that it leaves.
+
+    Args:
+        name: of the experiment in Tune, and so of its folder.
+        job: what all workers are told.
+        resources: of one cell.
+        kind: of the cells.
+        config: of Tune, with the searcher that hands out the cells.
+        watcher: told of the trials.
+    """
     folder = job.storage / "tune"
 
     def request(attempt: dict[str, Any]) -> tune.PlacementGroupFactory:
@@ -148,7 +167,14 @@ def fit(name: str, job: Job, resources: CellResources, kind: Kind, config: tune.
 
 
 def make_job(plan: Plan, resources: CellResources, cells: dict[str, Cell], tags: dict[str, dict[str, str]]) -> Job:
-    """What the workers of a launch are told."""
+    """What the workers of a launch are told.
+
+    Args:
+        plan: of the launch.
+        resources: of one cell.
+        cells: id → cell; empty for a search, which proposes its cells later.
+        tags: id of the cell → tags of its run.
+    """
     launch = plan.launch
     return Job(
         cells=cells,
@@ -163,7 +189,7 @@ def make_job(plan: Plan, resources: CellResources, cells: dict[str, Cell], tags:
 
 
 def common_tags(plan: Plan, cell: Cell) -> dict[str, str]:
-    """Of the run of a cell, whatever it serves in the launch."""
+    """The tags of the run of a cell that do not depend on the ablations that ask for it."""
     launch = plan.launch
     return {Tag.PRESET: launch.preset, Tag.DATA: launch.data, Tag.CODE_DIGEST: plan.code_of(cell).digest}
 
@@ -174,16 +200,16 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 class Watcher(tune.Callback):
-    """Tells the progress what Tune's trials do, and the queue which cells are to be tried again."""
+    """Tells the progress what Tune's trials do, and the queue which cells to try again."""
 
     def __init__(self, progress: Progress, attempts: Attempts, put_back: Callable[[str, str], None]) -> None:
         self.progress = progress
         self.attempts = attempts
-        self.put_back = put_back  # a trial, by the name that Tune gives it, and its cell
-        self.stopped: Failure | None = None  # what stops the launch
+        self.put_back = put_back  # called with a trial's id and its cell
+        self.stopped: Failure | None = None  # the failure that stops the launch
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune keeps its callbacks for a restoration that never comes."""
+        """Nothing: Tune saves its callbacks for a restoration, which is not used."""
         return {}
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -212,7 +238,7 @@ class Watcher(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         cell, failure = trial.config["cell"], failure_of(_error_of(trial))
-        if cell in self.progress.waiting:  # its worker was lost before it could take the cell up
+        if cell in self.progress.waiting:  # its worker was lost before it started the cell
             self.progress.started(cell)
         if failure.kind == "disk":
             self.stopped = failure
@@ -223,22 +249,25 @@ class Watcher(tune.Callback):
             self.gave_up(trial, failure)
 
     def gave_up(self, trial: Trial, failure: Failure) -> None:
-        """The attempt was the last."""
+        """The cell has failed: it is not tried again."""
         self.progress.ended(trial.config["cell"], failure)
 
 
 def _error_of(trial: Trial) -> BaseException:
-    """What ended a trial. Tune has it in files of its own, of which `Trial.get_error` knows only later."""
-    if trial.pickled_error_file is None:  # neither the cell's nor the worker's, but of what Ray makes of them
+    """The error that ended a trial, from Tune's files: `Trial.get_error` returns it only later."""
+    if trial.pickled_error_file is None:  # raised by Ray, neither in the cell nor in its worker
         return RayError(Path(trial.error_file).read_text())
-    # Tune wrote it for this very attempt, out of what the launch's own worker raised; nobody else's file is read.
+    # Unpickling is safe: Tune wrote this file for this attempt, from what the launch's own worker raised.
     error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
     return error
 
 
 @contextmanager
 def attached(launch: Launch) -> Iterator[CellResources]:
-    """Within it Ray is there, without a word. Raises ScheduleError where it is not, or has no node for a cell."""
+    """Starts Ray, or attaches to a cluster, without output; yields the resources of a cell.
+
+    Raises ScheduleError where that fails, and where no node fits a cell.
+    """
     silent: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if launch.cluster.address is None:
         ray.init(
@@ -255,7 +284,7 @@ def attached(launch: Launch) -> Iterator[CellResources]:
             reason = " ".join(str(error).split())
             raise ScheduleError(f"cluster.address={launch.cluster.address}: {reason}") from error
     INTERRUPTED.clear()
-    for number in (signal.SIGINT, signal.SIGTERM):  # one as the other; Ray's own handler of SIGTERM aborts the process
+    for number in (signal.SIGINT, signal.SIGTERM):  # alike; Ray's own handler of SIGTERM aborts the process
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupt)
     try:
@@ -286,6 +315,6 @@ def _cell_resources(launch: Launch) -> CellResources:
 
 
 def _slots(node: dict[str, float], cpus: float, gpus: float) -> int:
-    """How many trainings a node takes at once."""
+    """The number of trainings that a node runs at once."""
     by_cpus = int(node.get("CPU", 0) / cpus)
     return min(by_cpus, int(node.get("GPU", 0) / gpus)) if gpus else by_cpus

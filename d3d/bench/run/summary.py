@@ -1,4 +1,4 @@
-"""What a launch says before it runs, and what it says at the end."""
+"""What a launch prints before it runs, and at the end."""
 
 import re
 from collections import Counter
@@ -30,7 +30,10 @@ _STALE = {
 
 
 def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
-    """The plan in a few lines: what is asked for, what of it is there, and what the rest costs."""
+    """The plan in a few lines: what is asked for, how much of it is finished, and what the rest costs.
+
+    `finished` are the finished runs of the record, by id of the cell.
+    """
     launch = plan.launch
     stale, recorded = plan.stale(finished), sum(cell.id in finished for cell in plan.cells)
     finished = plan.counted(finished)
@@ -62,7 +65,7 @@ def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
 
 
 def _looks(plan: Plan, finished: Mapping[str, Run]) -> Iterator[str]:
-    """What each further look of `seeds=settle` costs at most: where every claim that is open now stays open."""
+    """The most that each further look of `seeds=settle` can cost: as if every open claim stayed open."""
     known = {cell.id for cell in plan.cells}
     for look in looks_until(plan.launch.settle)[1:] if plan.launch.settle else ():
         grown = with_seeds(plan, {report.ablation.name: _claimed(report, look.seeds) for report in plan.reports})
@@ -74,9 +77,9 @@ def _looks(plan: Plan, finished: Mapping[str, Run]) -> Iterator[str]:
 
 
 def _claimed(report: Report, seeds: int) -> Seeds:
-    """So many seeds of every row that a claim concerns, and never fewer than it has.
+    """This many seeds of every row that a claim is about, and never fewer than the row has.
 
-    A claim about two rows that are one computation takes no seeds: it cannot be tested.
+    A claim about two rows that are the same computation needs no seeds: it cannot be tested.
     """
     computed: dict[str, set[str]] = {}
     for point in report.points:
@@ -91,7 +94,7 @@ def _claimed(report: Report, seeds: int) -> Seeds:
 
 
 def _search(plan: Plan, finished: Mapping[str, Run]) -> str:
-    """The trials that there are and that are to be run, and how long these take."""
+    """The finished trials, those to run, and how long they take."""
     search, standings = plan.launch.search, plan.standings
     assert search
     trials, studies = sum(each.trials for each in standings.values()), len(standings)
@@ -115,7 +118,7 @@ def _counts(points: Sequence[Point], cells: Sequence[Cell], finished: Collection
 
 
 def _shared(plan: Plan) -> list[str]:
-    """Ablations that share as many cells are named together, or counted where they are many."""
+    """How many cells other ablations share; those that share equally many are named together, or counted."""
     groups: dict[int, list[str]] = {}
     for name, count in plan.shared.items():
         groups.setdefault(count, []).append(name)
@@ -126,7 +129,7 @@ def _shared(plan: Plan) -> list[str]:
 
 
 def _work(plan: Plan, todo: Sequence[Cell], finished: Mapping[str, Run]) -> str:
-    """How many cells of each kind are to be run, and how long their trainings take."""
+    """The number of cells of each kind to run, and how long the trainings take."""
     counts = Counter(cell.kind for cell in todo)
     line = ", ".join(f"{counts[kind]} to {kind.verb}" for kind in KINDS if counts[kind])
     again = sum(cell.id in finished for cell in todo)
@@ -144,9 +147,15 @@ def summarise(
     paths: Sequence[Path],
     latest: Sequence[Path] = (),
 ) -> None:
-    """Top-1 where one ablation was launched; searches; what befell cells; doubts about the tables; where all is.
+    """Prints top-1 where one ablation was launched, searches, failures, doubts, and where everything is.
 
-    `paths` are the files of the tables and figures, `latest` the copies of those that are complete.
+    Args:
+        plan: of the launch.
+        finished: the finished runs of the record, by id of the cell.
+        ended: what happened to the cells.
+        doubts: lines about the tables and figures.
+        paths: the files of the tables and figures.
+        latest: copies of those that are complete.
     """
     if len(plan.reports) == 1:
         _show_top1(plan.reports[0], finished)
@@ -159,11 +168,13 @@ def summarise(
         print(", ".join([str(own[0]), *(path.suffix for path in own[1:])]))
     if latest:
         print(f"what is complete, under names that stay: {latest[0].parent}")
-    print(sqlite_file(plan.launch.tracking_uri) or re.sub("//[^/]*@", "//", plan.launch.tracking_uri))  # no password
+    print(
+        sqlite_file(plan.launch.tracking_uri) or re.sub("//[^/]*@", "//", plan.launch.tracking_uri)
+    )  # without the password
 
 
 def _failures(plan: Plan, failed: Mapping[str, Failure]) -> Iterator[str]:
-    """What failed, by kind, and what to type to try it again; the commands leave alone what is finished."""
+    """The failed cells by kind of failure, and the commands that try them again and leave finished cells alone."""
     for kind, name in NAMES.items():
         own = [cell for cell in plan.cells if cell.id in failed and failed[cell.id].kind == kind]
         if own:
@@ -176,7 +187,7 @@ def _failures(plan: Plan, failed: Mapping[str, Failure]) -> Iterator[str]:
 
 
 def _outcome(label: str, standing: Standing) -> str:
-    """What a study has come to."""
+    """The result of a study in one line."""
     ended = f"{standing.trials} trials ({standing.pruned} pruned, {standing.failed} failed), {standing.epochs} epochs"
     best = standing.best
     if best is None:
@@ -190,7 +201,7 @@ def _short(value: Value) -> str:
 
 
 def _show_top1(report: Report, finished: Mapping[str, Run]) -> None:
-    """The mean over seeds of every point: a table of two axes where the ablation has two, else a row a point."""
+    """Prints mean top-1 over seeds: a grid where the ablation has two axes, otherwise a row for each row."""
     silent = {cell.id for cell in report.cells if not cell.kind.predicts}
     points = [point for point in report.points if point.cell not in silent]
     if not points:
@@ -207,7 +218,7 @@ def _show_top1(report: Report, finished: Mapping[str, Run]) -> None:
 
 
 def _grid(points: Sequence[Point], finished: Mapping[str, Run], down: str, across: str) -> Table:
-    """The second axis across; the best of each row is marked."""
+    """One axis down and the other across; the best of each row is marked."""
     columns = _values(points, across)
     table = Table("")
     for value in columns:
@@ -235,7 +246,7 @@ def _entry(mean: float | None, best: float | None) -> str:
 
 
 def _mean(points: Iterable[Point], finished: Mapping[str, Run]) -> float | None:
-    """None where a seed is missing."""
+    """The mean top-1 of these points, a fraction; None where one is not finished."""
     top1 = [finished[point.cell].data.metrics[Metric.TOP1] for point in points if point.cell in finished]
     return fmean(top1) if top1 and len(top1) == len(list(points)) else None
 

@@ -1,6 +1,7 @@
-"""What a Ray worker does with a cell: take its lease, find its run, have its kind carry it out.
+"""What a Ray worker does with a cell: take its lease, find its run, and have its kind compute it.
 
-Workers are reused from cell to cell, so that they import and read the data once; nothing else survives a cell.
+A worker is reused for many cells, so that it imports its libraries and reads the data once; nothing else outlives a
+cell.
 """
 
 from collections.abc import Mapping
@@ -30,19 +31,19 @@ from d3d.training.checkpoint import finished_epochs
 
 @dataclass(frozen=True)
 class Proposal:
-    """A cell that a search came upon while it ran, and the tags of its run."""
+    """A cell that a running search proposes, and the tags of its run."""
 
     cell: Cell
     tags: dict[str, str]
-    idle: bool = False  # its lease is with a worker that stands still, for it was pruned there as another trial
+    idle: bool = False  # another worker, idle since the cell was pruned there as another trial, has its lease
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the cells of a launch have in common, and the cells; a search brings its own."""
+    """The cells of a launch, and what they have in common; a search proposes its cells later."""
 
     cells: dict[str, Cell]
-    tags: dict[str, dict[str, str]]  # cell → of its run
+    tags: dict[str, dict[str, str]]  # id of the cell → tags of its run
     tracking_uri: str
     storage: Path
     cpus: int  # threads of one cell
@@ -52,32 +53,32 @@ class Job:
 
     @property
     def device(self) -> torch.device:
-        """Where the cells run."""
+        """The device that the cells run on."""
         return torch.device("cuda" if self.gpu else "cpu")
 
     @property
     def readers(self) -> int:
-        """Processes that read clips beside a training."""
+        """The number of processes that read clips beside a training."""
         return self.cpus - 1 if self.gpu else 0
 
     def folder(self, cell: Cell) -> Path:
-        """Of the cell's checkpoint."""
+        """The folder of the cell's checkpoints."""
         return self.storage / "cells" / cell.id
 
     def dataset(self, cell: Cell) -> Dataset:
-        """The clips of a cell. Raises DataError."""
+        """The dataset of a cell. Raises DataError."""
         return _dataset(cell.config.data, self.storage / "data")
 
     def report(self, result: dict[str, Any]) -> None:
-        """Tells the launch how far a cell is. A trial that is pruned ends here."""
+        """Reports the progress of a cell to the launch. A trial that is pruned ends here."""
         tune.report(result)
 
 
 def run_cell(trial: dict[str, Any], job: Job) -> None:
-    """Carries out the cell the trial names, or brings. What a user can mend ends its run as FAILED and is not retried.
+    """Computes the cell that the trial names or, in a search, proposes. A D3DError ends its run as FAILED for good.
 
-    Where another worker carries it out, which the driver before this one may have left behind, this one waits, and does
-    nothing more where it finds it finished. A trial that is pruned ends at one of its reports.
+    Where another worker computes it, which an earlier driver may have left running, this one waits, and has nothing
+    left to do once the cell is finished. A trial that is pruned ends at one of its reports.
     """
     id, proposal = trial["cell"], trial.get("proposal")
     cell, own = (proposal.cell, proposal.tags) if proposal else (job.cells[id], job.tags[id])
@@ -91,12 +92,12 @@ def run_cell(trial: dict[str, Any], job: Job) -> None:
         **conditions(device, job.cpus),
     }
     with nullcontext() if proposal and proposal.idle else leased(job.folder(cell)):
-        lasting = finished_epochs(job.folder(cell), cell.config) if cell.epochs else 0
-        # A finished training is begun anew where its weights are gone; its run stays as it is.
-        anew = cell.epochs > 0 and not lasting
+        epochs = finished_epochs(job.folder(cell), cell.config) if cell.epochs else 0
+        # A finished training starts over where its weights are gone; its run in the record stays as it is.
+        anew = cell.epochs > 0 and not epochs
         code = job.continued.get(part_of(cell.kind_name, cell.config.model.system))
         run = _record(job.tracking_uri).begin(cell, tags, anew=anew, code=code)
-        if run.results and lasting == cell.epochs:
+        if run.results and epochs == cell.epochs:
             tune.report(run.results)
             return
         try:
@@ -118,5 +119,5 @@ def _record(uri: str) -> Record:
 
 @lru_cache(maxsize=1)
 def _dataset(data: DataConfig, made: Path) -> Dataset:
-    """Read once per worker, together with the frames it keeps in memory."""
+    """The dataset, opened once in each worker, with its cache of frames; `made` is the folder for generated data."""
     return open_dataset(data, made)

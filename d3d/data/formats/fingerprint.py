@@ -1,4 +1,4 @@
-"""A look at a file that tells it from others of its size: how long it is, and what stands in three places of it."""
+"""A fingerprint of a file that is cheap to take: its size, and its bytes in three places."""
 
 import hashlib
 import os
@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-PART = 1024  # bytes read at the start, in the middle and at the end; compressed frames that differ do so in any of them
+PART = 1024  # bytes read at the start, in the middle and at the end; different compressed frames differ in each
 
 
 class Sampled(NamedTuple):
-    """The size of a file in bytes, and its first, middle and last PART bytes, which overlap where it is short."""
+    """The size of a file in bytes, and its first, middle and last PART bytes; in a short file they overlap."""
 
     size: int
     start: bytes
@@ -19,7 +19,7 @@ class Sampled(NamedTuple):
 
 
 def sample_file(path: Path) -> Sampled:
-    """Reads no more than three parts of a file, however long it is. Raises OSError."""
+    """The sample of a file, of which three parts are read at most. Raises OSError."""
     with path.open("rb", buffering=0) as file:
         number = file.fileno()
         size = os.fstat(number).st_size
@@ -28,7 +28,7 @@ def sample_file(path: Path) -> Sampled:
 
 
 def fingerprint(files: Iterable[Sampled]) -> str:
-    """16 hexadecimal digits of the samples of a clip's files, in their order."""
+    """16 hexadecimal digits over the samples of a clip's files, in the order given."""
     digest = hashlib.sha256()
     for size, *parts in files:
         digest.update(f"{size}\n".encode())

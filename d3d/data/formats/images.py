@@ -1,4 +1,4 @@
-"""Frames that are image files: one decoded at the size it is asked for, and a folder of them."""
+"""Frames in image files: decoding one at the size of a view, and listing a folder of them."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ ENDINGS = (".jpg", ".jpeg", ".png")
 
 
 def read_image(path: Path, clip: Clip, view: View) -> NDArray[np.uint8]:
-    """rows×columns×3 RGB of an image file. Raises DataError, which names the clip, where it is damaged."""
+    """The view of an image file, rows×columns×3 RGB. Raises DataError, which names the clip, where it is damaged."""
     try:
         with Image.open(path, formats=["JPEG", "PNG"]) as image:
             columns = round(view.columns * clip.width / (view.right - view.left))  # of the whole frame

@@ -1,7 +1,7 @@
-"""Reads MATLAB 5 files through scipy, which takes the whole process down on some damaged ones.
+"""Reads MATLAB 5 files with scipy, which crashes the whole process on some damaged files.
 
-scipy follows data types, lengths and flags that it has not checked. So the layout of each variable is checked here
-first (there are only plain arrays in the files this is for), and what scipy can still raise becomes a ValueError.
+scipy does not check data types, lengths and flags before it uses them. So the layout of each variable is checked here
+first (the files that this is for hold plain arrays only), and what scipy can still raise becomes a ValueError.
 The layout: "MAT-File Format", The MathWorks, chapter 1.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import scipy.io
 from scipy.io.matlab import MatReadError
 
-_HEADER = 128  # bytes; the last two tell the byte order
+_HEADER = 128  # bytes; the last two give the byte order
 _INT8, _INT32, _UINT32, _MATRIX, _COMPRESSED = 1, 5, 6, 14, 15
 _NUMBERS = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18})  # element types of numbers and text
 _ARRAYS = frozenset({4, *range(6, 16)})  # matrix classes: text, and numbers of all kinds
@@ -34,7 +34,7 @@ _UNREADABLE = (
 
 
 def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    """The variables of these names, as scipy gives them. Raises ValueError for what is damaged, OSError for no file."""
+    """The variables of these names, as scipy returns them. Raises ValueError for a damaged file, and OSError."""
     content = path.read_bytes()
     try:
         _check(content)
@@ -58,17 +58,17 @@ def _check(content: bytes) -> None:
 
 
 def _check_matrix(parts: list[tuple[int, bytes]], order: str) -> None:
-    """A plain array is flags, dimensions, name and data."""
+    """Raises ValueError unless the parts are flags, dimensions, name and data: a plain array."""
     kinds, lengths = [kind for kind, _ in parts], [len(body) for _, body in parts]
     if len(parts) != 4 or kinds[:3] != [_UINT32, _INT32, _INT8] or kinds[3] not in _NUMBERS:
-        raise ValueError(f"a variable made of elements of types {kinds} is no plain array")
+        raise ValueError(f"a variable made of elements of types {kinds} is not a plain array")
     (flags,) = struct.unpack_from(f"{order}I", parts[0][1])
     if lengths[0] != 8 or lengths[1] < 8 or lengths[1] % 4 or flags & 0xFF not in _ARRAYS or flags >> 8 & _COMPLEX:
-        raise ValueError("a variable is no plain array of real numbers or text")
+        raise ValueError("a variable is not a plain array of real numbers or text")
 
 
 def _elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
-    """(type, body) of each element; a small one keeps its length in the upper half of the type."""
+    """(type, body) of each element; a small element has its length in the upper half of the type."""
     position = 0
     while position < len(content):
         kind, length = struct.unpack_from(f"{order}II", content, position)

@@ -1,9 +1,9 @@
-"""The `.skeleton` text files of NTU RGB+D: what a Kinect saw of everybody, frame by frame.
+"""The `.skeleton` text files of NTU RGB+D: the bodies that a Kinect tracked, frame by frame.
 
-Lines: the number of frames; for each frame the number of bodies; for each body ten numbers, of which the first is the
-id it is tracked by, then the number of joints, and for each joint x y z depthX depthY colorX colorY, an orientation of
+Lines: the number of frames; for each frame the number of bodies; for each body ten numbers, of which the first is its
+tracking id, then the number of joints, and for each joint x y z depthX depthY colorX colorY, an orientation of
 four numbers, and a tracking state (`read_skeleton_file.m` of github.com/shahroudy/NTURGB-D). A body may be lost and
-found again under its id.
+found again under the same id.
 """
 
 from collections.abc import Iterator
@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 
 _BODY, _JOINT = 10, 12  # numbers on the line of a body and of a joint
 _COLOUR_X, _COLOUR_Y, _STATE = 5, 6, 11
-_NOT_TRACKED = 0  # a tracking state: the joint's coordinates mean nothing; 1 is inferred, 2 tracked
+_NOT_TRACKED = 0  # a tracking state: the coordinates are meaningless; 1 is inferred, 2 tracked
 
 
 class Bodies(NamedTuple):
-    """All M bodies of L frames, in the order in which they come up."""
+    """All M bodies of L frames, in the order in which they first appear."""
 
     joints: NDArray[np.float32]  # M×L×J×2 pixels of the colour video, zero where invisible
     visible: NDArray[np.bool_]  # M×L×J
 
 
 def read_skeleton_file(path: Path, count: int) -> Bodies:
-    """Everybody in a file whose bodies have `count` joints. Raises ValueError, which names the line, and OSError."""
+    """All bodies in a file, each of `count` joints. Raises ValueError, which names the line, and OSError."""
     lines = _Lines(path.read_text(encoding="ascii", errors="replace"))
     length = lines.integer("the number of frames")
     if length < 1:
@@ -66,7 +66,7 @@ def _joint(lines: "_Lines") -> tuple[float, float, bool]:
 
 
 class _Lines:
-    """The lines of a file, one after the other; a fault names the last one taken."""
+    """The lines of a file, one after the other; a fault names the last line that was taken."""
 
     def __init__(self, text: str) -> None:
         self._lines: Iterator[str] = iter(text.splitlines())

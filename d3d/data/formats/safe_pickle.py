@@ -1,7 +1,7 @@
-"""Reads a foreign pickle without running any of it: NumPy arrays and plain containers are admitted, nothing else.
+"""Reads a foreign pickle without running any of it: only NumPy arrays and plain containers are admitted.
 
-A pickle names the callables that build its objects, and Python calls whatever it names. Here a name is looked up in a
-short table; any other ends the reading before anything is called.
+A pickle names the callables that build its objects, and Python calls all of them. Here a name is looked up in a short
+table; any other name ends the reading before anything is called.
 """
 
 import mmap
@@ -18,7 +18,7 @@ _PLAIN_KINDS: Final = "biufUS"  # of dtypes: truth values, numbers, text; never 
 
 
 class _Type:
-    """A type of plain numbers or text, such as "f4". Of its pickled state only the byte order is heard."""
+    """A type of plain numbers or text, such as "f4". Of its pickled state only the byte order is used."""
 
     def __init__(self, code: str, *_: Any) -> None:
         kind = np.dtype(code) if isinstance(code, str) else None
@@ -31,7 +31,7 @@ class _Type:
 
 
 class _Array(np.ndarray[Any, Any]):
-    """An empty array that its pickled state then fills; a class of its own, so that the state is looked at first."""
+    """An empty array that its pickled state then fills; a class of its own, so that the state is checked first."""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, kind, by_columns, content = state
@@ -40,14 +40,14 @@ class _Array(np.ndarray[Any, Any]):
         super().__setstate__(state)  # type: ignore[arg-type]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """As the plain array it is, when a clip is sent to another process."""
+        """Pickled as a plain array, when a clip is sent to another process."""
         return np.asarray(self).__reduce_ex__(protocol)
 
 
 def _reconstruct(kind: Any, shape: tuple[int, ...], code: Any) -> np.ndarray[Any, Any]:
     """The empty array that NumPy's pickles start from."""
     if kind != _NDARRAY:
-        raise pickle.UnpicklingError("an array that is no plain array")
+        raise pickle.UnpicklingError("an array of another class than numpy.ndarray")
     return np.ndarray.__new__(_Array, (0,))
 
 
@@ -62,26 +62,26 @@ def _scalar(kind: Any, content: Any) -> Any:
 
 
 def _encode(text: Any, encoding: Any) -> bytes:
-    """How pickles of protocol 2 write bytes."""
+    """Stands for the call by which pickles of protocol 2 write bytes."""
     if not isinstance(text, str) or encoding != "latin1":
         raise pickle.UnpicklingError(f"bytes in encoding {encoding!r}")
     return text.encode("latin1")
 
 
 def _no_bytes() -> bytes:
-    """How they write none."""
+    """Stands for the call by which they write empty bytes."""
     return b""
 
 
 _ARGUMENTS: Final = {
     ord(code.code): code.arg.n if code.arg else 0 for code in pickletools.opcodes
-}  # bytes, or how told
+}  # opcode → length of its argument in bytes, or one of the codes below zero for how the length is given
 _WIDTHS: Final = {
     pickletools.TAKEN_FROM_ARGUMENT1: 1,
     pickletools.TAKEN_FROM_ARGUMENT4: 4,
     pickletools.TAKEN_FROM_ARGUMENT4U: 4,
     pickletools.TAKEN_FROM_ARGUMENT8U: 8,
-}  # of the length before an argument that tells its own
+}  # how the length is given → bytes of the length, which comes before the argument
 _NDARRAY: Final = "ndarray"  # stands for the class, which is named and never called
 _ADMITTED: Final[dict[tuple[str, str], Any]] = {
     ("numpy", "ndarray"): _NDARRAY,
@@ -102,9 +102,10 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _check(content: mmap.mmap) -> None:
-    """The unpickler makes room for as many objects as the highest number that a pickle gives to one, which can be any.
+    """Raises UnpicklingError where a pickle numbers an object higher than it can have objects.
 
-    Steps from code to code; where one is cut short or unknown, the unpickler says so.
+    The unpickler allocates memory for as many objects as the highest number, which a short file can make arbitrarily
+    large. This walks from opcode to opcode; one that is cut short or unknown is left to the unpickler to report.
     """
     place = 0
     while place < len(content) and (argument := _ARGUMENTS.get(content[place])) is not None:
@@ -128,7 +129,7 @@ def _check(content: mmap.mmap) -> None:
 
 
 def read_pickle(path: Path) -> Any:
-    """What a pickle of arrays and plain containers holds. Raises ValueError for any other or damaged one, OSError."""
+    """The content of a pickle of arrays and plain containers. Raises ValueError for any other pickle, and OSError."""
     with path.open("rb") as file:
         try:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:

@@ -1,7 +1,7 @@
-"""Frames out of a video file: only those asked for, and what has to be decoded on the way to them.
+"""Reads frames from a video file; it decodes no more than is needed to reach them.
 
-PyAV, which brings its own FFmpeg (docs/data.md has the measurement it was chosen by). A frame is found by its time
-stamp among those of all packets, never by a frame rate, so that frame i is the i-th that a player would show.
+It uses PyAV, which brings its own FFmpeg (docs/data.md has the measurement that decided for it). A frame is found by
+its time stamp among those of all packets, never by a frame rate, so that frame i is the i-th that a player would show.
 """
 
 from bisect import bisect_right
@@ -20,13 +20,13 @@ from PIL import Image
 from d3d.data.clip import Clip, View
 from d3d.errors import DataError
 
-_UNREADABLE = (IndexError, AttributeError, ValueError)  # no stream of video, no decoder, names that are no text
-# A playlist may be named .mp4 too, and would have FFmpeg read other files or the network.
+_UNREADABLE = (IndexError, AttributeError, ValueError)  # no video stream, no decoder, names that are not text
+# A playlist that is named .mp4 could make FFmpeg read other files or the network.
 _ADMITTED = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,avi,matroska,webm"}
 
 
 class Header(NamedTuple):
-    """What a video says of itself."""
+    """The number of frames of a video, and their size."""
 
     frames: int
     height: int  # pixels
@@ -34,8 +34,11 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path, id: str) -> Header:
-    """How many frames of which size; counted where the file does not say how many. Raises DataError, OSError."""
-    with path.open("rb"):  # raises what is wrong with the file itself
+    """The header of the video of clip `id`; frames are counted where the file does not say how many it has.
+
+    Raises DataError where it cannot be decoded, OSError where it cannot be opened.
+    """
+    with path.open("rb"):  # raises OSError where the file itself cannot be read
         pass
     try:
         with av.open(str(path), options=_ADMITTED) as container:
@@ -47,7 +50,10 @@ def read_header(path: Path, id: str) -> Header:
 
 
 def read_video(path: Path, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
-    """n×rows×columns×3 of the frames of the given indices. Raises DataError for a video that has not got them."""
+    """The frames of these n indices in the video `path` of the clip, n×rows×columns×3 RGB; see `ReadFrames`.
+
+    Raises DataError where one of them is missing or cannot be decoded.
+    """
     wanted = sorted(set(indices.tolist()))
     try:
         with av.open(str(path), options=_ADMITTED) as container:
@@ -57,13 +63,14 @@ def read_video(path: Path, clip: Clip, indices: NDArray[np.int64], view: View) -
     for index in wanted:
         if index not in frames:
             raise DataError(
-                f"clip {clip.id}: {path} has no frame {index + 1}, its joints do; restore it, or data.frames=rendered"
+                f"clip {clip.id}: {path} has no frame {index + 1}, but its joints do; restore it, or "
+                "data.frames=rendered"
             )
     return np.stack([frames[index] for index in indices.tolist()])
 
 
 def _resized(frame: VideoFrame, clip: Clip, view: View) -> NDArray[np.uint8]:
-    """The view of a frame, whose size may be another than the clip's."""
+    """The view of a frame, whose size may differ from the clip's."""
     if (view.left, view.top, view.right, view.bottom) == (0, 0, clip.width, clip.height):
         return _pixels(frame.reformat(view.columns, view.rows, "rgb24", interpolation="BILINEAR"))
     picture = Image.fromarray(_pixels(frame.reformat(format="rgb24")))
@@ -76,7 +83,7 @@ def _pixels(frame: VideoFrame) -> NDArray[np.uint8]:
 
 
 def _decode(container: InputContainer, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
-    """(index, frame) of each wanted index that the video has; `wanted` increases."""
+    """(index, frame) of each wanted index that the video has; `wanted` is sorted."""
     stream = _stream(container)
     packets = list(_packets(container, stream))
     stamps = sorted(stamp for stamp, _ in packets if stamp is not None)
@@ -98,7 +105,7 @@ def _decode(container: InputContainer, wanted: Sequence[int]) -> Iterator[tuple[
             return
         stamp = stamps[index]
         key = keys[max(0, bisect_right(keys, stamp) - 1)]
-        if at is None or key > at:  # else decoding on is the shorter way
+        if at is None or key > at:  # else it is faster to decode on from here
             container.seek(key, stream=stream)
             decoded = container.decode(stream)
         for frame in decoded:
@@ -116,7 +123,7 @@ def _stream(container: InputContainer) -> VideoStream:
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[int | None, bool]]:
-    """(time stamp, starts anew) of each packet that becomes a frame; a packet is a frame of a video."""
+    """(time stamp, is a key frame) of each packet that becomes a frame; a packet of video holds one frame."""
     for packet in container.demux(stream):
         if packet.size and not packet.is_discard:
             yield packet.pts, packet.is_keyframe
@@ -125,6 +132,4 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[i
 def _undecodable(path: Path, id: str, error: Exception) -> DataError:
     said = error.strerror if isinstance(error, av.FFmpegError) else str(error)
     reason = (said or type(error).__name__).partition("\n")[0]
-    return DataError(
-        f"clip {id}: {path} is no video that can be decoded ({reason}); restore it, or data.frames=rendered"
-    )
+    return DataError(f"clip {id}: {path} cannot be decoded as a video ({reason}); restore it, or data.frames=rendered")

@@ -1,4 +1,4 @@
-"""Frames that were read once stay in memory: a training comes back to the same ones every epoch."""
+"""A cache of frames in memory: a training reads the same frames in every epoch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from d3d.data.clip import Clip, ReadFrames, View
 
-CAPACITY = 3 << 29  # bytes of frames kept, 1.5 GiB
+CAPACITY = 3 << 29  # bytes of cached frames, 1.5 GiB
 
 
 class FrameMemory:
-    """A `ReadFrames` that reads each frame at most once, until `capacity` bytes are kept.
+    """A `ReadFrames` that reads each frame at most once, until `capacity` bytes are cached.
 
-    What is in stays in: epochs walk over the clips in turn, where throwing out the oldest would throw out every frame
-    shortly before it is asked for again. A pickled memory is empty.
+    Nothing is evicted: an epoch visits all clips, so evicting the oldest frame would drop each one shortly before it is
+    needed again. The cache is not pickled: in another process it starts empty.
     """
 
     def __init__(self, read: ReadFrames, capacity: int = CAPACITY) -> None:
@@ -38,7 +38,7 @@ class FrameMemory:
     def _store(self, key: tuple[str, int, View], frame: NDArray[np.uint8]) -> None:
         if frame.nbytes <= self._free:
             self._free -= frame.nbytes
-            self._frames[key] = frame.copy()  # a view would hold the whole batch it was read with
+            self._frames[key] = frame.copy()  # a NumPy view would keep the whole array in memory that it was read with
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return FrameMemory, (self.read, self.capacity)

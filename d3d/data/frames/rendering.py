@@ -1,7 +1,7 @@
-"""Draws the persons of a clip from their joints, on a textured background, for when the video itself is not there.
+"""Draws the persons of a clip from their joints, on a textured background, where there is no video.
 
-How it is drawn decides whether the pixels can teach anything: all clips share one palette (arms and torso, legs,
-head), which each clip jitters, and limbs are two pixels wide where the short side has 48.
+A model learns from such pixels only if they are drawn with care: all clips share one palette (arms and torso, legs,
+head), slightly varied in each clip, and limbs are two pixels wide where the short side has 48.
 """
 
 import hashlib
@@ -14,15 +14,15 @@ from PIL import Image, ImageDraw
 from d3d.data.clip import Clip, View
 from d3d.data.skeleton import Limbs, Skeleton
 
-RENDERING = 1  # raise it when anything that is drawn changes: it is part of the dataset's digest
-SUPERSAMPLING = 2  # drawn so many times larger, then averaged: smooth edges at little cost
+RENDERING = 1  # part of the dataset's digest: increase it when anything that is drawn changes
+SUPERSAMPLING = 2  # drawn this many times larger, then averaged: smooth edges at little cost
 LIMB_WIDTH = 1 / 24  # of the short side of what is drawn
 
 Colour = tuple[int, int, int]
 
 
 class Palette(NamedTuple):
-    """What a person wears."""
+    """The colours of one person."""
 
     arms: Colour  # and torso
     legs: Colour
@@ -30,14 +30,14 @@ class Palette(NamedTuple):
 
 
 def jittered_palette(generator: np.random.Generator) -> Palette:
-    """The one palette, a little different for each clip."""
+    """The palette of all clips, with a little variation drawn from the generator."""
     base = np.array([(225, 120, 45), (60, 110, 230), (240, 215, 175)])
     colours = np.clip(base + generator.integers(-25, 26, (3, 3)), 0, 255)
     return Palette(*((int(red), int(green), int(blue)) for red, green, blue in colours))
 
 
 def textured_background(generator: np.random.Generator, height: int, width: int) -> Image.Image:
-    """A muted, blotchy picture: noise at three scales around one colour."""
+    """A muted, blotchy picture of height × width pixels: noise at three scales around one colour."""
     colour = generator.integers(50, 130, 3)
     coarse = Image.new("RGB", (width, height), tuple(colour.tolist()))
     for cells, strength in ((3, 0.35), (8, 0.3), (24, 0.25)):
@@ -55,9 +55,15 @@ def draw_person(
     palette: Palette,
     limb_width: float,
 ) -> None:
-    """Draw J×2 joints in pixels of the drawing: a limb where both of its ends are visible, a disc at every joint.
+    """Draws a limb where both of its ends are visible, and a disc at every visible joint.
 
-    A skeleton with a figure is drawn as that; of another one all limbs and joints have one colour.
+    Args:
+        draw: the drawing.
+        skeleton: of the person; without a figure all limbs and joints have one colour.
+        joints: J×2, (x, y) in pixels of the drawing.
+        visible: J.
+        palette: the colours.
+        limb_width: pixels.
     """
     figure = skeleton.figure
     points = [(x, y) for x, y in joints.tolist()]
@@ -89,7 +95,7 @@ def draw_person(
 
 
 def draw_disc(draw: ImageDraw.ImageDraw, centre: tuple[float, float], radius: float, colour: Colour) -> None:
-    """A filled circle."""
+    """Draws a filled circle, centre and radius in pixels."""
     x, y = centre
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
 
@@ -97,7 +103,10 @@ def draw_disc(draw: ImageDraw.ImageDraw, centre: tuple[float, float], radius: fl
 def render_frames(
     clip: Clip, indices: NDArray[np.int64], view: View, skeleton: Skeleton, persons: int = 1
 ) -> NDArray[np.uint8]:
-    """The view, drawn from the joints of the clip's persons; see `ReadFrames`. A clip looks the same in every run."""
+    """Draws the frames of these indices; see `ReadFrames`. A clip looks the same in every run.
+
+    `skeleton` is that of one person, `persons` the number of persons whose joints the clip has.
+    """
     large = view.enlarged(SUPERSAMPLING)
     limb_width = LIMB_WIDTH * min(large.rows, large.columns)
     generator = np.random.default_rng([RENDERING, _number(clip.id)])
@@ -110,12 +119,12 @@ def render_frames(
     for frame, places, seen in zip(frames, joints, visible, strict=True):
         image = background.copy()
         draw = ImageDraw.Draw(image)
-        for person in reversed(range(persons)):  # who moves most is in front
+        for person in reversed(range(persons)):  # the first, who moves most, is in front
             draw_person(draw, skeleton, places[person], seen[person], palettes[person], limb_width)
         frame[:] = np.asarray(image.reduce(SUPERSAMPLING))
     return frames
 
 
 def _number(id: str) -> int:
-    """What a clip's background and colours are drawn by."""
+    """The seed of a clip's background and colours."""
     return int(id) if id.isdecimal() else int.from_bytes(hashlib.sha256(id.encode()).digest()[:8])

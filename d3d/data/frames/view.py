@@ -1,4 +1,4 @@
-"""What of a clip's frames is looked at: the same for pixels and joints, in every frame of the clip."""
+"""The part of a clip's frames that a system sees: the same in every frame, for pixels and joints alike."""
 
 from typing import Literal
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from d3d.data.clip import Clip, View
 
-MARGIN = 1.25  # the persons' square, times what their joints take up, for hands, feet and what they hold
-LEAST = 1 / 8  # its side at least, of the frame's short side
+MARGIN = 1.25  # side of the persons' square relative to their joints' extent: room for hands, feet and what they hold
+LEAST = 1 / 8  # smallest side of that square, relative to the frame's short side
 
 
 def view_of(clip: Clip, kind: Literal["frame", "whole", "persons"], short: int) -> View:
-    """What `data.view` and `data.resize` make of this clip's frames."""
+    """The view of `data.view` = `kind` and `data.resize` = `short` pixels of this clip's frames."""
     if kind == "frame":
         return frame_view(clip, short)
     left, top, right, bottom = (
@@ -21,7 +21,7 @@ def view_of(clip: Clip, kind: Literal["frame", "whole", "persons"], short: int) 
 
 
 def frame_view(clip: Clip, short: int) -> View:
-    """The frame with its short side resized and its aspect ratio kept to the nearest pixel."""
+    """The whole frame, resized to a short side of `short` pixels, its aspect ratio kept to the nearest pixel."""
     scale = short / min(clip.height, clip.width)
     rows, columns = max(short, round(clip.height * scale)), max(short, round(clip.width * scale))
     return View(0, 0, clip.width, clip.height, rows, columns)

@@ -1,4 +1,4 @@
-"""What a whole dataset holds and what is wrong with it: everything is read, and no fault hides another."""
+"""What a whole dataset contains and every fault in it: all clips are read, even after a fault."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -19,18 +19,18 @@ from d3d.errors import DataError
 
 @dataclass(frozen=True)
 class Findings:
-    """Of all clips whose annotation can be read, whether they have frames or not; counts are of clips."""
+    """What was found in all clips whose annotation can be read, with or without frames; counts are of clips."""
 
-    train: NDArray[np.int64]  # by class
-    test: NDArray[np.int64]
+    train: NDArray[np.int64]  # training clips of each class
+    test: NDArray[np.int64]  # test clips of each class
     lengths: NDArray[np.int64]  # frames of each clip
     sizes: Counter[tuple[int, int]]  # (width, height)
-    persons: Counter[int]  # how many are present
-    joints: int  # of those present, over all frames
-    invisible: int  # of these
-    left_out: tuple[str, ...]  # clips without frames, where they may be skipped
-    notes: dict[str, tuple[str, ...]]  # what is odd and does no harm → clips
-    faults: tuple[str, ...]  # a line each
+    persons: Counter[int]  # persons present → clips
+    joints: int  # of all persons present, over all frames
+    invisible: int  # of these joints
+    left_out: tuple[str, ...]  # ids of clips without frames
+    notes: dict[str, tuple[str, ...]]  # harmless oddity → ids of the clips that have it
+    faults: tuple[str, ...]  # one line each
     digest: str | None  # None where the dataset cannot be opened
 
 
@@ -41,9 +41,14 @@ def check(
     processes: int,
     advance: Callable[[], None],
 ) -> Findings:
-    """Reads every annotation, looks at every file of frames, and decodes those that a test of `frames` frames takes.
+    """Reads every annotation, samples every file of frames, and decodes the frames that a test would take.
 
-    `advance` is called after each clip.
+    Args:
+        source: the dataset.
+        data: its configuration; `data.missing` says whether a clip without frames is a fault.
+        frames: T, frames that a test samples from a clip.
+        processes: that read clips at the same time.
+        advance: called after each clip.
     """
     reads: list[Read] = []
     faults: list[str] = []
@@ -57,7 +62,7 @@ def check(
         faults += [f"clip {read.clip.id}: {read.absent} is not there" for read in reads if read.absent]
     faults += [str(fault) for fault in faults_together(source, reads)]
     dataset = None
-    try:  # whether files are missing or not: that is said already
+    try:  # as if no file were missing: missing ones are listed above
         whole = reads if data.missing == "skip" else [replace(read, absent="") for read in reads]
         dataset = assemble(source, whole, "skip")
         check_frames(dataset, frames)
@@ -67,7 +72,7 @@ def check(
 
 
 def _decoding(source: Source, data: DataConfig, frames: int) -> Source:
-    """The source whose clips are read together with their test frames; of drawn frames none can be damaged."""
+    """A source whose clips are read together with their test frames; rendered frames cannot be damaged."""
     if source.frame_source == "rendered":
         return source
     return replace(source, read=partial(_read_and_decode, replace(source, entries=()), data, frames))
@@ -106,7 +111,7 @@ def _findings(source: Source, reads: Sequence[Read], faults: Sequence[str], data
 
 
 def _present(clip: Clip, persons: int) -> NDArray[np.bool_]:
-    """Which of the persons any joint of is visible in any frame."""
+    """Which persons have a joint that is visible in any frame."""
     return np.asarray(clip.visible.reshape(clip.length, persons, -1).any(axis=(0, 2)))
 
 

@@ -1,4 +1,4 @@
-"""A contact sheet of a clip: the frames a test would take, with the joints drawn, to look at instead of trusting."""
+"""A contact sheet of a clip: the frames that a test would take, with the joints drawn on them."""
 
 from dataclasses import replace
 from difflib import get_close_matches
@@ -18,13 +18,20 @@ from d3d.errors import DataError
 SHORT = 320  # short side of a frame on the sheet, pixels
 COLUMNS = 4
 CAPTION = 30  # pixels below a frame
-COLOURS = ((0, 225, 255), (255, 90, 230), (140, 255, 80), (255, 170, 0))  # of the persons, in turn
-UNSEEN = (255, 255, 255)  # an invisible joint: a cross where it was, or will be, seen last
+COLOURS = ((0, 225, 255), (255, 90, 230), (140, 255, 80), (255, 170, 0))  # of the first, second, … person
+UNSEEN = (255, 255, 255)  # of an invisible joint: a cross where it is in the nearest frame that shows it
 CROP = (255, 255, 0)
 
 
 def contact_sheet(source: Source, id: str, data: DataConfig, frames: int) -> Image.Image:
-    """The picture. Raises DataError where the clip is not there or is broken."""
+    """The picture of a clip. Raises DataError where there is no such clip or it is broken.
+
+    Args:
+        source: the dataset.
+        id: of the clip.
+        data: the view, and the size of the crop, which is drawn as a square.
+        frames: T, frames that a test samples from a clip.
+    """
     clip = find_clip(source, id)
     indices = sample_indices(clip.length, min(frames, clip.length), None)
     view = view_of(clip, data.view, SHORT)
@@ -52,7 +59,7 @@ def contact_sheet(source: Source, id: str, data: DataConfig, frames: int) -> Ima
 
 
 def find_clip(source: Source, id: str) -> Clip:
-    """The clip of that id. Raises DataError where there is none, or it cannot be read."""
+    """The clip with this id. Raises DataError where there is none, or where it cannot be read."""
     ids = {source.id_of(entry): entry for entry in source.entries}
     if id not in ids:
         near = get_close_matches(id, ids, 1, 0.5) or list(ids)[:1]
@@ -68,7 +75,15 @@ def find_clip(source: Source, id: str) -> Clip:
 def draw_clip(
     pen: ImageDraw.ImageDraw, clip: Clip, joints: NDArray[np.float32], index: int, skeleton: Skeleton
 ) -> None:
-    """Draw the joints of one frame, L×R×2 in pixels of the picture: limbs between visible ones, a disc at each."""
+    """Draws the joints of one frame: limbs between visible joints, a disc at each, a cross at an invisible one.
+
+    Args:
+        pen: of the picture.
+        clip: whose joints are drawn, for their visibility.
+        joints: L×R×2, (x, y) in pixels of the picture.
+        index: of the frame.
+        skeleton: of one person.
+    """
     each = len(skeleton.joint_names)
     for person in range(clip.visible.shape[1] // each):
         own = slice(person * each, (person + 1) * each)
@@ -89,6 +104,6 @@ def draw_clip(
 
 
 def _nearest(visible: NDArray[np.bool_], index: int) -> int | None:
-    """The nearest frame that shows the joint, None where none does."""
+    """The frame nearest to `index` in which the joint is visible; None where it never is."""
     shown = visible.nonzero()[0]
     return int(shown[np.abs(shown - index).argmin()]) if len(shown) else None

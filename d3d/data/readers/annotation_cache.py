@@ -1,6 +1,6 @@
-"""What was read of a large dataset stays on disk: the next process to open it maps it into memory.
+"""A cache on disk of what was read of a large dataset; the next process that opens it maps it into memory.
 
-NTU RGB+D's text files take minutes to read and gigabytes to hold. Mapped, the processes of a machine share them.
+The text files of NTU RGB+D take minutes to read and gigabytes of memory. Mapped, all processes of a machine share it.
 """
 
 import hashlib
@@ -18,14 +18,20 @@ from d3d.data.source import Read, Source, assemble, read_all
 from d3d.digest import code_digest
 from d3d.errors import DataError
 
-_CLIP_KEYS = ("id", "label", "train", "height", "width", "length", "group")  # beside the joints
+_CLIP_KEYS = ("id", "label", "train", "height", "width", "length", "group")
 _READ_KEYS = ("pixels", "absent", "notes")
 
 
 def open_cached(source: Source, cache: Path, missing: Literal["error", "skip"], processes: int = 1) -> Dataset:
-    """The dataset of a source with a stamp, read under `cache` if it was read before. Raises DataError.
+    """The dataset of a source that has a stamp, from the cache if there is an entry of this stamp and this code.
 
-    It is read anew where the stamp is another, or the code that reads data.
+    Args:
+        source: whose `stamp` changes whenever one of its files does.
+        cache: the folder of the cache.
+        missing: what to do with clips without frames, see `open_source`.
+        processes: that read clips at the same time, where they are not cached.
+
+    Raises DataError as `open_source` does, and where the cache cannot be written or is damaged.
     """
     named = f"{code_digest('d3d.data.readers.registry')} {source.name} {source.frame_source} {source.stamp}"
     key = hashlib.sha256(named.encode()).hexdigest()[:12]
@@ -36,12 +42,12 @@ def open_cached(source: Source, cache: Path, missing: Literal["error", "skip"], 
             _write_cache(folder, source, reads)
         except OSError as error:
             raise DataError(f"{folder} cannot be written ({error}); choose another storage folder") from error
-        del reads  # its memory is not needed beside what is mapped
+        del reads  # frees memory before the same arrays are mapped
     return assemble(source, list(_read_cache(folder)), missing)
 
 
 def _write_cache(folder: Path, source: Source, reads: Sequence[Read]) -> None:
-    """Write all of it or nothing, however many processes do so at once."""
+    """Writes all of it or nothing, even where several processes do so at once."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{folder.name}.partial-", dir=folder.parent) as temporary:
         partial = Path(temporary) / folder.name
@@ -64,7 +70,7 @@ def _write_cache(folder: Path, source: Source, reads: Sequence[Read]) -> None:
         try:
             partial.rename(folder)
         except OSError:
-            if not folder.is_dir():  # else another process was faster, with the same content
+            if not folder.is_dir():  # else another process was faster and wrote the same content
                 raise
 
 
@@ -74,7 +80,7 @@ def _read_cache(folder: Path) -> Iterator[Read]:
         joints = np.load(folder / "joints.npy", mmap_mode="r", allow_pickle=False)
         visible = np.load(folder / "visible.npy", mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder} is damaged ({error}); remove it, and the dataset is read anew") from error
+        raise DataError(f"{folder} is damaged ({error}); remove it, and the dataset is read again") from error
     start = 0
     for row in rows:
         clip = dict(zip(_CLIP_KEYS, row, strict=False))

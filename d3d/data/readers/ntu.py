@@ -1,7 +1,7 @@
 """NTU RGB+D (Shahroudy et al., CVPR 2016) and NTU RGB+D 120 (Liu et al., TPAMI 2019).
 
 `nturgb+d_skeletons/S001C001P001R001A001.skeleton` and `nturgb+d_rgb/S001C001P001R001A001_rgb.avi`: setup, camera,
-performer, replication and action, all counted from 1. Joints are used where they are in the colour video.
+performer, replication and action, all counted from 1. The joints that are used are those in pixels of the colour video.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 
 
 class Sample(NamedTuple):
-    """What the name of a file says, each counted from 1."""
+    """The parts of a file's name, each counted from 1."""
 
     setup: int
     camera: int
@@ -51,7 +51,7 @@ class Sample(NamedTuple):
 
 
 def parse_name(name: str) -> Sample | None:
-    """What a name such as S001C002P003R002A013 says; None where it is no such name."""
+    """The parts of a name such as S001C002P003R002A013; None for any other name."""
     match = _NAME.fullmatch(name)
     return Sample(*(int(number) for number in match.groups())) if match else None
 
@@ -64,9 +64,16 @@ def ntu_source(
     persons: int = 2,
     frame_source: FrameSource = "files",
 ) -> Source:
-    """The samples under `root` that are of the dataset and not in the authors' list of missing skeletons.
+    """The samples of the dataset under `root`, except those that the authors list as missing skeletons.
 
-    Raises DataError for a protocol that the dataset has not got, and where there is no sample.
+    Args:
+        root: the folder that holds nturgb+d_skeletons/ and nturgb+d_rgb/.
+        name: NTU RGB+D or NTU RGB+D 120.
+        protocol: which samples are for training; ntu60 has xsub and xview, ntu120 xsub and xset.
+        persons: the most persons of a clip, those who move most.
+        frame_source: whether frames are read from the videos or rendered.
+
+    Raises DataError for a protocol of the other dataset, and where there is no sample.
     """
     if protocol not in PROTOCOLS[name]:
         raise DataError(f"data.protocol={protocol}: {name} has {' and '.join(PROTOCOLS[name])}")
@@ -103,7 +110,7 @@ def missing_skeletons() -> frozenset[str]:
 
 
 def trains(sample: Sample, name: str, protocol: Protocol) -> bool:
-    """Whether a sample is in the training split."""
+    """Whether a sample is in the training split of the dataset `name` under this protocol."""
     if protocol == "xview":
         return sample.camera in CAMERAS
     if protocol == "xset":
@@ -112,12 +119,12 @@ def trains(sample: Sample, name: str, protocol: Protocol) -> bool:
 
 
 def video_path(root: Path, id: str) -> Path:
-    """Where the video of a clip is."""
+    """The path of the video of the clip `id`."""
     return root / "nturgb+d_rgb" / f"{id}_rgb.avi"
 
 
 def _stamp(root: Path, paths: Sequence[Path], frame_source: FrameSource, setting: str) -> str:
-    """A digest of the names, sizes and times of all files, which takes a second where reading them takes minutes."""
+    """A digest of the names, sizes and times of all files: it takes a second, reading them takes minutes."""
     digest = hashlib.sha256(f"{root} {setting}".encode())
     for path in paths:
         digest.update(_state(path))
@@ -135,13 +142,13 @@ def _state(path: Path) -> bytes:
 
 
 def _read(path: Path, *, name: str, protocol: Protocol, persons: int, frame_source: FrameSource) -> Read:
-    """The clip of a `.skeleton` file, and a look at its video. Raises DataError."""
+    """The clip of a `.skeleton` file, and the fingerprint of its video. Raises DataError."""
     sample = parse_name(path.stem)
     assert sample is not None
     try:
         bodies = read_skeleton_file(path, len(NTU.joint_names))
     except (ValueError, OSError) as error:
-        raise DataError(f"clip {path.stem}: {path} is no whole skeleton file ({error}); restore it") from error
+        raise DataError(f"clip {path.stem}: {path} is not a complete skeleton file ({error}); restore it") from error
     joints, visible = moving_most(bodies.joints, bodies.visible, persons)
     clip = Clip(
         id=path.stem,

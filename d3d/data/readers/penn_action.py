@@ -1,8 +1,8 @@
 """Penn Action (Zhang, Zhu, Derpanis, ICCV 2013): `frames/0001/000001.jpg` and `labels/0001.mat`.
 
-What the label files hold is not what one expects, and is mended here alone: coordinates count from 1 and are unsigned
+The label files have peculiarities that are dealt with here and nowhere else: coordinates count from 1 and are unsigned
 in some files (a difference would wrap around), `nframes` is mostly uint8, some files lack a row of `bbox` (not used),
-`train` is 1 or −1, and an invisible joint holds any number at all.
+`train` is 1 or −1, and the coordinates of an invisible joint are arbitrary.
 """
 
 import re
@@ -40,11 +40,11 @@ ACTIONS = (
     "strum_guitar",
     "tennis_forehand",
     "tennis_serve",
-)  # as the label files spell them, which is not how the dataset's page does
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"  # some writers pad after the end
+)  # spelled as in the label files; the dataset's page spells some of them differently
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"  # some files have padding after the end marker
 _FIELDS = ("action", "x", "y", "visibility", "train", "dimensions", "nframes")
 _LACKS_BOX = ("lack a row of bbox, which is not used",)
-_FAR = 1e5  # pixels; no coordinate of a video, and not NaN
+_FAR = 1e5  # pixels; coordinates are below this, and not NaN
 
 
 def penn_action_source(
@@ -54,9 +54,13 @@ def penn_action_source(
     classes: Sequence[str] | None = None,
     frame_source: FrameSource = "files",
 ) -> Source:
-    """The clips under `root` that have a label file, in the order of their numbers. Raises DataError: there is none.
+    """The clips under `root` that have a label file, in the order of their numbers. Raises DataError where none has.
 
-    Without `classes` they are Penn Action's, or those that `root`/classes.txt names, one a line.
+    Args:
+        root: the folder that holds labels/ and frames/.
+        name: what the dataset is called.
+        classes: names of the classes; None: those in `root`/classes.txt, one a line, or without it Penn Action's.
+        frame_source: whether frames are read from the image files or rendered.
     """
     classes = classes or _classes(root)
     files = [path for path in (root / "labels").glob("*.mat") if re.fullmatch("[0-9]{4,}", path.stem)]
@@ -84,14 +88,14 @@ def _classes(root: Path) -> Sequence[str]:
     except FileNotFoundError:
         return ACTIONS
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}); it is to name a class a line") from error
+        raise DataError(f"{path} cannot be read ({error}); write one class on each line") from error
     if len(names) < 2 or len(set(names)) < len(names):
-        raise DataError(f"{path}: two different classes are the least, and none twice; it is to name one a line")
+        raise DataError(f"{path}: needs at least two classes, and none twice; write one class on each line")
     return names
 
 
 def _read(path: Path, *, root: Path, classes: Sequence[str], frame_source: FrameSource) -> Read:
-    """The clip of a label file, and a look at each of its image files. Raises DataError."""
+    """The clip of a label file, and the fingerprint of its image files. Raises DataError."""
     clip, notes = _read_clip(path, classes)
     if frame_source == "rendered":
         return Read(clip, notes=notes)
@@ -105,27 +109,28 @@ def _read(path: Path, *, root: Path, classes: Sequence[str], frame_source: Frame
 
 
 def _grouped(clips: Sequence[Clip]) -> list[Clip]:
-    """Repetitions are cut from one video and numbered in turn: neighbours of one action and size are a group."""
+    """Repetitions are cut from one video and numbered consecutively: neighbours of one action and size are a group."""
     groups = groupby(clips, key=lambda clip: (clip.label, clip.height, clip.width))
     takes = [list(members) for _, members in groups]
     return [replace(clip, group=take[0].id) for take in takes for clip in take]
 
 
 def _read_clip(path: Path, classes: Sequence[str]) -> tuple[Clip, tuple[str, ...]]:
-    """The clip of a label file, and what is odd about it."""
+    """The clip of a label file, and the harmless oddities of the file."""
     try:
         fields = read_mat(path, (*_FIELDS, "bbox"))
         clip = _parse_clip(path.stem, fields, classes)
         return clip, _LACKS_BOX if len(fields.get("bbox", [])) < clip.length else ()
     except (KeyError, ValueError, OverflowError, OSError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else error
-        raise DataError(f"clip {path.stem}: {path} is no Penn Action label ({reason}); restore or remove it") from error
+        fault = f"{path} is not a Penn Action label file ({reason})"
+        raise DataError(f"clip {path.stem}: {fault}; restore or remove it") from error
 
 
 def _parse_clip(id: str, fields: dict[str, Any], classes: Sequence[str]) -> Clip:
     action = str(fields["action"].item())
     if action not in classes:
-        raise ValueError(f"action {action!r} is none of {', '.join(classes)}")
+        raise ValueError(f"action {action!r} is not one of {', '.join(classes)}")
     x, y, visible = (np.asarray(fields[key]) for key in ("x", "y", "visibility"))
     height, width = (int(size) for size in fields["dimensions"].ravel()[:2])
     shape = (int(fields["nframes"].item()), len(JOINTS))
@@ -138,7 +143,7 @@ def _parse_clip(id: str, fields: dict[str, Any], classes: Sequence[str]) -> Clip
     joints = np.stack([x, y], axis=-1).astype(np.float64) - 1  # float first: unsigned numbers would wrap around
     joints[~seen] = 0
     if height < 1 or width < 1 or not (np.abs(joints) < _FAR).all():
-        raise ValueError("its sizes or coordinates are no usable numbers")
+        raise ValueError("its sizes or coordinates are out of range")
     return Clip(id, list(classes).index(action), train == 1, height, width, joints.astype(np.float32), seen, group=id)
 
 
@@ -147,16 +152,16 @@ def _image_path(root: Path, clip: Clip, index: int) -> Path:
 
 
 def _sample_jpeg(path: Path, id: str) -> Sampled:
-    """A look at a file that starts and ends as a JPEG does: every file gets one before anything is started.
+    """A sample of a file that starts and ends as a JPEG does: every file is sampled before anything is started.
 
-    What is damaged in between is found when it is decoded.
+    Damage in between is found when the file is decoded.
     """
     sampled = sample_file(path)
     if not sampled.start.startswith(_JPEG_START) or _JPEG_END not in sampled.end:
-        raise DataError(f"clip {id}: {path} is no whole JPEG; restore it, or data.frames=rendered")
+        raise DataError(f"clip {id}: {path} is not a complete JPEG; restore it, or data.frames=rendered")
     return sampled
 
 
 def read_images(root: Path, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
-    """The view, of image files; see `ReadFrames`. Raises DataError for a file that cannot be decoded."""
+    """The frames of these indices; see `ReadFrames`. Raises DataError for a file that cannot be decoded."""
     return np.stack([read_image(_image_path(root, clip, int(index)), clip, view) for index in indices])

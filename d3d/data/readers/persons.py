@@ -1,4 +1,4 @@
-"""From the joints of everybody in a clip to those of the few who move most."""
+"""Chooses, of everybody in a clip, the few persons who move most."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 def moving_most(
     joints: NDArray[np.float32], visible: NDArray[np.bool_], persons: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """L×(persons·J)×2 joints and their visibility, out of M×L×J×2 and M×L×J of all M bodies of a clip.
+    """Joints L×(persons·J)×2 and their visibility, from M×L×J×2 and M×L×J of all M bodies of a clip.
 
-    Who moves most comes first, as the authors of NTU RGB+D choose (README of github.com/shahroudy/NTURGB-D, FAQ): the
-    variances of all joints' coordinates, summed; here in pixels, over the frames in which a joint is visible. The rest
-    is left out. Joints of the absent are zero and invisible.
+    Who moves most comes first, as the authors of NTU RGB+D choose (README of github.com/shahroudy/NTURGB-D, FAQ): by
+    the sum of the variances of all joints' coordinates; here in pixels, over the frames in which a joint is visible.
+    The other bodies are left out. Where there are fewer than `persons`, absent ones have zero, invisible joints.
     """
     bodies, length, count = visible.shape
     joints = np.where(visible[..., None], joints, np.float32(0))
@@ -25,7 +25,7 @@ def moving_most(
 
 
 def motion(joints: NDArray[np.float32], visible: NDArray[np.bool_]) -> float:
-    """The variances over time of the coordinates of L×J×2 joints, summed, in pixels²."""
+    """The sum of the variances over time of all coordinates of L×J×2 joints, in pixels²."""
     weights = visible[..., None].astype(np.float64)
     frames = np.maximum(weights.sum(axis=0), 1)
     mean = (weights * joints).sum(axis=0) / frames

@@ -25,19 +25,19 @@ from d3d.data.source import FrameSource, Read, Source
 from d3d.errors import ConfigError, DataError
 
 GYM99 = 99  # classes (Shao et al., "FineGym", CVPR 2020, section 3)
-MOST = 100_000  # classes; a label that means anything is below
-NAME = 240  # bytes of the name of a file or folder, at most; endings such as _rgb.avi come after it
-TAKEN_FOR = {"COCO": COCO, "NTU RGB+D": NTU, "Penn Action": PENN_ACTION}  # by their number, where nothing is said
-SCORE = 0.0  # a joint is visible where its keypoint_score is above this; not at 0, and not at NaN
+MOST = 100_000  # classes; labels are below this
+NAME = 240  # bytes, the longest name of a file or folder; endings such as _rgb.avi are added to it
+TAKEN_FOR = {"COCO": COCO, "NTU RGB+D": NTU, "Penn Action": PENN_ACTION}  # by the number of joints
+SCORE = 0.0  # a joint is visible where its keypoint_score is above this: not at 0, and not at NaN
 
 
 class Entry(NamedTuple):
-    """What one clip is read from."""
+    """What a clip is read from."""
 
     id: str
     split: str
     train: bool
-    annotation: Mapping[str, Any] | None  # None: the split names it, and nothing describes it
+    annotation: Mapping[str, Any] | None  # None: a split names the clip, but there is no annotation
 
 
 def pyskl_source(
@@ -51,13 +51,21 @@ def pyskl_source(
     persons: int = 2,
     frame_source: FrameSource = "files",
 ) -> Source:
-    """The clips that the two splits of an annotation file name, for training and for testing.
+    """The clips that two splits of an annotation file name.
 
-    Without `classes` there are as many as the training clips' labels name. `named_skeleton` is what data.skeleton may
-    name; without it the file FILE.skeleton.yaml beside FILE.pkl says what the joints are, and where there is none they
-    are taken for a known skeleton of so many joints, or nothing is known of them, and a remark says which.
+    Args:
+        path: the pickle, FILE.pkl.
+        splits: the names of the training and of the test split.
+        name: what the dataset is called.
+        classes: their number; None: as many as the labels of the training clips tell.
+        root: the folder of the videos or folders of images; needed where frames come from files.
+        named_skeleton: a known skeleton or a YAML file, as data.skeleton names it. None: FILE.skeleton.yaml beside the
+            pickle; without that file a known skeleton with this number of joints, or one of which nothing is known,
+            and a remark says which.
+        persons: the most persons of a clip, those who move most.
+        frame_source: whether frames are read from files or rendered.
 
-    Raises DataError for a file that is no such pickle, for splits it has not got, and where it has no joints;
+    Raises DataError for a file that is not such a pickle, for splits that it does not have, and where it has no joints;
     ConfigError for a skeleton that cannot be used or has another number of joints.
     """
     beside = path.parent / f"{path.stem}.skeleton.yaml"
@@ -67,7 +75,7 @@ def pyskl_source(
     try:
         content = read_pickle(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"data.annotations={path}: no pickle of arrays and plain containers ({error})") from error
+        raise DataError(f"data.annotations={path}: not a pickle of arrays and plain containers ({error})") from error
     listed, annotations = _layout(path, content)
     for split in splits:
         if split not in listed:
@@ -109,22 +117,22 @@ def _exists(path: Path) -> bool:
 
 
 def _undeclared(joints: int, beside: str) -> tuple[Skeleton, tuple[str, ...]]:
-    """What joints are taken for of which nothing is said, and a remark that says so.
+    """The skeleton of joints that nothing describes, and a remark that says which one is assumed.
 
-    PYSKL's own annotations have COCO's joints in two dimensions and NTU RGB+D's from Kinect; 13 were always read as
-    Penn Action's here.
+    PYSKL's own annotations have COCO's joints in two dimensions and those of NTU RGB+D from Kinect; 13 joints have
+    always been read as Penn Action's here.
     """
     for name, skeleton in TAKEN_FOR.items():
         if len(skeleton.joint_names) == joints:
             others = [key for key, other in KNOWN.items() if len(other.joint_names) == joints and other != skeleton]
             other = f"data.skeleton={others[0] if others else 'FILE.yaml'}"
             return skeleton, (f"its {joints} joints are taken for {name}'s; {other} or {beside} says otherwise",)
-    unknown = f"nothing says what its {joints} joints are: no limbs are drawn, and augmentation.flip must be false"
+    unknown = f"nothing describes its {joints} joints: no limbs are drawn, and augmentation.flip must be false"
     return nameless(joints), (f"{unknown}; describe them in {beside} beside it",)
 
 
 def _layout(path: Path, content: Any) -> tuple[Mapping[str, list[Any]], list[Mapping[str, Any]]]:
-    """(split, annotations) of a pickle's content. Raises DataError where it is laid out otherwise."""
+    """(split, annotations) of a pickle's content. Raises DataError where the layout is another one."""
     split, annotations = (content.get(key) for key in ("split", "annotations")) if isinstance(content, dict) else (0, 0)
     if not (
         isinstance(split, dict)
@@ -146,7 +154,7 @@ def _entries(
     listed: Mapping[str, list[str]],
     annotations: list[Mapping[str, Any]],
 ) -> tuple[Entry, ...]:
-    """One for each annotation that a split names and for each name without one, in the order of the names."""
+    """One for each annotation of a clip that a split names, and for each name without one, in the splits' order."""
     described: dict[str, list[Mapping[str, Any] | None]] = {}
     for annotation in annotations:
         described.setdefault(annotation["frame_dir"], []).append(annotation)
@@ -165,7 +173,7 @@ def _entries(
 
 
 def _joint_count(path: Path, annotations: list[Mapping[str, Any]]) -> int:
-    """V of the first clip that has joints."""
+    """V, the number of joints, of the first clip that has any."""
     for annotation in annotations:
         keypoint = annotation.get("keypoint")
         if isinstance(keypoint, np.ndarray) and keypoint.ndim == 4 and 0 < keypoint.shape[2] <= MOST_JOINTS:
@@ -174,20 +182,21 @@ def _joint_count(path: Path, annotations: list[Mapping[str, Any]]) -> int:
 
 
 def _label(annotation: Mapping[str, Any] | None) -> int:
-    """-1 where there is none that can be."""
+    """The label; −1 where there is no valid one."""
     label = (annotation or {}).get("label")
     return int(label) if isinstance(label, int | np.integer) and 0 <= label < MOST else -1
 
 
 def _read(entry: Entry, *, joints: int, persons: int, root: Path | None) -> Read:
-    """The clip of an annotation, and a look at its frames if it has a root. Raises DataError."""
+    """The clip of an annotation, and the fingerprint of its frames where there is a root. Raises DataError."""
     if entry.annotation is None:
         raise DataError(f"clip {entry.id}: split {entry.split!r} names it, no annotation does; add or remove it")
     try:
         clip = _parse(entry, entry.annotation, joints, persons)
     except (KeyError, ValueError, TypeError, OverflowError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else error
-        raise DataError(f"clip {entry.id}: its annotation is none of PYSKL's ({reason}); mend or remove it") from error
+        fault = f"its annotation is not in PYSKL's layout ({reason})"
+        raise DataError(f"clip {entry.id}: {fault}; correct or remove it") from error
     return Read(clip) if root is None else look_at(footage_of(root, clip.id), clip)
 
 
@@ -204,29 +213,29 @@ def _parse(entry: Entry, annotation: Mapping[str, Any], joints: int, persons: in
 
 
 def _check_id(id: str) -> None:
-    """A clip is found by its frame_dir: that is to be the name of a file or folder below data.root."""
+    """Raises ValueError unless frame_dir, the id, can be the name of a file or folder below data.root."""
     parts = Path(id).parts
     if not parts or Path(id).is_absolute() or ".." in parts:
         raise ValueError("its frame_dir leads out of data.root")
     if not id.isprintable() or max(len(part.encode()) for part in parts) > NAME:
-        raise ValueError(f"its frame_dir has characters that no name should have, or a part of over {NAME} bytes")
+        raise ValueError(f"its frame_dir has unprintable characters, or a part of more than {NAME} bytes")
 
 
 def _array(annotation: Mapping[str, Any], key: str) -> NDArray[np.float32]:
-    """Lists are not taken: nested a dozen deep, a few bytes of a pickle would be more numbers than memory holds."""
+    """An array as float32. Lists are refused: a few bytes of nested lists can mean more numbers than memory holds."""
     if not isinstance(annotation[key], np.ndarray):
-        raise ValueError(f"{key} is no array")
-    with np.errstate(over="ignore"):  # what is infinite is refused by the place it has
+        raise ValueError(f"{key} is not an array")
+    with np.errstate(over="ignore"):  # infinite coordinates are refused below, with their place
         return np.asarray(annotation[key], np.float32)
 
 
 def _joints(annotation: Mapping[str, Any], joints: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """M×T×V×2 pixels and M×T×V visibility. A file without scores has zeros where a joint was not found."""
+    """Joints M×T×V×2 in pixels and their visibility M×T×V. Without scores, a joint at (0, 0) was not found."""
     keypoint = _array(annotation, "keypoint")
     if keypoint.ndim != 4 or keypoint.shape[3] != 2:
-        raise ValueError(f"keypoint is {keypoint.shape}, not M×T×V×2: pixels of the video are needed")
+        raise ValueError(f"keypoint is {keypoint.shape}, not M×T×V×2: coordinates must be in pixels of the video")
     if keypoint.shape[2] != joints:
-        raise ValueError(f"it has {keypoint.shape[2]} joints, the dataset {joints}")
+        raise ValueError(f"it has {keypoint.shape[2]} joints, the dataset has {joints}")
     if annotation.get("keypoint_score") is None:
         seen = (keypoint != 0).any(axis=-1)
     else:
@@ -243,7 +252,7 @@ def _joints(annotation: Mapping[str, Any], joints: int) -> tuple[NDArray[np.floa
 
 
 def group_of(id: str) -> str:
-    """The take a clip is of, where its id tells: FineGYM's source video, NTU RGB+D's setup and performer."""
+    """The recording a clip is of, where its id tells: FineGYM's source video, or NTU RGB+D's setup and performer."""
     gym = re.match(r"([\w-]{11})_(E_)?\d{6}_\d{6}", id)  # 0LtLS9wROrk_E_002407_002435_A_0003_0005: video, event, action
     ntu = re.match(r"(S\d{3})C\d{3}(P\d{3})R\d{3}A\d{3}", id)
     if gym:

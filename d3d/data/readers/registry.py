@@ -1,4 +1,4 @@
-"""Which datasets there are, and how one is opened."""
+"""The datasets there are, and how one is opened."""
 
 import os
 from pathlib import Path
@@ -23,9 +23,10 @@ _ROOTS = {
 
 
 def open_dataset(config: DataConfig, cache: Path) -> Dataset:
-    """The dataset and split the configuration names. The synthetic one is made under `cache` unless it is there.
+    """The dataset and the split that the configuration names.
 
-    Raises DataError and ConfigError, whose message names the value, clip or file at fault and the way out.
+    `cache` is the folder for what is made or read once: the synthetic dataset, and large datasets once they are read.
+    Raises DataError and ConfigError; the message names the faulty value, clip or file, and the way out.
     """
     source = find_source(config, cache)
     if source.stamp:
@@ -36,14 +37,14 @@ def open_dataset(config: DataConfig, cache: Path) -> Dataset:
 
 
 def find_source(config: DataConfig, cache: Path) -> Source:
-    """Where the clips of the dataset that the configuration names are read from. Raises DataError and ConfigError."""
+    """The source of the dataset that the configuration names; `cache` as in `open_dataset`. Raises as it does."""
     if config.skeleton is not None and config.name != "pyskl":
         raise ConfigError(
-            f"data.skeleton={config.skeleton}: {config.name} has a skeleton of its own; leave it out, or data=pyskl"
+            f"data.skeleton={config.skeleton}: {config.name} has a skeleton of its own; leave it out, or use data=pyskl"
         )
     if config.name == "synthetic":
         if config.root is not None:
-            raise DataError(f"data.root={config.root}: the synthetic dataset is made, not read; leave data.root out")
+            raise DataError(f"data.root={config.root}: the synthetic dataset is generated; leave data.root out")
         return synthetic_source(cache, config.clips, config.frames)
     root = None if config.root is None else Path(config.root)
     if config.name == "finegym" or config.name == "pyskl":

@@ -1,4 +1,4 @@
-"""What a training clip goes through, so that it is never twice the same; done to pixels and joints alike."""
+"""Random changes of a training clip, different in every epoch, applied to pixels and joints alike."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,10 @@ from d3d.errors import DataError
 
 
 def check_flip(dataset: Dataset, augmentation: AugmentationConfig) -> None:
-    """Raise a DataError if clips are to be mirrored and nobody knows which of their joints change places."""
+    """Raises DataError where clips are to be mirrored and it is not known which of their joints swap places."""
     if augmentation.flip and dataset.skeleton.mirrored is None:
         raise DataError(
-            f"augmentation.flip=true: nothing says which of the {len(dataset.skeleton.joint_names)} joints of "
+            f"augmentation.flip=true: it is not known which of the {len(dataset.skeleton.joint_names)} joints of "
             f"{dataset.name} are left and right; describe them in a file that data.skeleton names, or set "
             "augmentation.flip=false"
         )
@@ -27,7 +27,14 @@ def check_flip(dataset: Dataset, augmentation: AugmentationConfig) -> None:
 def augmented_indices(
     length: int, frames: int, augmentation: AugmentationConfig, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """T increasing frame indices, one of each equal segment of a random part of the clip; see `sample_indices`."""
+    """T increasing frame indices, one from each equal segment of a random part of the clip; see `sample_indices`.
+
+    Args:
+        length: frames of the clip.
+        frames: T.
+        augmentation: whose `span` is the least share of the clip that the part covers.
+        generator: of all random choices.
+    """
     if augmentation.span == 1:
         return sample_indices(length, frames, generator)
     part = max(frames, round(length * generator.uniform(augmentation.span, 1)))
@@ -44,9 +51,21 @@ def augment(
     augmentation: AugmentationConfig,
     generator: np.random.Generator,
 ) -> tuple[Frames | None, Joints, Visible]:
-    """A random square of `size` pixels of T frames of `shape` (H, W), changed as the configuration says.
+    """A random square of T frames, changed as the configuration says.
 
-    Joint r of a mirrored clip is joint mirrored[r]. Without frames the joints are changed as they would be with them.
+    Without frames the joints are changed as they would be with them.
+
+    Args:
+        frames: T×H×W×3; None where the system reads no frames.
+        joints: T×R×2, (x, y) in pixels.
+        visible: T×R.
+        shape: (H, W) in pixels.
+        size: side of the square in pixels.
+        mirrored: joint r of a mirrored clip is joint mirrored[r].
+        augmentation: which changes, and how strong.
+        generator: of all random choices.
+
+    Returns frames T×size×size×3 or None, joints T×R×2 in pixels of the square, and their visibility T×R.
     """
     height, width = shape
     if augmentation.zoom or augmentation.rotation:
@@ -69,9 +88,14 @@ def augment(
 def turn(
     frames: Frames | None, joints: Joints, shape: tuple[int, int], scale: float, angle: float
 ) -> tuple[Frames | None, Joints]:
-    """Enlarge and turn pictures of `shape` (H, W) about their centre, clockwise in radians.
+    """Enlarges and turns pictures about their centre; what comes from outside repeats the edge.
 
-    What comes from outside a picture repeats its edge.
+    Args:
+        frames: T×H×W×3; None where there are none.
+        joints: T×R×2, (x, y) in pixels.
+        shape: (H, W) in pixels.
+        scale: above 1 enlarges.
+        angle: radians, clockwise.
     """
     height, width = shape
     centre = np.array([width - 1, height - 1], np.float32) / 2
@@ -82,11 +106,11 @@ def turn(
 
 
 def _resampled(frames: Frames, forward: NDArray[np.floating], centre: NDArray[np.floating]) -> Frames:
-    """The frames whose pixels come from where the 2×2 map `forward` about the centre takes them from."""
+    """The frames under the 2×2 linear map `forward` about the centre."""
     height, width = frames.shape[1:3]
     y, x = np.mgrid[:height, :width].astype(np.float32)
     sources = (np.stack([x, y], axis=-1) - centre) @ np.linalg.inv(forward).T + centre
-    places = (2 * sources + 1) / np.array([width, height], np.float32) - 1  # as grid_sample counts, −1 and 1 are edges
+    places = (2 * sources + 1) / np.array([width, height], np.float32) - 1  # grid_sample has the edges at −1 and 1
     pictures = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()
     grid = torch.from_numpy(places.astype(np.float32)).expand(len(frames), -1, -1, -1)
     turned = grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
@@ -94,7 +118,7 @@ def _resampled(frames: Frames, forward: NDArray[np.floating], centre: NDArray[np
 
 
 def recolour(frames: Frames, brightness: float, contrast: float) -> Frames:
-    """Scale all channels, and their distance from the clip's mean."""
+    """Scales the clip's mean by `brightness`, and the distance of every value from the mean by `contrast`."""
     mean = frames.mean(dtype=np.float32)
     changed = (frames - mean) * np.float32(contrast) + mean * np.float32(brightness)
     recoloured: Frames = changed.round().clip(0, 255).astype(np.uint8)

@@ -1,7 +1,7 @@
-"""From clips to the tensors the model takes.
+"""From clips to the tensors that a system takes.
 
-Every random choice of a sample comes from a generator seeded by (seed, epoch, index), so that a sample is the same
-whatever was loaded before it, in whichever worker, and after any number of interruptions.
+Every random choice of a sample comes from a generator seeded by (seed, epoch, index). So a sample depends neither on
+what was loaded before it, nor on the process that loads it, nor on how often the training was interrupted.
 """
 
 from collections.abc import Sequence
@@ -21,24 +21,34 @@ from d3d.data.samples.sampling import sample_indices
 from d3d.data.samples.transforms import Frames, Joints, Visible, crop, disturb, inside
 from d3d.modality import FRAMES_AND_JOINTS, Modality
 
-MEAN, DEVIATION = 0.45, 0.225  # of all channels of natural video, as Kinetics models use them
+MEAN, DEVIATION = 0.45, 0.225  # of all channels, as models of Kinetics use them
 
 
 class Sample(NamedTuple):
     """T frames of one clip, cut to the square that enters the model."""
 
-    frames: Tensor  # T×crop×crop×3 uint8; empty where they are not read
+    frames: Tensor  # T×crop×crop×3 uint8; empty where the system reads none
     joints: Tensor  # T×R×2 float32, (x, y) pixels of the crop, zero where not visible
     visible: Tensor  # T×R bool, false where invisible or outside the crop
     label: Tensor  # int64 scalar
 
 
 class ClipSamples(torch.utils.data.Dataset[Sample]):
-    """One sample a clip: augmented with a seed (training), the centre of everything without (test).
+    """One sample for each clip: augmented in training, the centre of every segment and of the view in a test.
 
-    Set `epoch` before each epoch: with the seed and the index it decides every random choice. `evaluation` disturbs the
-    joints of test clips, every time in the same way. `reads` is what the system looks at: without frames none are read.
-    Raises DataError where clips are to be flipped and the skeleton does not say which joints mirror which.
+    Set `epoch` before each epoch: with the seed and the index it decides every random choice.
+
+    Args:
+        clips: the clips of one split.
+        dataset: which they are of, for their pixels and their skeleton.
+        data: the view and the size of the crop.
+        frames: T, frames of a sample.
+        seed: of a training; None in a test.
+        augmentation: of a training; None is the default configuration.
+        evaluation: how the joints of test clips are disturbed, the same way each time; None: not at all.
+        reads: what the system reads; frames that it does not read are not loaded.
+
+    Raises DataError where clips are to be flipped and the skeleton does not say which joints mirror each other.
     """
 
     def __init__(
@@ -100,12 +110,12 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
         return frames, joints, visible
 
     def _read(self, clip: Clip, indices: NDArray[np.int64], view: View) -> tuple[Frames | None, Joints, Visible]:
-        """The view's pixels, where they are looked at, and the joints upon them."""
+        """The view's pixels, where the system reads them, and the joints in pixels of the view."""
         frames = self.dataset.read_frames(clip, indices, view) if "frames" in self.reads else None
         return frames, view.place(clip.joints[indices]), clip.visible[indices]
 
     def collate(self, samples: Sequence[Sample]) -> Labelled:
-        """B samples as a batch of what the system reads."""
+        """B samples → a batch of what the system reads, and their labels."""
         frames, joints, visible, labels = (torch.stack(tensors) for tensors in zip(*samples, strict=True))
         seen = {"frames": normalised(frames)} if "frames" in self.reads else {}
         if "joints" in self.reads:
@@ -114,6 +124,6 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
 
 
 def normalised(frames: Tensor) -> Tensor:
-    """B×T×H×W×3 uint8 → B×3×T×H×W float32 of about zero mean and unit variance."""
-    channels_first = frames.permute(0, 4, 1, 2, 3).float()  # stays channels-last in memory, as the backbone wants it
+    """B×T×H×W×3 uint8 → B×3×T×H×W float32 with mean near 0 and variance near 1."""
+    channels_first = frames.permute(0, 4, 1, 2, 3).float()  # channels-last in memory, which is faster
     return channels_first.div_(255).sub_(MEAN).div_(DEVIATION)

@@ -12,13 +12,13 @@ from d3d.data.batch import Batch
 
 @dataclass(frozen=True)
 class Mixture:
-    """Clip i of a batch in its share, and clip other[i] in the rest."""
+    """Clip i of a batch, blended with clip other[i]: λ times the one and 1 − λ times the other."""
 
-    weight: float
+    weight: float  # λ, of clip i itself
     other: Tensor  # B int64, a permutation
 
     def mix(self, batch: Batch) -> Batch:
-        """The blended clips. A joint visible in one of the two alone stays where it is there."""
+        """The blended clips. A joint that is visible in only one of the two keeps its place in that one."""
         blended = {}
         if batch.has_frames:
             blended["frames"] = torch.lerp(batch.frames[self.other], batch.frames, self.weight)
@@ -31,12 +31,15 @@ class Mixture:
         return Batch(batch.size, **blended)
 
     def cross_entropy(self, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-        """Of logits B×K against either label, in their shares."""
+        """λ · CE(logits, own label) + (1 − λ) · CE(logits, the other clip's label), a mean over the batch.
+
+        Logits are B×K, labels B; `smoothing` is that of labels.
+        """
         own = cross_entropy(logits, labels, label_smoothing=smoothing)
         others = cross_entropy(logits, labels[self.other.to(labels.device)], label_smoothing=smoothing)
         return self.weight * own + (1 - self.weight) * others
 
 
 def draw_mixture(concentration: float, clips: int) -> Mixture:
-    """From torch's generator: a share of Beta(α, α), and who is blended with whom."""
+    """Draws λ from Beta(α, α), α = `concentration`, and a permutation of the clips, both from torch's generator."""
     return Mixture(Beta(concentration, concentration).sample().item(), torch.randperm(clips))

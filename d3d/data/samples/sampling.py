@@ -8,10 +8,10 @@ from d3d.errors import DataError
 
 
 def sample_indices(length: int, frames: int, generator: np.random.Generator | None) -> NDArray[np.int64]:
-    """T increasing frame indices from 0, one of each of `frames` equal segments of a clip of `length` frames.
+    """T = `frames` increasing frame indices from 0, one from each of T equal segments of a clip of `length` frames.
 
-    Random within its segment with a generator (training), in the middle of it without (test). For length ≥ frames no
-    frame is taken twice; a dataset with shorter clips is refused by `check_frames` before anything is sampled.
+    With a generator (training) an index is random within its segment, without one (test) in the middle of it. Where
+    length ≥ T no frame is taken twice; `check_frames` refuses shorter clips before anything is sampled.
     """
     edges = np.arange(frames + 1) * length // frames
     first, last = edges[:-1], edges[1:] - 1
@@ -22,7 +22,7 @@ def sample_indices(length: int, frames: int, generator: np.random.Generator | No
 
 
 def check_frames(dataset: Dataset, frames: int, key: str = "training.frames") -> None:
-    """Raise a DataError, which names the key that asks for them, if any clip has fewer than `frames` frames."""
+    """Raises DataError if a clip has fewer than `frames` frames; the message names the `key` that asks for them."""
     shortest = min((*dataset.train, *dataset.test), key=lambda clip: clip.length)
     if frames > shortest.length:
         raise DataError(

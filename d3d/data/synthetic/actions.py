@@ -1,9 +1,9 @@
-"""Fifteen actions of a 13-joint figure: a movement, how it runs in time, and what is held in the hands.
+"""Fifteen actions of a 13-joint figure: a movement, its course in time, and the prop in the hands.
 
-Which clue tells two actions apart is chosen with care. `stand_up` and `sit_down`, `raise_arms` and `lower_arms`,
-`throw` and `draw_back` go through the same poses in opposite order; `swing_bat` and `swing_racket`, `press_barbell` and
-`press_box` have the same motion with different props, which only pixels show; `march` and `pace` move arms and legs
-crosswise or sidewise, the same silhouette from the side, which only named joints tell apart.
+The clues that tell actions apart were chosen deliberately. `stand_up` and `sit_down`, `raise_arms` and `lower_arms`,
+`throw` and `draw_back` pass through the same poses in opposite order; `swing_bat` and `swing_racket`, `press_barbell`
+and `press_box` have the same motion with different props, which only pixels show; `march` moves opposite arms and legs
+together and `pace` those of the same side: from the side one silhouette, told apart by named joints only.
 
 Angles are degrees from straight down; positive is forward in a side view and outward in a front view.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Limb = tuple[Array | float, Array | float]  # angles of its upper and its lower half, L or constant
+Limb = tuple[Array | float, Array | float]  # angles of the upper and the lower half: L of them, or one for all frames
 
 TORSO, NECK, UPPER_ARM, FOREARM, THIGH, SHIN = 0.31, 0.15, 0.17, 0.17, 0.24, 0.24  # of the figure's height
 SHOULDERS = {"front": 0.1, "side": 0.02}  # half widths
@@ -25,7 +25,7 @@ HIPS = {"front": 0.06, "side": 0.015}
 
 @dataclass(frozen=True)
 class Pose:
-    """Angles of the whole body over L frames."""
+    """The angles of the whole body over L frames."""
 
     view: Literal["front", "side"]
     lean: Array | float = 0.0  # of the torso, from upright
@@ -99,19 +99,19 @@ def pushing_up(progress: Array) -> Pose:
 
 
 def forward(moments: Array, generator: np.random.Generator) -> Array:
-    """Once from 0 to 1, with a rest before and after."""
+    """L values that rise once from 0 to 1, with a rest before and after; `moments` are L times in [0, 1]."""
     start, end = generator.uniform(0, 0.2), generator.uniform(0.75, 1)
-    share = np.clip((moments - start) / (end - start), 0, 1)
-    return share * share * (3 - 2 * share)
+    progress = np.clip((moments - start) / (end - start), 0, 1)
+    return progress * progress * (3 - 2 * progress)
 
 
 def backward(moments: Array, generator: np.random.Generator) -> Array:
-    """Once from 1 to 0."""
+    """L values that fall once from 1 to 0."""
     return 1 - forward(moments, generator)
 
 
 def repeated(moments: Array, generator: np.random.Generator) -> Array:
-    """Between 0 and 1 and back, about twice, from anywhere."""
+    """L values that go from 0 to 1 and back about twice, starting anywhere in between."""
     turns = generator.uniform(1.5, 2.5) * moments + generator.uniform()
     return 0.5 - 0.5 * np.cos(2 * np.pi * turns)
 
@@ -145,9 +145,9 @@ ACTIONS = {
 
 
 def perform(action: Action, length: int, generator: np.random.Generator) -> Array:
-    """L×13×2 joints in heights of the figure, x forward or to the image's right, y down, the ground at 0.
+    """L×13×2 joints in units of the figure's height: x forward or to the image's right, y down, the ground at y = 0.
 
-    Tempo, amplitude, bearing and proportions are the clip's own.
+    Tempo, amplitude, posture and proportions are drawn from the generator.
     """
     progress = action.course(np.linspace(0, 1, length), generator)
     low, high = generator.uniform(0, 0.08), generator.uniform(0.88, 1.05)
@@ -155,7 +155,10 @@ def perform(action: Action, length: int, generator: np.random.Generator) -> Arra
 
 
 def joints_of(pose: Pose, length: int, generator: np.random.Generator) -> Array:
-    """Forward kinematics: L×13×2, with a bearing and proportions drawn from the generator."""
+    """Forward kinematics: a pose over `length` = L frames → joints L×13×2, as `perform` returns them.
+
+    Deviations of the angles and the proportions are drawn from the generator.
+    """
     size = dict(zip(("torso", "arm", "leg", "width"), generator.uniform(0.9, 1.1, 4), strict=True))
 
     def bone(angle: Array | float, bone_length: float) -> Array:

@@ -1,7 +1,7 @@
-"""A procedural dataset of 15 actions, written in Penn Action's layout and read back by its loader.
+"""A procedural dataset of 15 actions, written in Penn Action's layout and read by its reader.
 
-Everything follows from the parameters in `_parameters`: the same parameters give the same files, byte for byte, and
-name the folder they are kept in. `actions.py` says which clue tells which actions apart.
+Everything follows from the parameters in `_key`: the same parameters give the same files, byte for byte, and the name
+of their folder. `actions.py` says which clues tell the actions apart.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from d3d.data.synthetic.actions import ACTIONS
 from d3d.data.synthetic.scene import HEIGHT, WIDTH, Scene, film
 from d3d.errors import DataError
 
-SYNTHETIC = 1  # raise it when any clip would come out different
+SYNTHETIC = 1  # increase it when any clip changes
 SEED = 2023
 
 
 def synthetic_source(cache: Path, clips: int, frame_source: FrameSource = "files") -> Source:
-    """The dataset of so many clips, made under `cache` unless it is already there. Raises DataError."""
+    """The dataset of this many clips, generated under `cache` unless it is already there. Raises DataError."""
     root = cache / f"synthetic-{_key(clips)}"
     if not root.is_dir():
         try:
@@ -40,9 +40,9 @@ def _key(clips: int) -> str:
 
 
 def generate(root: Path, clips: int) -> None:
-    """Write the dataset to `root`, all of it or nothing, however many processes do so at once.
+    """Writes the dataset to `root`, all of it or nothing, even where several processes do so at once.
 
-    Clip i shows action i mod 15; of each action every third clip, from the second on, is for testing.
+    Clip i shows action i mod 15; of each action every third clip, from the second on, is a test clip.
     """
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{root.name}.partial-", dir=root.parent) as folder:
@@ -56,7 +56,7 @@ def generate(root: Path, clips: int) -> None:
         try:
             partial.rename(root)
         except OSError:
-            if not root.is_dir():  # else another process was faster, with the same bytes
+            if not root.is_dir():  # else another process was faster and wrote the same bytes
                 raise
 
 
@@ -65,7 +65,7 @@ def _write(root: Path, id: str, action: str, scene: Scene, *, train: bool) -> No
     folder.mkdir(parents=True)
     for number, frame in enumerate(scene.frames, start=1):
         frame.save(folder / f"{number:06d}.jpg", quality=90)
-    joints = np.where(scene.visible[..., None], scene.joints + 1, np.float32(1))  # counted from 1, a sentinel elsewhere
+    joints = np.where(scene.visible[..., None], scene.joints + 1, np.float32(1))  # from 1, and 1 where invisible
     length = len(joints)
     label = {
         "action": action,

@@ -1,7 +1,7 @@
-"""One synthetic clip as a camera would see it: the figure and its prop among things that do not matter.
+"""One synthetic clip as a camera would see it: the figure and its prop among distractions.
 
-The background is textured and moves, the camera shakes, discs and bars drift about, somebody else may stand by, and
-a post may hide part of the figure. What is annotated is noisy and has holes, as in Penn Action.
+The background is textured and moves, the camera shakes, discs and bars drift about, a bystander may be in the picture,
+and a post may hide part of the figure. Annotations are noisy and incomplete, as in Penn Action.
 """
 
 from typing import NamedTuple
@@ -27,7 +27,7 @@ MARGIN = 16  # pixels of background beyond each edge, for the camera to move ove
 
 
 class Scene(NamedTuple):
-    """What is stored of one clip."""
+    """The frames of one clip and their annotation."""
 
     frames: list[Image.Image]
     joints: NDArray[np.float32]  # L×13×2 pixels from 0, as annotated
@@ -35,7 +35,7 @@ class Scene(NamedTuple):
 
 
 class _Thing(NamedTuple):
-    """A disc, or an upright bar, on its way through the picture."""
+    """A disc or an upright bar that moves through the picture."""
 
     centres: Array  # L×2 pixels
     half: Array  # half width and half height
@@ -44,7 +44,7 @@ class _Thing(NamedTuple):
 
 
 def film(action: Action, generator: np.random.Generator) -> Scene:
-    """A clip of 18 to 30 frames of the action, everything else at random."""
+    """A clip of 18 to 30 frames of the action; everything else is drawn from the generator."""
     length = int(generator.integers(18, 31))
     camera = _shake(length, generator)
     height = generator.uniform(0.62, 0.82) * HEIGHT
@@ -60,14 +60,14 @@ def film(action: Action, generator: np.random.Generator) -> Scene:
 
 
 def _shake(length: int, generator: np.random.Generator) -> Array:
-    """L×2 pixels: a slow pan and a hand that is not steady, within the margin."""
+    """L×2 pixels: a slow pan and the tremor of a hand-held camera, within the margin."""
     pan = np.linspace(-0.5, 0.5, length)[:, None] * generator.uniform((-10, -2), (10, 2))
     tremor = generator.normal(0, 0.5, (length, 2))
     return np.clip(pan + tremor, 2 - MARGIN, MARGIN - 2)
 
 
 def _face(joints: Array, generator: np.random.Generator) -> Array:
-    """Turn the figure: a little away from the picture plane, to the other side, or with the other hand."""
+    """Turns the figure a little out of the picture plane, and may mirror it or swap its left and right joints."""
     turn = _sign(generator) * generator.uniform(0.8, 1)
     order = MIRRORED if generator.random() < 0.5 else range(len(MIRRORED))
     faced: Array = joints[:, list(order)] * np.array([turn, 1.0])
@@ -81,8 +81,8 @@ def _sign(generator: np.random.Generator) -> float:
 def _bystander(length: int, generator: np.random.Generator) -> Array:
     place = np.array([(0.5 + 0.4 * _sign(generator)) * WIDTH, generator.uniform(0.75, 0.9) * HEIGHT])
     height = generator.uniform(0.35, 0.5) * HEIGHT
-    standing: Array = height * joints_of(Pose("front"), length, generator) + place
-    return standing
+    joints: Array = height * joints_of(Pose("front"), length, generator) + place
+    return joints
 
 
 def _thing(length: int, generator: np.random.Generator) -> _Thing:
@@ -147,11 +147,11 @@ def _draw_thing(draw: ImageDraw.ImageDraw, thing: _Thing, moment: int) -> None:
     shape((*low, *high), thing.colour)
 
 
-PROP_COLOUR: Colour = (235, 235, 120)  # of all props: the shape is what tells
+PROP_COLOUR: Colour = (235, 235, 120)  # of all props, so that only their shapes differ
 
 
 def _draw_prop(draw: ImageDraw.ImageDraw, action: Action, joints: Array, height: float) -> None:
-    """A bat, a racket, a barbell or a box where the wrists (5, 6) are."""
+    """Draws a bat, a racket, a barbell or a box at the wrists (joints 5 and 6)."""
     hands = joints[5:7].mean(axis=0)
     forearm = hands - joints[3:5].mean(axis=0)
     direction = forearm / max(float(np.hypot(*forearm)), 1e-6)
@@ -183,7 +183,7 @@ def _draw_prop(draw: ImageDraw.ImageDraw, action: Action, joints: Array, height:
 def _annotate(
     figure: Array, post: _Thing | None, height: float, generator: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Joints as an annotator would leave them: off by a little, and not where they are hidden or outside."""
+    """Joints as an annotator would mark them: a little off, and invisible where hidden or outside the picture."""
     joints = figure + generator.normal(0, 0.015 * height, figure.shape)
     visible = generator.random(figure.shape[:2]) > 0.04
     if generator.random() < 0.2:

@@ -1,1 +1,1 @@
-"""The 3D deformable transformer (arXiv 2212.05638), one idea a file, named as the paper names it."""
+"""The 3D deformable transformer (arXiv 2212.05638), one idea a file, named as in the paper."""

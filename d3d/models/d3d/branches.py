@@ -1,4 +1,4 @@
-"""The norm and the feed-forward branch that all attention modules of the model have, as its configuration says."""
+"""The norm and the feed-forward branch of every attention module of the model."""
 
 from torch import nn
 
@@ -7,7 +7,7 @@ from d3d.models.layers.attention import FeedForward
 
 
 def attention_norm(config: D3DConfig) -> nn.Module:
-    """The LayerNorm before an attention under `norm: pre`; nothing under `norm: printed`."""
+    """The LayerNorm before an attention with `norm: pre`; the identity with `norm: printed`."""
     return nn.LayerNorm(4 * config.width) if config.norm == "pre" else nn.Identity()
 
 

@@ -18,11 +18,11 @@ class D3DConfig(SystemConfig):
     depth: int = 3  # L, transformer blocks
     heads: int = 8  # attention heads of every module
     feedforward_ratio: int = 4  # hidden channels of a feed-forward network, in token widths
-    norm: Literal["pre", "printed"] = "pre"  # LayerNorm before each attention, or none there, as the equations print it
+    norm: Literal["pre", "printed"] = "pre"  # LayerNorm before each attention, or none, as the equations are printed
     dropout: float = 0.0  # of attention and feed-forward outputs
-    drop_path: float = 0.0  # probability that the last block skips a residual branch, linear from 0 over several
+    drop_path: float = 0.0  # probability that the last block skips a residual branch; linear from 0 in the first
     sigma: float = 1.2  # Gaussian of a joint in feature pixels of a map 112 wide, scaled with the map (Eq. 2)
-    pose_position: Literal["coordinate", "relative", "index"] = "coordinate"  # what a pose token knows of its place
+    pose_position: Literal["coordinate", "relative", "index"] = "coordinate"  # how a pose token is told its place
     tokens: Literal["cross", "single", "none"] = "cross"  # modal tokens, Table 5
     deformable_attention: bool = True  # Table 4; an eliminated module is the identity
     joint_attention: bool = True  # Table 4
@@ -56,7 +56,7 @@ class D3DConfig(SystemConfig):
 
     @property
     def reads(self) -> frozenset[Modality]:
-        """Frames alone where no path leads from the joints to the head.
+        """Only frames where no path leads from the joints to the head.
 
         That is so without joint and temporal attention, as the head reads the modal tokens. With several persons the
         joints still say who is present, and so which clips are computed together.
@@ -65,12 +65,12 @@ class D3DConfig(SystemConfig):
         return FRAMES if blind and self.persons == 1 else FRAMES_AND_JOINTS
 
     def canonical(self, frames: int) -> Self:
-        """Strides filled in, windows cut to their axis, and what belongs to an eliminated module set to its default.
+        """Strides filled in, windows cut to their axis, and the keys of an eliminated module set to their defaults.
 
-        A stride is cut to the largest that gives windows of its own: query windows start at 0, s, 2s, … clamped to
-        N − window, and key windows one stride later, clamped likewise, so every stride of at least N − window is one
-        computation. The Gaussian of a joint is set to its default where the head reads nothing of the joints; how a
-        pose token is placed is not, for it decides how many weights are drawn.
+        A stride is cut to the largest one with windows of its own: query windows start at 0, s, 2s, … clamped to
+        N − window, and key windows one stride later, clamped likewise, so all strides of at least N − window are the
+        same computation. `sigma` is set to its default where nothing leads from the joints to the head; `pose_position`
+        is not, because it decides how many weights are drawn.
         """
         config = self
         if not (config.joint_attention or config.temporal_attention) and config.tokens != "none":
@@ -92,7 +92,7 @@ class D3DConfig(SystemConfig):
         )
 
     def everybody_present(self) -> Self:
-        """Persons who are all present count as one with all the joints."""
+        """One person with all the joints costs the same as several who are all present."""
         return replace(self, persons=1)
 
 

@@ -1,7 +1,7 @@
 """3D deformable attention (section 3.2, Eq. 3–7, Algorithm A3).
 
-Every token asks; the keys and values are tokens read at learned places. Algorithm A3 allocates T×h×w keys and scatters
-at real-valued indices, against Eq. 3; here T̃·h̃·w̃ tokens are gathered by trilinear interpolation.
+Every token is a query; keys and values are tokens read at learned places. Algorithm A3 allocates T×h×w keys and
+scatters at real-valued indices, which contradicts Eq. 3; here T̃·h̃·w̃ tokens are gathered by trilinear interpolation.
 """
 
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ from d3d.models.layers.attention import DropPath, MultiHeadProjections
 def reference_points(
     source: tuple[int, int, int], target: tuple[int, int, int], device: torch.device | None = None
 ) -> Tensor:
-    """p of Figure 3: points at the centres of m equal cells of n tokens, (i + ½) · n/m − ½ on each axis, as DAT has it.
+    """p of Figure 3: points at the centres of m equal cells of n tokens, (i + ½) · n/m − ½ on each axis, as in DAT.
 
-    No point stands on the border of the volume. Sampling is clamped there, so that a point on it has no gradient
-    outwards, and with two points an axis every one of them would be a corner that never moves.
+    No point lies on the border of the volume. Sampling is clamped there, so a point on the border has no gradient
+    outwards, and with two points on each axis every point would be a corner that never moves.
 
     source (T, h, w) tokens, target (t, y, x) points → t×y×x×3 float, as (t, y, x) token indices.
     """
@@ -43,9 +43,9 @@ def sample_tokens(tokens: Tensor, points: Tensor) -> Tensor:
     last = torch.tensor(tokens.shape[2:], device=points.device, dtype=points.dtype) - 1
     grid = 2 * points / last.clamp(min=1) - 1
     grid = torch.where(last == 0, torch.zeros_like(grid), grid)
-    precise = torch.promote_types(tokens.dtype, torch.float32)  # on CUDA 5-D sampling has no half-precision kernel
+    precise = torch.promote_types(tokens.dtype, torch.float32)  # on CUDA, 5-D sampling has no half-precision kernel
     with torch.autocast(tokens.device.type, enabled=False):
-        places = grid.flip(-1).to(precise)  # (x, y, z), as grid_sample wants them
+        places = grid.flip(-1).to(precise)  # (x, y, z), the order of grid_sample
         sampled = grid_sample(tokens.to(precise), places, mode="bilinear", padding_mode="border", align_corners=True)
     return sampled.to(tokens.dtype)
 
@@ -66,7 +66,7 @@ class TokenSearch(nn.Module):
         self.offset_range = config.offset_range
         self.convolution = nn.Conv3d(dimension, dimension, config.kernel, groups=groups)
         self.norm = nn.LayerNorm(dimension)
-        self.offsets = nn.Linear(dimension, 3)  # a 1×1×1 convolution, on tokens that lie channels-last
+        self.offsets = nn.Linear(dimension, 3)  # a 1×1×1 convolution on channels-last tokens
         nn.init.zeros_(self.offsets.weight)
         nn.init.zeros_(self.offsets.bias)
 
@@ -85,14 +85,14 @@ class TokenSearch(nn.Module):
 
 
 class Movement:
-    """How far the points of all token searches have moved from their reference points, in tokens, in the mean."""
+    """The mean distance of the points of all token searches from their reference points, in tokens."""
 
     def __init__(self) -> None:
         self._sum: Tensor | None = None  # of |Δp|, t, y and x
         self._points = 0
 
     def add(self, search: nn.Module, arguments: tuple[Any, ...], points: Tensor) -> None:
-        """A forward hook of a TokenSearch: points B×t×y×x×3 found in rgb B×T×h×w×D, clamped as they are read."""
+        """A forward hook of a TokenSearch: points B×t×y×x×3 found in rgb B×T×h×w×D, clamped as in `sample_tokens`."""
         _, *source, _ = arguments[0].shape
         last = torch.tensor(source, device=points.device, dtype=points.dtype) - 1
         read = torch.minimum(points.clamp(min=0), last)
@@ -112,7 +112,7 @@ class Movement:
 
 @contextmanager
 def observed_movement(model: nn.Module) -> Iterator[Movement]:
-    """Within it, every forward pass of the model's token searches counts."""
+    """Counts every forward pass of the model's token searches within the block."""
     movement = Movement()
     hooks = [each.register_forward_hook(movement.add) for each in model.modules() if isinstance(each, TokenSearch)]
     try:

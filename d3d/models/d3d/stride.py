@@ -1,7 +1,7 @@
 """Joint and temporal stride attention: cross attention between windows that lie one stride apart (section 3.2).
 
-Algorithm A1 (joints) and Algorithm A2 (frames) are one algorithm over different axes: a window holds w positions of one
-axis with everything on the other axis, and the modal tokens join every window.
+Algorithm A1 (joints) and Algorithm A2 (frames) are the same algorithm over different axes: a window holds w positions
+of one axis with everything on the other axis, and the modal tokens join every window.
 """
 
 import torch
@@ -17,8 +17,14 @@ from d3d.models.layers.attention import DropPath, MultiHeadProjections
 class StrideAttention(nn.Module):
     """Windowed cross attention over the first token axis, followed by the feed-forward network.
 
-    The windows' outputs are averaged per token before the output projection, which is linear, so nothing is projected
-    twice; the residual and the feed-forward network are applied once per token.
+    The windows' outputs are averaged per token before the output projection, which is linear, so each token is
+    projected once; the residual and the feed-forward network are also applied once per token.
+
+    Args:
+        config: width, heads, norm and dropout.
+        window: w, positions of the axis in a window.
+        stride: positions from one window to the next; None: half the window.
+        drop_path: probability that a residual branch is skipped.
     """
 
     def __init__(self, config: D3DConfig, window: int, stride: int | None, drop_path: float) -> None:

@@ -1,4 +1,4 @@
-"""From feature maps and joints to tokens: pose tokens (Eq. 1–2) and where every token lies."""
+"""From feature maps and joints to tokens: pose tokens (Eq. 1–2), and the position embedding of every token."""
 
 import math
 from typing import NamedTuple, Self
@@ -28,7 +28,7 @@ def pose_tokens(features: Tensor, joints: Tensor, visible: Tensor, sigma: float)
 
 
 def _gaussian(centre: Tensor, size: int, sigma: float) -> Tensor:
-    """…  → …×size: weights at pixels 0 … size − 1 that sum to one."""
+    """Centres … → …×size: weights at pixels 0 … size − 1 that sum to one; sigma in pixels."""
     distance = torch.arange(size, device=centre.device, dtype=centre.dtype) - centre[..., None]
     return torch.softmax(-(distance**2) / (2 * sigma**2), dim=-1)  # a softmax cannot underflow to 0/0
 
@@ -49,12 +49,12 @@ class FourierEmbedding(nn.Module):
 
 
 def regular_coordinates(count: int, like: Tensor) -> Tensor:
-    """`count` places from −1 to 1, 0 for a single one: relative, so that any number of frames or tokens can follow."""
+    """`count` coordinates from −1 to 1, and 0 for a single one: relative, so any number of frames or tokens works."""
     return torch.linspace(-1, 1, count, device=like.device, dtype=like.dtype) if count > 1 else like.new_zeros(1)
 
 
 def relative_coordinates(joints: Tensor, visible: Tensor) -> Tensor:
-    """Joints as seen from the persons: their mean in the clip is 0, and three standard deviations from it are 1.
+    """Joints relative to the persons: the mean of all joints in the clip is 0, three standard deviations from it are 1.
 
     joints B×T×R×2 of any unit, visible B×T×R bool → B×T×R×2, zero where invisible.
     """
@@ -66,39 +66,39 @@ def relative_coordinates(joints: Tensor, visible: Tensor) -> Tensor:
 
 
 class Observation(NamedTuple):
-    """What the tokens of B clips are made of: feature maps, and the joints upon the input they were computed from."""
+    """What the tokens of B clips are computed from: feature maps of the input, and joints in pixels of the input."""
 
     local: Tensor  # F_a, B×C×T×h_a×w_a
     deep: Tensor  # F_b, B×D×T×h×w
     joints: Tensor  # B×T×R×2, (x, y) in pixels of the input
     visible: Tensor  # B×T×R bool
     side: tuple[int, int]  # (H, W) of the input, pixels
-    own: Tensor | None = None  # which of the model's joints the R are; None: all of them
+    own: Tensor | None = None  # indices of the R joints among the model's joints; None: all of them
 
     @classmethod
     def without_joints(cls, local: Tensor, deep: Tensor, side: tuple[int, int]) -> Self:
-        """Clips of which no joint is known, R = 0."""
+        """Clips without joints, R = 0; `side` is (H, W) of the input."""
         clips, frames = deep.shape[0], deep.shape[2]
         joints = deep.new_zeros(clips, frames, 0, 2, dtype=torch.float32)
         none = torch.empty(0, dtype=torch.int64, device=deep.device)
         return cls(local, deep, joints, joints[..., 0].bool(), side, none)
 
     def of_joints(self, own: Tensor) -> Self:
-        """The same clips with these joints alone."""
+        """The same clips with only the joints of these indices."""
         return self._replace(joints=self.joints[:, :, own], visible=self.visible[:, :, own], own=own)
 
     def of_clips(self, clips: Tensor) -> Self:
-        """These clips alone."""
+        """Only the clips of these indices."""
         local, deep, joints, visible = self.local[clips], self.deep[clips], self.joints[clips], self.visible[clips]
         return self._replace(local=local, deep=deep, joints=joints, visible=visible)
 
 
 class TokenEmbedding(nn.Module):
-    """Z, P and M before the first block: features plus where and when they are (section 3.1 and 3.2).
+    """Z, P and M before the first block: features plus embeddings of place and time (sections 3.1 and 3.2).
 
-    The paper embeds position for Z alone. A pose token read off a feature map carries no coordinate of its own:
-    `pose_position: coordinate` adds the joint's x and y in the picture, `relative` also its x and y as the persons'
-    centre and size in the clip have it, `index` is the paper's letter (joint index and time only).
+    The paper embeds the position of Z only. A pose token read off a feature map carries no coordinate of its own:
+    `pose_position: coordinate` adds the joint's x and y in the picture, `relative` also its x and y relative to the
+    persons' centre and size in the clip; `index` is the paper taken literally (joint index and time only).
     """
 
     def __init__(self, config: D3DConfig) -> None:

@@ -92,7 +92,7 @@ class ClassTokenMixer(nn.Module):
 class D3DTransformer(System):
     """Action recognition from frames and skeletons with one transformer.
 
-    An absent person does not exist: after the backbone, clips are taken in groups of the same persons present.
+    An absent person has no tokens: after the backbone, clips are processed in groups with the same persons present.
 
     >>> model = D3DTransformer(D3DConfig(classes=15, joints=13))
     >>> joints, visible = torch.zeros(2, 12, 13, 2), torch.ones(2, 12, 13, dtype=torch.bool)
@@ -107,15 +107,15 @@ class D3DTransformer(System):
         dimension = 4 * config.width
         self.backbone = Backbone(config.width)
         self.embedding = TokenEmbedding(config)
-        drop_paths = np.linspace(config.drop_path, 0, config.depth)[::-1]  # a single block is the last
+        drop_paths = np.linspace(config.drop_path, 0, config.depth)[::-1]  # a single block counts as the last
         self.blocks = nn.ModuleList(Block(config, float(probability)) for probability in drop_paths)
-        self.norm = attention_norm(config)  # what pre-norm blocks leave unnormalised
+        self.norm = attention_norm(config)  # pre-norm blocks leave their output unnormalised
         self.head = nn.Linear(max(1, self.embedding.modal.shape[0]) * dimension, config.classes)
 
     def forward(self, batch: Batch) -> Tensor:
         """B clips with frames, and with joints where `config.reads` has them → logits B×K.
 
-        Raises ConfigError when the number of joints is not the model's.
+        Raises ConfigError where the number of joints is not that of the model.
         """
         local, deep = self.backbone(batch.frames)
         if not batch.has_joints:
@@ -135,18 +135,18 @@ class D3DTransformer(System):
 
     @contextmanager
     def observed(self) -> Iterator[dict[str, float]]:
-        """`moved_t`, `moved_y` and `moved_x`: how far the points of the token search move, in tokens, in the mean."""
+        """`moved_t`, `moved_y` and `moved_x`: the mean distance that the token search moves its points, in tokens."""
         found: dict[str, float] = {}
         with observed_movement(self) as movement:
             yield found
         found |= {f"moved_{axis}": tokens for axis, tokens in movement.mean.items()}
 
     def answer(self, seen: Observation) -> Tensor:
-        """Clips in which the same persons are present, their joints alone → logits B×K."""
+        """Clips in which the same persons are present, with the joints of these persons only → logits B×K."""
         rgb, pose, modal = self.embedding(seen)
         for block in self.blocks:
             rgb, pose, modal = block(rgb, pose, modal)
-        if self.config.tokens == "none":  # modality means first: 9 408 RGB tokens would drown 156 pose tokens
+        if self.config.tokens == "none":  # a mean of each modality first: RGB tokens outnumber pose tokens 60 to 1
             summary = (self.norm(rgb).mean(dim=(1, 2, 3)) + self.norm(pose).mean(dim=(1, 2))) / 2
         else:
             summary = rearrange(self.norm(modal), "b t m d -> b t (m d)").mean(dim=1)

@@ -1,6 +1,6 @@
 """The sliding windows of the stride attentions (Algorithms A1 and A2).
 
-As printed the algorithms leave the last token out of every window and do not terminate for many lengths. Reading:
+As printed, the algorithms leave the last token out of every window and do not terminate for many lengths. Here the
 query windows start at 0, s, 2s, …, the last clamped so that every token is covered; the key window of a query window
 starts one stride later, clamped likewise; a window as long as the axis is full attention.
 """
@@ -14,7 +14,8 @@ from d3d.errors import ConfigError
 def sliding_windows(length: int, window: int, stride: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
     """Token indices of the n windows of w = min(window, length) tokens over an axis of `length` tokens.
 
-    Returns (queries, keys), both n×w int64. Raises ConfigError unless 1 ≤ stride ≤ window and length ≥ 1.
+    `stride` is the number of tokens from one window to the next. Returns (queries, keys), both n×w int64 on `device`.
+    Raises ConfigError unless 1 ≤ stride ≤ window and length ≥ 1.
     """
     if length < 1 or window < 1:
         raise ConfigError(f"window={window} over {length} tokens: both must be at least 1")

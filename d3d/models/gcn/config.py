@@ -10,18 +10,18 @@ from d3d.models.config import SystemConfig
 
 @dataclass(frozen=True, kw_only=True)
 class GCNConfig(SystemConfig):
-    """A graph convolutional network, which sees joints alone."""
+    """A graph convolutional network, which reads joints only."""
 
     system: str = "gcn"
     width: int = 64  # channels of the first four blocks; the next three have twice as many, the last three four times
     graph: Literal["fixed", "importance", "free", "channelwise"] = "importance"
     """The weights between neighbouring joints.
 
-    `fixed`: the normalised graph. `importance`: times a learned weight of every edge of every block (ST-GCN). `free`:
-    learned, starting at the graph (ST-GCN++). `channelwise`: the learned graph and, for each channel, what a comparison
-    of the joints' features adds (CTR-GCN).
+    `fixed`: the normalised graph. `importance`: the same times a learned weight for each edge in each block (ST-GCN).
+    `free`: learned, starting from the graph (ST-GCN++). `channelwise`: a learned graph, to which a comparison of the
+    joints' features adds a different one in each channel (CTR-GCN).
     """
-    partition: Literal["uniform", "distance", "spatial", "directed"] = "spatial"  # graph.py says into which subsets
+    partition: Literal["uniform", "distance", "spatial", "directed"] = "spatial"  # subsets of neighbours, see graph.py
     time: Literal["plain", "branches"] = "plain"  # one convolution over time, or six branches side by side (ST-GCN++)
     temporal_kernel: int = 9  # frames that the plain convolution over time spans, odd
     dropout: float = 0.0  # after the convolution over time
@@ -39,5 +39,5 @@ class GCNConfig(SystemConfig):
             require(self.width >= 6, "model.width", self.width, "must be at least 6, a channel for each branch")
 
     def canonical(self, frames: int) -> Self:
-        """The branches have kernels of their own."""
+        """With `time: branches` the kernel of the plain convolution has no effect, and is set to its default."""
         return replace(self, temporal_kernel=GCNConfig.temporal_kernel) if self.time == "branches" else self

@@ -1,4 +1,4 @@
-"""The graph of a skeleton, and the subsets that the neighbours of a joint are divided into, each with own weights."""
+"""The graph of a skeleton, and the subsets that a joint's neighbours are divided into, each with its own weights."""
 
 from typing import Literal
 
@@ -14,8 +14,8 @@ Partition = Literal["uniform", "distance", "spatial", "directed"]
 def subsets(skeleton: Skeleton, partition: Partition) -> Tensor:
     """K×V×V: in subset k, entry (j, i) is the weight with which joint i receives from joint j.
 
-    The neighbours of a joint are itself and the joints that a limb ties it to; each column is divided by the number of
-    neighbours. The partitions are those of Yan et al., AAAI 2018, section 3.3, and of Chen et al., ICCV 2021:
+    The neighbours of a joint are itself and the joints that a limb connects it to; each column is divided by their
+    number. The partitions are those of Yan et al., AAAI 2018, section 3.3, and of Chen et al., ICCV 2021:
 
     - `uniform`, K = 1: all neighbours alike;
     - `distance`, K = 2: the joint itself; its neighbours;
@@ -51,7 +51,7 @@ def _by_column(matrix: Tensor) -> Tensor:
 
 
 def _hops(skeleton: Skeleton) -> Tensor:
-    """V: how many limbs lie between each joint and the centre, the root of the tree of limbs."""
+    """V: the number of limbs between each joint and the centre, the root of the tree of limbs."""
     parents = dict(skeleton.limbs)
     hops = torch.zeros(len(skeleton.joint_names))
     for joint in range(len(hops)):

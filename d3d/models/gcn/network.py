@@ -1,4 +1,4 @@
-"""The network: ten blocks of graph convolution and convolution over time, means, and a linear layer."""
+"""The network: ten blocks of graph convolution and temporal convolution, averaging, and a linear layer."""
 
 import torch
 from einops import rearrange
@@ -18,10 +18,10 @@ BLOCKS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1)
 
 
 class GCN(System):
-    """Every person is a graph of its own with the same weights; the mean is over the persons who are present.
+    """Each person is a graph of its own, with shared weights; features are averaged over the persons present.
 
-    Where nobody is present the first person counts, as in the 3D deformable transformer. At width 64 with K = 3
-    subsets, 25 joints and 60 classes ST-GCN has 3.10 million parameters.
+    Where nobody is present the first person counts as present, as in the 3D deformable transformer. At width 64 with
+    K = 3 subsets, 25 joints and 60 classes ST-GCN has 3.10 million parameters.
     """
 
     config_type = GCNConfig
@@ -59,7 +59,10 @@ class GCN(System):
 
 
 class Block(nn.Module):
-    """ReLU(TCN(ReLU(BN(GCN(x)))) + x); the first block of the network has no residual (ST-GCN)."""
+    """ReLU(TCN(ReLU(BN(GCN(x)))) + x); the first block of the network has no residual (ST-GCN).
+
+    `inputs` and `outputs` are channels, `graph` K×V×V has the subsets, `stride` is over time; `config` chooses units.
+    """
 
     def __init__(self, config: GCNConfig, graph: Tensor, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()

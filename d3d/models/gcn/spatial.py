@@ -8,7 +8,7 @@ from d3d.models.gcn.config import GCNConfig
 
 
 def spatial_unit(config: GCNConfig, graph: Tensor, inputs: int, outputs: int) -> nn.Module:
-    """A module B×inputs×T×V → B×outputs×T×V over the subsets K×V×V of `graph`, as `config.graph` says."""
+    """A module B×inputs×T×V → B×outputs×T×V that `config.graph` chooses; `graph` K×V×V has its subsets."""
     if config.graph == "channelwise":
         return ChannelwiseGraph(graph, inputs, outputs)
     if config.graph == "free":
@@ -17,7 +17,10 @@ def spatial_unit(config: GCNConfig, graph: Tensor, inputs: int, outputs: int) ->
 
 
 class FixedGraph(nn.Module):
-    """y = Σ_k x_k (A_k ⊙ W_k), x_k a 1×1 convolution of x; W_k is learned from 1 on, or not there (ST-GCN)."""
+    """y = Σ_k x_k (A_k ⊙ W_k), x_k a 1×1 convolution of x; W_k is learned, starting at 1, or left out (ST-GCN).
+
+    `graph` is A, K×V×V; `inputs` and `outputs` are channels; `importance` says whether there is a W.
+    """
 
     def __init__(self, graph: Tensor, inputs: int, outputs: int, importance: bool) -> None:
         super().__init__()
@@ -49,8 +52,8 @@ class FreeGraph(nn.Module):
 class ChannelwiseGraph(nn.Module):
     """y = ReLU(BN(Σ_k R_k(x) W₃x) + x): each channel has a graph of its own, which depends on the clip (CTR-GCN).
 
-    R_k(x) = A_k + α · W₄ tanh(mean_T W₁x_u − mean_T W₂x_v), A_k learned from the graph on and α from 0 on (Chen et al.,
-    ICCV 2021, Eq. 5 to 8).
+    R_k(x) = A_k + α · W₄ tanh(mean_T W₁x_u − mean_T W₂x_v), A_k learned, starting at the graph, and α learned,
+    starting at 0 (Chen et al., ICCV 2021, Eq. 5 to 8).
     """
 
     def __init__(self, graph: Tensor, inputs: int, outputs: int) -> None:
@@ -77,12 +80,12 @@ class ChannelwiseGraph(nn.Module):
 
 
 def shortcut(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
-    """The identity, or a 1×1 convolution with a stride over time where shapes change."""
+    """The identity; where shapes change, a 1×1 convolution with a stride over time."""
     if inputs == outputs and stride == 1:
         return nn.Identity()
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=(stride, 1)), nn.BatchNorm2d(outputs))
 
 
 def _received(features: Tensor, graph: Tensor) -> Tensor:
-    """B×(K·C)×T×V features of the senders, K×V×V → B×C×T×V."""
+    """Sums what each joint receives: features B×(K·C)×T×V of the senders, graph K×V×V → B×C×T×V."""
     return torch.einsum("bkctv,kvw->bctw", rearrange(features, "b (k c) t v -> b k c t v", k=len(graph)), graph)

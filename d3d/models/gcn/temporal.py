@@ -9,7 +9,7 @@ DILATIONS = (1, 2, 3, 4)
 
 
 def temporal_unit(config: GCNConfig, channels: int, stride: int) -> nn.Module:
-    """A module B×channels×T×V → B×channels×⌈T/stride⌉×V, as `config.time` says."""
+    """A module B×channels×T×V → B×channels×⌈T/stride⌉×V that `config.time` chooses."""
     if config.time == "branches":
         return nn.Sequential(Branches(channels, stride), nn.BatchNorm2d(channels), nn.Dropout(config.dropout))
     kernel = config.temporal_kernel
@@ -23,7 +23,7 @@ def temporal_unit(config: GCNConfig, channels: int, stride: int) -> nn.Module:
 class Branches(nn.Module):
     """Six branches on a sixth of the channels each: kernel 3 dilated 1, 2, 3 and 4 times, max-pooling, 1×1 (ST-GCN++).
 
-    The first branch takes what the division leaves over. Their concatenation passes BN, ReLU and a 1×1 convolution.
+    The first branch also gets the channels that remain. Their concatenation passes BN, ReLU and a 1×1 convolution.
     """
 
     def __init__(self, channels: int, stride: int) -> None:

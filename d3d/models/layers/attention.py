@@ -1,4 +1,4 @@
-"""What an attention module is made of: projections, the scaled dot product and the residual branches."""
+"""The parts of an attention module: projections, the scaled dot product and the residual branches."""
 
 from einops import rearrange
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ class DropPath(nn.Module):
         self.probability = probability
 
     def forward(self, branch: Tensor) -> Tensor:
-        """branch B×…: kept clips are scaled so that the expectation stays."""
+        """branch B×… → the same shape; branches that are not skipped are scaled so that the expectation stays."""
         if not self.training or self.probability == 0:
             return branch
         keep = branch.new_empty(branch.shape[0], *[1] * (branch.dim() - 1)).bernoulli_(1 - self.probability)
@@ -23,7 +23,7 @@ class DropPath(nn.Module):
 class MultiHeadProjections(nn.Module):
     """W_q, W_k, W_v and the output projection of multi-head attention (Eq. 6).
 
-    The projections are apart from the product: a windowed attention projects every token once and gathers after.
+    The projections are separate from the product: windowed attention projects every token once, then gathers windows.
     """
 
     def __init__(self, dimension: int, heads: int) -> None:

@@ -6,14 +6,22 @@ from torch.nn.functional import relu
 
 
 def middle_channels(inputs: int, outputs: int) -> int:
-    """Channels between the spatial and the temporal half that give a 3×3×3 convolution's parameter count."""
+    """Channels between the two halves of a (2+1)D convolution that give it the parameters of a 3×3×3 convolution."""
     return max(1, (inputs * outputs * 27) // (inputs * 9 + 3 * outputs))
 
 
 def factored_convolution(
     inputs: int, middle: int, outputs: int, stride: int, temporal_stride: int = 1
 ) -> nn.Sequential:
-    """(2+1)D: a 1×3×3 convolution in space, then 3×1×1 in time."""
+    """(2+1)D: a 1×3×3 convolution in space, then a 3×1×1 convolution in time.
+
+    Args:
+        inputs: channels.
+        middle: channels between the two.
+        outputs: channels.
+        stride: in both directions of space.
+        temporal_stride: in time.
+    """
     return nn.Sequential(
         nn.Conv3d(inputs, middle, (1, 3, 3), stride=(1, stride, stride), padding=(0, 1, 1), bias=False),
         nn.BatchNorm3d(middle),
@@ -37,7 +45,10 @@ def stem(width: int) -> nn.Sequential:
 
 
 class ResidualBlock(nn.Module):
-    """Two (2+1)D convolutions and a shortcut."""
+    """Two (2+1)D convolutions and a shortcut.
+
+    `inputs` and `outputs` are channels; the first convolution has `stride` in space and `temporal_stride` in time.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int, temporal_stride: int = 1) -> None:
         super().__init__()
@@ -60,8 +71,8 @@ class Backbone(nn.Module):
     """Frames → F_a (for the pose tokens) and F_b (the RGB tokens) of the 3D deformable transformer (section 3.1).
 
     Every temporal stride is 1 and the last stage is dropped, which is what the paper's shapes ask for: F_a with H/2×W/2
-    after the first stage, F_b with 4C channels and H/8×W/8 after the third, both with all T frames. Counted at C = 64
-    and 12×224²: 7.8 M parameters, 179 GMACs.
+    after the first stage, F_b with 4C channels and H/8×W/8 after the third, both with all T frames. At C = 64 and
+    12×224² it has 7.8 M parameters and takes 179 GMACs.
     """
 
     def __init__(self, width: int) -> None:
@@ -73,6 +84,6 @@ class Backbone(nn.Module):
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """frames B×3×T×H×W → F_a B×C×T×H/2×W/2, F_b B×4C×T×H/8×W/8 (sizes rounded up)."""
-        frames = frames.contiguous(memory_format=torch.channels_last_3d)  # up to twice as fast, forth and back
+        frames = frames.contiguous(memory_format=torch.channels_last_3d)  # up to twice as fast, forward and backward
         local = self.stage1(self.stem(frames))
         return local, self.stage3(self.stage2(local))

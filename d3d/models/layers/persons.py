@@ -1,4 +1,4 @@
-"""Clips whose persons are not all there: an absent person has no token, as if the clip had never had room for one."""
+"""Clips with absent persons: an absent person has no tokens, as if the dataset had fewer persons."""
 
 from typing import NamedTuple
 
@@ -15,9 +15,9 @@ class Group(NamedTuple):
 
 
 def group_by_presence(visible: Tensor, persons: int) -> list[Group]:
-    """Every clip of visible B×T×R in one group; a person is present where any of its joints is visible in any frame.
+    """Groups the clips of visible B×T×R; a person is present where any of its joints is visible in any frame.
 
-    Where nobody is, the first person counts as present. On a GPU this waits once for what was computed before.
+    Where nobody is present, the first person counts as present. On a GPU this synchronises with the device once.
     """
     each = visible.shape[2] // persons
     present = rearrange(visible, "b t (p j) -> b p (t j)", p=persons).any(dim=2)

@@ -10,15 +10,15 @@ from d3d.models.config import SystemConfig
 
 @dataclass(frozen=True, kw_only=True)
 class R2Plus1DConfig(SystemConfig):
-    """R(2+1)D-18, which sees frames alone."""
+    """R(2+1)D-18, which reads frames only."""
 
     system: str = "r2plus1d"
     width: int = 64  # channels after the stem; every stage after the first has twice those of the stage before it
     stages: Literal["published", "d3d"] = "published"
-    """`published`: four stages, and those after the first halve the frames as they halve the picture.
+    """`published`: four stages; all but the first halve the number of frames together with height and width.
 
     `d3d`: three stages that keep every frame, as in the backbone of the 3D deformable transformer, so that the two
-    systems differ in what follows the backbone alone.
+    systems differ only in what follows the backbone.
     """
 
     reads = FRAMES

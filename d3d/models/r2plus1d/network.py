@@ -13,7 +13,7 @@ from d3d.models.system import System
 
 
 class R2Plus1D(System):
-    """At width 64 and 400 classes the published stages have 31 505 325 parameters, as torchvision's r2plus1d_18 has."""
+    """R(2+1)D-18. At width 64 with 400 classes it has 31 505 325 parameters, as many as torchvision's r2plus1d_18."""
 
     config_type = R2Plus1DConfig
 

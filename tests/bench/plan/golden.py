@@ -2,8 +2,8 @@
 
     python -m tests.bench.plan.golden
 
-writes the ids that golden_ids.json does not have yet. An id that is there stays: results on disk carry it. Only where
-SCHEMA was raised, knowingly, is the file deleted first.
+writes the ids that golden_ids.json does not have yet. An id that is there stays: recorded results carry it. Delete
+the file first only where SCHEMA was increased on purpose.
 """
 
 import json
@@ -45,7 +45,7 @@ def ids() -> Ids:
 
 
 def golden() -> Ids:
-    """Those that are kept."""
+    """The ids in golden_ids.json."""
     kept: Ids = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
     return kept
 

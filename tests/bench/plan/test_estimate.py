@@ -17,7 +17,7 @@ from tests.bench.conftest import finished_in
 
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
-    """What is timed; a clip takes as many seconds as it has frames."""
+    """Replaces the timing: a clip takes as many seconds as it has frames. The list has what was timed."""
     timed: list[Config] = []
 
     def seconds(config: Config, dataset: Dataset, threads: int) -> float | None:

@@ -35,7 +35,7 @@ from d3d.training.loop import train
 from tests.bench.plan.golden import golden, ids
 from tests.systems import d3d_model
 
-UNSEEN = {"data.root", "data.missing", *(f"data.{key}" for key in OF_DATASET)}  # the dataset's digest speaks for them
+UNSEEN = {"data.root", "data.missing", *(f"data.{key}" for key in OF_DATASET)}  # the dataset's digest covers these
 TRAINED = "7ra1ned"
 JOINT = MeasurementConfig(module="joint", joints=25, window=6)
 OTHER: dict[str, Any] = {
@@ -56,7 +56,7 @@ def canonical(config: Config) -> Config:
 
 
 def cell_id(config: Config, digest: str, trained: str | None = None) -> str:
-    """Of what a configuration asks for by itself, or of a test of that training's weights."""
+    """The id of the cell of a configuration, or of a test of the weights of the training with the id `trained`."""
     if trained is None:
         return short_hash(kind_of(config).identity(config, digest, ()))
     training = Cell(trained, "", config, digest, TRAINING.name)
@@ -254,7 +254,7 @@ def test_an_id_does_not_depend_on_the_order_of_keys() -> None:
 
 
 def test_ids_of_real_configurations_stay_what_they_were() -> None:
-    """Results on disk carry them. A new key belongs in ADDED; whoever changes what is computed raises SCHEMA."""
+    """Recorded results carry these ids. A new key belongs in ADDED; a change of what is computed increases SCHEMA."""
     now, kept = ids(), golden()
     assert len(kept) == 2 * len(options("preset")) * len(options("ablation"))
     for group, rows in kept.items():
@@ -276,7 +276,7 @@ def test_a_key_that_was_added_later_names_a_cell_only_where_it_changes_something
     assert as_before != named
 
     group, _, name = key.partition(".")
-    older = asdict(canonical(Config()))  # as a release would have it that does not know the key
+    older = asdict(canonical(Config()))  # as in a release without this key
     del older[group][name]
     monkeypatch.setattr("d3d.bench.plan.identity.asdict", lambda config: older)
     assert id_of(Config()) == as_before

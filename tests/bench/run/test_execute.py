@@ -28,7 +28,7 @@ def attached(launch: Launch) -> Iterator[CellResources]:
 
 
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[Cell]]:
-    """Replaces Ray: the first cell that is run finishes, the launch is interrupted in the second."""
+    """Replaces Ray: the first cell finishes, and the launch is interrupted in the second."""
     asked: list[list[Cell]] = []
 
     def run(plan: Plan, cells: Sequence[Cell], resources: CellResources, progress: Progress) -> None:

@@ -17,7 +17,7 @@ KINDS: tuple[Kind, ...] = ("memory", "unforeseen", "data")
 
 
 def raised_by_a_worker(error: Exception) -> Exception:
-    """As it reaches the driver: what it came of is lost on the way, and a traceback stands around its words."""
+    """The error as it reaches the driver: without its cause, and with a traceback around its message."""
     name = f"{type(error).__module__}.{type(error).__name__}"
     remote = RayTaskError("train", f"Traceback:\n  line 1\n{name}: {error}", error)  # type: ignore[no-untyped-call]
     arrived: Exception = cloudpickle.loads(cloudpickle.dumps(remote.as_instanceof_cause()))  # type: ignore[no-untyped-call]
@@ -77,7 +77,7 @@ def test_an_error_that_came_of_a_full_disk_is_one() -> None:
 
 
 def test_a_full_disk_is_one_clear_line_and_nothing_else_is() -> None:
-    said = r"no room on the disk \(.*disk is full\); make some and run the same command again"
+    said = r"no room on the disk \(.*disk is full\); free some space and run the same command again"
     with pytest.raises(StorageError, match=said) as caught, full_disk_explained():
         raise MlflowException("(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT]")
     assert "\n" not in str(caught.value)

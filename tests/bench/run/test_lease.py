@@ -17,7 +17,7 @@ with leased(pathlib.Path(sys.argv[1])):
 
 
 def hold(folder: Path) -> "subprocess.Popen[str]":
-    """Another process that holds the lease until it is told to go on, or dies."""
+    """Another process that holds the lease until it is told to release it, or dies."""
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDS, str(folder)],
         cwd=Path(__file__).parents[3], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -25,7 +25,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def progress(plan: Callable[..., Plan], clock: Clock) -> Progress:
-    """Four cells of 5 epochs, two finished before, and output that is no terminal."""
+    """Four cells of 5 epochs, two finished before, and output that is not a terminal."""
     cells = plan("ablation=full", "training.epochs=5", "seeds=4").cells
     return Progress(cells, 2, Console(file=io.StringIO()), clock)
 

@@ -28,7 +28,7 @@ BROKEN = {"fault": {"kind": "data", "text": "clip 0001: damaged"}}
 
 
 class FakeTrial:
-    """What a watcher reads of a trial of Tune's."""
+    """The attributes of a trial of Tune that a watcher reads."""
 
     def __init__(self, name: str, cell: str, folder: Path, error: Exception | None, **last_result: Any) -> None:
         self.trial_id = name
@@ -41,9 +41,9 @@ class FakeTrial:
 
 
 class FakeTuner:
-    """Tune that carries out a trial after another. What befalls the attempts at a cell is written in `fates`."""
+    """A Tuner that runs one trial after another. `fates` says how the attempts at a cell end."""
 
-    fates: ClassVar[dict[str, list[Any]]] = {}  # by cell, of each attempt: what it ends with, after what
+    fates: ClassVar[dict[str, list[Any]]] = {}  # id of the cell → for each attempt its results and its end
     asked: ClassVar[list[tuple[str, str, dict[str, float]]]] = []
     folder: ClassVar[Path]
 
@@ -133,7 +133,7 @@ def test_what_is_the_same_the_next_time_is_not_tried_again(plan: Callable[..., P
     assert progress.failed == {broken: Failure("data", "clip 0001: damaged")}
 
 
-def test_out_of_memory_is_tried_apart_with_twice_the_share_then_with_all_of_the_device(
+def test_out_of_memory_is_tried_last_with_twice_the_resources_then_with_all_of_the_device(
     plan: Callable[..., Plan], tuner: type[FakeTuner]
 ) -> None:
     hopeless, large, good = (cell.id for cell in plan("ablation=full", "seeds=3").cells)
@@ -241,7 +241,7 @@ def test_a_full_disk_stops_the_launch(plan: Callable[..., Plan], tuner: type[Fak
 
 @pytest.fixture
 def nodes(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The nodes of a cluster that is always there."""
+    """The nodes of a cluster that always answers."""
     nodes = [
         {"Alive": True, "NodeManagerHostname": "here", "Resources": {"CPU": cpus, "GPU": gpus}}
         for cpus, gpus in ((4.0, 1.0), (16.0, 0.0))
@@ -260,7 +260,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         (["resources.gpus_per_cell=0", "resources.cpus_per_cell=8"], CellResources(8.0, 0.0, 16.0, 2)),
     ],
 )
-def test_a_cell_gets_its_share_of_a_node_and_a_measurement_all_of_it(
+def test_a_cell_gets_its_part_of_a_node_and_a_measurement_all_of_it(
     arguments: list[str], resources: CellResources, nodes: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     with attached(launch_of(tmp_path, "ablation=full", "cluster.address=auto", *arguments)) as given:

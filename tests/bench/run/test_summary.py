@@ -20,12 +20,12 @@ TAGS = {"code_digest": "c0de"}
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is timed: a training clip takes three quarters of a second, and so a test clip a quarter."""
+    """Replaces the timing: a training clip takes three quarters of a second, and so a test clip a quarter."""
     monkeypatch.setattr("d3d.bench.plan.estimate.seconds_per_clip", lambda config, dataset, threads: 0.75)
 
 
 def finish(record: Record, plan: Plan, right: Callable[[int], int], clips: int = 200) -> None:
-    """Finishes each cell, the i-th with so many clips right."""
+    """Finishes each cell, the i-th with `right(i)` clips predicted correctly."""
     for i, cell in enumerate(plan.cells):
         predictions = [Prediction(str(clip), 1, 1 if clip < right(i) else 0) for clip in range(clips)]
         record.begin(cell, TAGS).finish(predictions)
@@ -140,7 +140,7 @@ def test_what_is_missing_shows_as_missing_and_failures_say_why(
         f"{first}: a checkpoint was damaged",
         "failed, out of memory, even alone on the device: 1 cell",
         f"  full: full model, seed 1 ({second}): CUDA out of memory",
-        "failed, an unforeseen error, whenever it was tried: 2 cells",
+        "failed, an unforeseen error at every attempt: 2 cells",
         f"  full: full model, seed 0 ({first}): ValueError: no",
         f"  full: full model, seed 2 ({third}): ValueError: no",
         f"to try again what failed, and nothing else: {full.reports[0].command}",

@@ -26,7 +26,7 @@ from tests.bench.conftest import finished_in, save_weights
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> list[dict[str, Any]]:
-    """What is told to Tune."""
+    """The results that were reported to Tune."""
     told: list[dict[str, Any]] = []
     monkeypatch.setattr("ray.tune.report", told.append)
     monkeypatch.setattr(worker, "open_dataset", lambda config, cache: dataset)
@@ -46,7 +46,7 @@ def job_of(plan: Plan) -> Job:
 
 
 def trains(monkeypatch: pytest.MonkeyPatch, epochs: int, fault: Exception | None = None) -> list[bool]:
-    """Replaces the training; the answer says of each one whether it found a checkpoint."""
+    """Replaces the training; the list that is returned says of each one whether it found a checkpoint."""
     found: list[bool] = []
 
     def train(config: Any, dataset: Any, device: Any, checkpoint: Path, report: Any, *others: Any) -> list[Prediction]:
@@ -107,7 +107,7 @@ def test_a_checkpoint_is_continued_only_where_the_record_has_its_epochs(
     run_cell({"cell": cell.id}, job)
     run_cell({"cell": cell.id}, job)
     assert found == [False, True]
-    record.client.delete_run(record.begin(cell, {"code_digest": "c0de"}).id)  # one asks for another training so
+    record.client.delete_run(record.begin(cell, {"code_digest": "c0de"}).id)  # how a user asks for another training
     run_cell({"cell": cell.id}, job)
     assert found == [False, True, False]
 
@@ -249,7 +249,7 @@ def made_by(job: Job, digest: str) -> Job:
 
 
 def statuses(record: Record) -> list[tuple[str, str]]:
-    """Of the runs, oldest first: the code that made them, and how they ended."""
+    """The code and the status of the runs, oldest first."""
     runs = record.client.search_runs(record.experiments, order_by=["attributes.start_time ASC"])
     return [(run.data.tags["code_digest"], run.info.status) for run in runs]
 

@@ -11,7 +11,7 @@ PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
 
 class Harm:
-    """What calls a function when it is unpickled."""
+    """An object that calls a function when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,7 +58,7 @@ def test_nothing_that_a_pickle_names_is_called(tmp_path: Path, protocol: int) ->
 @pytest.mark.parametrize("numbering", [b"r\xff\xff\xff\xff", b"p4294967295\n"])
 @pytest.mark.parametrize("before", [b"", pickle.dumps(["a" * 300, b"b" * 300, (1, 2.5)], 4)[:-1], b"cnumpy\ndtype\n"])
 def test_a_pickle_takes_no_room_for_objects_it_has_not(tmp_path: Path, before: bytes, numbering: bytes) -> None:
-    """Python would make room for 2^32 of them."""
+    """Python would allocate memory for 2^32 objects."""
     path = tmp_path / "file.pkl"
     path.write_bytes(before + b"N" + numbering + b".")
     with pytest.raises(ValueError, match="it numbers an object 4294967295, and has"):

@@ -58,7 +58,7 @@ def test_pixels_keep_their_colours(tmp_path: Path) -> None:
 def test_a_video_shorter_than_its_joints_is_refused(tmp_path: Path, name: str) -> None:
     path = write_video(tmp_path / name, draw_discs(CENTRES[:20], HEIGHT, WIDTH))
     assert look_at(path, clip(20)).pixels == fingerprint([sample_file(path)])
-    with pytest.raises(DataError, match=r"clip c: .*has 20 frames, its joints 21; restore it"):
+    with pytest.raises(DataError, match=r"clip c: .*has 20 frames, its joints have 21; restore it"):
         look_at(path, clip(21))
     with pytest.raises(DataError, match=r"clip c: .*has no frame 21"):
         read_video(path, CLIP, np.array([3, 20]), HALF)
@@ -69,7 +69,7 @@ def test_a_smaller_video_is_as_good_and_a_turned_one_is_refused(tmp_path: Path) 
     small = write_video(tmp_path / "small.mp4", np.ascontiguousarray(frames[:, ::2, ::2]))
     assert look_at(small, clip(20)).pixels
     turned = write_video(tmp_path / "turned.mp4", np.ascontiguousarray(frames.swapaxes(1, 2)))
-    with pytest.raises(DataError, match=r"clip c: .*turned\.mp4 is 120×200, its joints are counted in 200×120"):
+    with pytest.raises(DataError, match=r"clip c: .*turned\.mp4 is 120×200, but its joints are in pixels of 200×120"):
         look_at(turned, clip(20))
 
 
@@ -77,9 +77,9 @@ def test_a_smaller_video_is_as_good_and_a_turned_one_is_refused(tmp_path: Path) 
 def test_what_is_no_video_names_clip_and_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"clip c: .*clip\.mp4 is no video"):
+    with pytest.raises(DataError, match=r"clip c: .*clip\.mp4 cannot be decoded as a video"):
         look_at(path, clip(3))
-    with pytest.raises(DataError, match=r"clip c: .*clip\.mp4 is no video"):
+    with pytest.raises(DataError, match=r"clip c: .*clip\.mp4 cannot be decoded as a video"):
         read_video(path, CLIP, np.array([0]), HALF)
 
 
@@ -87,7 +87,7 @@ def test_a_playlist_is_no_video(tmp_path: Path) -> None:
     write_video(tmp_path / "other.mkv", draw_discs(CENTRES[:5], HEIGHT, WIDTH))
     path = tmp_path / "clip.mp4"
     path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{tmp_path}/other.mkv\n#EXT-X-ENDLIST\n")
-    with pytest.raises(DataError, match=r"clip c: .*clip\.mp4 is no video"):
+    with pytest.raises(DataError, match=r"clip c: .*clip\.mp4 cannot be decoded as a video"):
         look_at(path, clip(5))
 
 
@@ -108,7 +108,7 @@ def test_a_folder_of_images_is_read_in_the_order_of_their_numbers(tmp_path: Path
     assert path == folder and look_at(path, clip(12)).absent == ""
     found = found_discs(read_footage(path, clip(12), np.array([9, 1, 11]), HALF))
     assert np.abs(found - ((CENTRES[[9, 1, 11]] + 0.5) / 2 - 0.5)).max() < 0.5
-    with pytest.raises(DataError, match="has 12 frames, its joints 13"):
+    with pytest.raises(DataError, match="has 12 frames, its joints have 13"):
         look_at(path, clip(13))
 
 

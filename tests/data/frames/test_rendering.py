@@ -105,7 +105,7 @@ def test_a_limb_is_drawn_between_visible_joints(clip: Clip) -> None:
     ],
 )
 def test_a_drawing_stays_what_it_was(skeleton: Skeleton, drawn: str) -> None:
-    """To the bit: RENDERING is raised where anything of it changes."""
+    """To the bit: RENDERING must be increased where any pixel changes."""
     generator, joints = np.random.default_rng(1), len(skeleton.joint_names)
     places = generator.integers(0, 120, (3, 2 * joints, 2)).astype(np.float32)
     visible = generator.integers(0, 8, (3, 2 * joints)) > 0

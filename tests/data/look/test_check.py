@@ -47,10 +47,10 @@ def test_every_broken_clip_is_named_and_none_hides_another(tmp_path: Path) -> No
     write_images(root, "0005", [Image.new("RGB", (81, 60))] * 6)
     write_label(root, "0005", label(train=np.int32(-1)))
     (root / "frames" / "0003" / "000004.jpg").write_bytes(b"\xff\xd8")
-    (root / "frames" / "0004" / "000004.jpg").write_bytes(b"\xff\xd8 nothing \xff\xd9")  # seen when it is decoded
+    (root / "frames" / "0004" / "000004.jpg").write_bytes(b"\xff\xd8 nothing \xff\xd9")  # found when it is decoded
     found = found_in(root)
     assert [fault.partition(":")[0] for fault in found.faults][:4] == [f"clip 000{n}" for n in (1, 3, 4, 2)]
-    assert "train is 0" in found.faults[0] and "no whole JPEG" in found.faults[1]
+    assert "train is 0" in found.faults[0] and "not a complete JPEG" in found.faults[1]
     assert "cannot be decoded" in found.faults[2] and "000001.jpg is not there" in found.faults[3]
     assert found.digest is None
     assert all("\n" not in fault for fault in found.faults)
@@ -91,12 +91,12 @@ def test_the_official_labels_are_whole() -> None:
 
 
 def always(read: Read) -> Callable[[object], Read]:
-    """Reads the same whatever it is asked for."""
+    """A `read` that returns the same for every entry."""
     return lambda entry: read
 
 
 def test_a_reader_that_breaks_its_word_is_found_out(tmp_path: Path) -> None:
-    """A label beyond the classes, and coordinates that are no numbers, whatever reader let them through."""
+    """A label beyond the classes, or coordinates that are not numbers, is refused whichever reader returns it."""
     source = penn_action_source(write_root(tmp_path), frame_source="rendered")
     clip = source.read(source.entries[0]).clip
     spoiled = clip.joints.copy()

@@ -15,7 +15,7 @@ from tests.data.penn_files import HEIGHT, WIDTH, label, write_label, write_root
 def test_a_sheet_has_a_joint_where_the_clip_has_it(tmp_path: Path) -> None:
     root = write_root(tmp_path)
     fields = label(train=np.int32(1))
-    fields["visibility"][3:, 0] = 0  # the head is seen in the first frames alone
+    fields["visibility"][3:, 0] = 0  # only the first frames show the head
     write_label(root, "0001", fields)
     source = penn_action_source(root)
     sheet = np.asarray(contact_sheet(source, "0001", DataConfig(resize=30, crop=24), 6))

@@ -48,7 +48,15 @@ def test_bodies_are_tracked_by_their_ids_over_gaps(tmp_path: Path) -> None:
     path = write_skeleton(tmp_path, NAME, skeleton_text(10, bodies))
     joints, visible = read_skeleton_file(path, 25)
     assert joints.shape == (2, 10, 25, 2) and joints.dtype == np.float32
-    assert visible[0].all(axis=1).nonzero()[0].tolist() == [0, 1, 2, 6, 7, 8, 9]  # who comes up first is first
+    assert visible[0].all(axis=1).nonzero()[0].tolist() == [
+        0,
+        1,
+        2,
+        6,
+        7,
+        8,
+        9,
+    ]  # bodies are in the order in which they first appear
     assert visible[1].all(axis=1).nonzero()[0].tolist() == [4, 5, 8]
     assert joints[0, 7, 3].tolist() == [21, 42] and joints[1, 8, 24].tolist() == [508, 516]
     assert not joints[~visible].any()
@@ -164,7 +172,7 @@ def test_the_listed_samples_and_the_other_dataset_are_left_out(tmp_path: Path) -
 
 def test_labels_beyond_the_classes_and_an_empty_split_are_refused(tmp_path: Path) -> None:
     write_sample(tmp_path, "S001C001P001R001A061", video=False)
-    with pytest.raises(DataError, match=r"clip S001C001P001R001A061 .*its label is 60, there are 60 classes"):
+    with pytest.raises(DataError, match=r"clip S001C001P001R001A061 .*its label is 60, but there are 60 classes"):
         open_dataset(config(tmp_path), tmp_path)
     with pytest.raises(DataError, match="no test clip"):
         open_dataset(config(tmp_path, name="ntu120"), tmp_path)

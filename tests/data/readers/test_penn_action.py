@@ -105,8 +105,8 @@ def test_clips_come_in_numeric_order_from_numbered_files_alone(tmp_path: Path) -
         ({"x": np.full((6, 13), np.nan)}, "coordinates"),
         ({"dimensions": np.array([[0, 81, 6]])}, "sizes"),
         ({"train": np.inf}, "infinity"),
-        ({"action": {"name": "bowl"}}, "no plain array"),
-        ({"x": np.ones((6, 13)) * 1j}, "no plain array"),
+        ({"action": {"name": "bowl"}}, "not a plain array"),
+        ({"x": np.ones((6, 13)) * 1j}, "not a plain array"),
     ],
 )
 def test_a_wrong_label_names_its_clip(tmp_path: Path, changed: dict[str, Any], complaint: str) -> None:
@@ -142,7 +142,7 @@ def test_a_dataset_in_this_layout_names_its_own_classes(tmp_path: Path) -> None:
     dataset = open_dataset(config(tmp_path, frames="rendered"), tmp_path)
     assert (dataset.classes, dataset.test[0].label) == (("wave", "jump high"), 1)
     (tmp_path / "classes.txt").write_text("wave\nwave\n")
-    with pytest.raises(DataError, match=r"classes\.txt: two different classes"):
+    with pytest.raises(DataError, match=r"classes\.txt: needs at least two classes"):
         open_dataset(config(tmp_path, frames="rendered"), tmp_path)
 
 

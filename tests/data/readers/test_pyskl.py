@@ -83,7 +83,7 @@ def test_any_number_of_persons_and_joints(tmp_path: Path) -> None:
 
 
 def write_hand(path: Path) -> Path:
-    """Seven joints of which two change places in the mirror."""
+    """Seven joints, of which two swap places in a mirror image."""
     names = [f"finger {joint}" for joint in range(7)]
     limbs = [[child, names[0]] for child in names[1:]]
     described = {"joints": names, "mirrored": [names[1:3]], "limbs": limbs, "centre": names[0]}
@@ -109,7 +109,7 @@ def test_a_file_beside_the_annotations_says_what_the_joints_are(tmp_path: Path) 
 @pytest.mark.parametrize("name", ["coco", "human36m"])
 def test_a_known_skeleton_is_named(tmp_path: Path, name: str) -> None:
     path = write_dataset(tmp_path, video=False)
-    write_hand(tmp_path / "skeletons.skeleton.yaml")  # what is said in the configuration counts
+    write_hand(tmp_path / "skeletons.skeleton.yaml")  # the configuration takes precedence
     dataset = open_dataset(config(path, skeleton=name), tmp_path)
     assert (dataset.skeleton, dataset.remarks) == (KNOWN[name], ())
 
@@ -120,7 +120,7 @@ def test_a_known_skeleton_is_named(tmp_path: Path, name: str) -> None:
         (17, KNOWN["coco"], "its 17 joints are taken for COCO's; data.skeleton=human36m or skeletons.skeleton.yaml"),
         (25, KNOWN["ntu"], "its 25 joints are taken for NTU RGB+D's; data.skeleton=FILE.yaml or skeletons"),
         (13, KNOWN["penn_action"], "its 13 joints are taken for Penn Action's; data.skeleton=FILE.yaml or"),
-        (7, nameless(7), "nothing says what its 7 joints are: no limbs are drawn, and augmentation.flip must be false"),
+        (7, nameless(7), "nothing describes its 7 joints: no limbs are drawn, and augmentation.flip must be false"),
     ],
 )
 def test_what_joints_are_taken_for_is_said(tmp_path: Path, joints: int, taken: Skeleton, remark: str) -> None:
@@ -154,8 +154,8 @@ def test_a_skeleton_of_other_joints_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
-        ({"keypoint": np.zeros((1, 12, 17, 3), np.float16)}, "not M×T×V×2: pixels of the video are needed"),
-        ({"keypoint": np.ones((1, 12, 18, 2)), "keypoint_score": None}, "it has 18 joints, the dataset 17"),
+        ({"keypoint": np.zeros((1, 12, 17, 3), np.float16)}, "not M×T×V×2: coordinates must be in pixels of the video"),
+        ({"keypoint": np.ones((1, 12, 18, 2)), "keypoint_score": None}, "it has 18 joints, the dataset has 17"),
         ({"keypoint": np.full((1, 12, 17, 2), np.nan)}, "joint 0 of person 0 in frame 0 is at .nan nan."),
         ({"keypoint": np.full((1, 12, 17, 2), np.inf)}, "joint 0 of person 0 in frame 0 is at .inf inf."),
         ({"keypoint_score": np.full((1, 12, 17), np.inf)}, "a keypoint_score is infinite"),
@@ -163,10 +163,10 @@ def test_a_skeleton_of_other_joints_is_refused(tmp_path: Path) -> None:
         ({"total_frames": 13}, "total_frames is 13, its keypoint has 12"),
         ({"label": -1}, "label is -1, not a number from 0"),
         ({"label": "jump"}, "label is 'jump'"),
-        ({"label": 1}, "its label is 1, there are 1 classes"),
+        ({"label": 1}, "its label is 1, but there are 1 classes"),
         ({"img_shape": (0, 160)}, "its sizes"),
         ({"img_shape": None}, "NoneType"),
-        ({"keypoint": "none"}, "keypoint is no array"),
+        ({"keypoint": "none"}, "keypoint is not an array"),
         ({"frame_dir": "../c"}, "leads out of data.root"),
     ],
 )
@@ -210,7 +210,9 @@ def test_another_layout_is_refused(tmp_path: Path, content: Any) -> None:
 def test_a_pickle_with_a_callable_and_an_absent_one_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps({"split": {}, "annotations": [print]}))
-    with pytest.raises(DataError, match=r"a\.pkl: no pickle of arrays and plain containers .it names builtins\.print"):
+    with pytest.raises(
+        DataError, match=r"a\.pkl: not a pickle of arrays and plain containers .it names builtins\.print"
+    ):
         find_source(config(path), tmp_path)
     with pytest.raises(DataError, match=r"No such file"):
         find_source(config(tmp_path / "b.pkl"), tmp_path)
@@ -223,7 +225,7 @@ def test_finegym_has_99_classes(tmp_path: Path) -> None:
     dataset = open_dataset(config(path, name="finegym", persons=1), tmp_path)
     assert (len(dataset.classes), len(dataset.joint_names), dataset.persons) == (99, 17, 1)
     path = write_pickle(tmp_path / "gym.pkl", [annotation("a", 99)], [annotation("b", 0)])
-    with pytest.raises(DataError, match=r"clip a .*its label is 99, there are 99 classes"):
+    with pytest.raises(DataError, match=r"clip a .*its label is 99, but there are 99 classes"):
         open_dataset(config(path, name="finegym"), tmp_path)
 
 

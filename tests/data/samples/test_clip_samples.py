@@ -66,7 +66,7 @@ def test_joints_that_are_not_visible_are_zero(synthetic: Dataset) -> None:
 
 
 def marked(dataset: Dataset) -> Dataset:
-    """Black frames with a white square of 5×5 pixels on joint 5, which wanders."""
+    """Black frames with a white square of 5×5 pixels on joint 5, which moves."""
     time = np.arange(24)
     joints = np.zeros((24, 13, 2), np.float32)
     joints[:, 5] = np.stack([20 + time, 44 - time], axis=-1)
@@ -85,7 +85,7 @@ def marked(dataset: Dataset) -> Dataset:
 
 def test_crop_and_flip_keep_a_marker_under_its_joint(synthetic: Dataset) -> None:
     loader = samples(marked(synthetic), data=DataConfig(resize=64, crop=48))
-    assert joints_on_their_marker(loader) == {5, 6}  # the right wrist, and the left one in the mirror
+    assert joints_on_their_marker(loader) == {5, 6}  # the right wrist, and the left one where the clip is flipped
 
 
 def test_zoom_and_rotation_keep_a_marker_under_its_joint(synthetic: Dataset) -> None:
@@ -134,7 +134,7 @@ def test_each_augmentation_changes_training_samples_and_no_test_sample(
 
 def test_joints_are_never_flipped_where_nobody_knows_left_from_right(synthetic: Dataset) -> None:
     unknown, data = replace(marked(synthetic), skeleton=nameless(13)), DataConfig(resize=64, crop=64)
-    with pytest.raises(DataError, match=r"augmentation\.flip=true: nothing says .* or set augmentation\.flip=false"):
+    with pytest.raises(DataError, match=r"augmentation\.flip=true: it is not known .* or set augmentation\.flip=false"):
         samples(unknown, data=data)
     assert samples(unknown, data=data, flip=False)[0].visible[:, 5].any()
     assert samples(unknown, data=data, seed=None)[0].visible[:, 5].any(), "a test flips nothing"

@@ -77,7 +77,7 @@ def test_the_order_of_the_frames_changes_the_answer() -> None:
 
 
 def modules(model: D3DTransformer) -> set[str]:
-    """Names of all that has parameters, the blocks taken together."""
+    """The names of all modules with parameters, without the numbers of the blocks."""
     names = (name for name, _ in model.named_parameters())
     return {".".join(part for part in name.split(".") if not part.isdigit()).rsplit(".", 1)[0] for name in names}
 

@@ -8,7 +8,7 @@ EVERY = [(n, w, s) for n in range(1, 31) for w in range(1, 31) for s in range(1,
 
 
 def brute_force(length: int, window: int, stride: int) -> tuple[list[list[int]], list[list[int]]]:
-    """The reading of Algorithms A1 and A2, token by token."""
+    """This implementation's reading of Algorithms A1 and A2, token by token."""
     window = min(window, length)
     starts, start = [], 0
     while start + window < length:

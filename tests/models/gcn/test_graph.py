@@ -9,7 +9,7 @@ SKELETONS = [PENN_ACTION, COCO, NTU]
 
 
 def hops(skeleton: Skeleton) -> list[int]:
-    """How many limbs lead from each joint to the centre."""
+    """The number of limbs between each joint and the centre."""
     parent = dict(skeleton.limbs)
 
     def up(joint: int) -> int:

@@ -20,7 +20,7 @@ def build(config: GCNConfig) -> GCN:
     model = GCN(config, PENN_ACTION).eval()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.ones_(module.weight)  # those that start near zero would hide what a graph does
+            torch.nn.init.ones_(module.weight)  # weights that start near zero would hide the effect of a graph
     return model
 
 
@@ -52,7 +52,7 @@ def test_every_weight_takes_part(graph: str, time: str) -> None:
     model = build(replace(TINY, width=24, graph=graph, time=time, partition="directed")).train()  # type: ignore[arg-type]
     answer(model, *clips()).square().sum().backward()  # type: ignore[no-untyped-call]
     idle = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
-    silent = ("sender", "receiver", "relation")  # of a comparison whose strength starts at zero
+    silent = ("sender", "receiver", "relation")  # have no gradient while the strength of the comparison is zero
     assert [name for name in idle if not any(part in name for part in silent)] == []
 
 
