@@ -104,10 +104,10 @@ def carry_out(launch: Launch) -> int:
     from d3d.bench.record.tracking import finished_cells, timed_cells
     from d3d.bench.run.execute import execute
     from d3d.bench.run.summary import describe, summarise
-    from d3d.bench.search.tuned_rows import with_tuned
+    from d3d.bench.search.tuned_rows import with_tuned_rows
 
     check_artefacts(launch, report.ARTEFACTS)
-    plan = at_next_look(with_tuned(make_plan(launch)))
+    plan = at_next_look(with_tuned_rows(make_plan(launch)))
     print(describe(plan, timed_cells(plan) | finished_cells(plan)), flush=True)
     if launch.dry_run:
         for line in seeds_needed(plan):
@@ -133,7 +133,7 @@ def at_next_look(plan: "Plan") -> "Plan":
     from d3d import report  # as in `run`
     from d3d.bench.plan.planning import with_seeds
     from d3d.bench.record.tracking import recorded
-    from d3d.bench.search.tuned_rows import with_tuned
+    from d3d.bench.search.tuned_rows import with_tuned_rows
 
     launch = plan.launch
     if not launch.settle:
@@ -141,7 +141,7 @@ def at_next_look(plan: "Plan") -> "Plan":
     wanted = {
         each.ablation.name: report.seeds_wanted(launch.storage, launch.tracking_uri, each.id) for each in recorded(plan)
     }
-    grown = with_tuned(with_seeds(plan, wanted))
+    grown = with_tuned_rows(with_seeds(plan, wanted))
     return grown if len(grown.cells) > len(plan.cells) else plan
 
 

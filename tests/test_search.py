@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from d3d.bench.database import sqlite_uri
 from d3d.bench.record.run_files import files_of, read_file
 from d3d.bench.record.schema import DATABASE, EXPERIMENT, File
-from d3d.bench.search.study_storage import Studies
+from d3d.bench.search.study_storage import StudyStorage
 from tests.test_orchestrate import COMMAND, MINE, User, steps
 
 SEARCH = """
@@ -44,7 +44,7 @@ def runs(storage: Path, kind: str) -> list[Run]:
 
 
 def trials(storage: Path) -> dict[str, list[optuna.trial.FrozenTrial]]:
-    studies = Studies(storage).storage
+    studies = StudyStorage(storage).storage
     names = optuna.get_all_study_names(studies)
     return {name: optuna.load_study(study_name=name, storage=studies).trials for name in names}
 

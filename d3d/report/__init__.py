@@ -1,8 +1,8 @@
-"""From the record of trainings to the paper's tables and figures.
+"""Builds the paper's tables and figures from the record of trainings.
 
-`build` reads MLflow alone, needs neither the data nor an accelerator, and writes under <storage>/tables/: a folder for
-each launch, and `latest` with the newest complete files under names that stay. The same record gives the same bytes.
-Importing this package is cheap: what an artefact needs is imported as it is built.
+`build` reads only MLflow, needs neither the data nor a GPU, and writes below <storage>/tables/: one folder for each
+launch, and `latest` with the newest complete files under fixed names. The same record gives the same bytes. Importing
+this package is cheap, because what an artefact needs is imported only when it is built.
 """
 
 import importlib
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ARTEFACTS", "LATEST", "Built", "build", "seeds_needed", "seeds_wanted"]
 
-LATEST = "latest"  # folder of the newest complete files
+LATEST = "latest"  # the folder of the newest complete files
 
-# Libraries look here as they are imported: nothing is reported anywhere, and nothing but our own lines is printed.
+# Read by libraries when they are imported: they send no telemetry, and print nothing between our own lines.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
@@ -36,12 +36,12 @@ logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 @dataclass(frozen=True)
 class Tally:
-    """How many of an artefact's claims came out how."""
+    """The number of an artefact's claims with each outcome."""
 
     artefact: str
-    part: str  # of the rows: "same recipe" or "tuned" with a search, else nothing
-    outcomes: Mapping[str, int]  # what d3d/report/statistics/verdicts.py calls each of them → how many claims
-    reason: str = ""  # why no claim was tested, where all lack the same
+    part: str  # of the rows: after a search "same recipe" or "tuned", otherwise empty
+    outcomes: Mapping[str, int]  # outcome, as in d3d/report/statistics/verdicts.py → number of claims
+    reason: str = ""  # why no claim was tested, if the reason is the same for all
 
     def __str__(self) -> str:
         total = sum(self.outcomes.values())
@@ -54,13 +54,13 @@ class Tally:
 
 @dataclass(frozen=True)
 class Built:
-    """What was written, and what its reader must know."""
+    """The files that `build` wrote, and what their reader has to know."""
 
-    paths: tuple[Path, ...]  # files under <storage>/tables/, in the folders of their launches
-    missing: tuple[str, ...]  # one line per row without all of its finished cells, with the command that fills it
-    notes: tuple[str, ...]  # one line per doubt about the record: a cell trained twice, results of different code
-    verdicts: tuple[Tally, ...] = ()  # of each artefact with claims; of a search two, its rows as they are and tuned
-    latest: tuple[Path, ...] = ()  # the copies under <storage>/tables/latest/ of those that are complete
+    paths: tuple[Path, ...]  # files below <storage>/tables/, in the folders of their launches
+    missing: tuple[str, ...]  # one line for each row with unfinished cells, with the command that runs them
+    notes: tuple[str, ...]  # one line for each caveat, such as a cell trained twice or results of different code
+    verdicts: tuple[Tally, ...] = ()  # of each artefact with claims, and after a search of both parts of its rows
+    latest: tuple[Path, ...] = ()  # the copies of complete artefacts in <storage>/tables/latest/
 
 
 def build(
@@ -71,30 +71,29 @@ def build(
     partial: bool = False,
     split: Literal["test", "validation"] = "test",
 ) -> Built:
-    """Build the named artefacts; with no names, all that the record holds a launch for.
+    """Builds tables and figures.
 
-    An artefact is one of ARTEFACTS, or the name of any other ablation that was launched: the table of its rows.
-    `tracking_uri` None is <storage>/mlflow.db. `launch` names one launch of the record; None takes, for each artefact,
-    the newest on the clips of `split`, or where there is none, the newest. A row that lacks a finished cell has no
-    numbers and is named in `missing`; with `partial` its numbers are those of the seeds that are there.
+    Args:
+        names: The artefacts to build, each one of ARTEFACTS or the name of another ablation, whose rows then make a
+            table. Empty for all artefacts that a launch of the record asks for.
+        storage: The storage folder.
+        tracking_uri: The record; None is <storage>/mlflow.db.
+        launch: The id of a launch. None takes, for each artefact, the newest launch on the clips of `split`, or the
+            newest of all if there is none on that split.
+        partial: Whether a row with only some of its seeds finished has the numbers of those seeds. Without it such a
+            row has no numbers. In both cases it is listed in `missing`.
+        split: The clips whose launches are preferred.
 
-    The files go to the folder of the launch, of several to that of the newest. Those of an artefact from which nothing
-    is missing are then copied to LATEST, unless `launch` or `split` chose another launch than is taken without them.
+    The files go to the folder of the launch, or of the newest launch if an artefact is built from several. Complete
+    artefacts are then copied to LATEST, unless `launch` or `split` selected a launch that is not the default one.
 
-    Raises RecordError where a name is unknown, or the record holds nothing to build from or contradicts itself.
+    Raises RecordError if a name is unknown, or if the record has nothing to build from or contradicts itself.
     """
     from d3d.report.record import Record, folder_of
 
     record = Record(storage, tracking_uri)
     launches = record.launches(launch)
-    makers = {name: [each for each in launches if name in each.artefacts] for name in _artefacts(launches)}
-    for name in names:
-        if name not in makers:
-            fault = _absent(name, list(makers), f"launch {launch}" if launch else record.uri)
-            raise RecordError("; ".join([fault, *_left_out(record)]))
-    if not makers:
-        fault = f"{record.uri}: no launch in it makes a table or a figure; launch an ablation first"
-        raise RecordError("; ".join([fault, *_left_out(record)]))
+    makers = _makers(names, launches, f"launch {launch}" if launch else record.uri, record)
     folder = storage / "tables"
     everyone = launches if launch is None else record.launches()
     built: list[Built] = []
@@ -117,12 +116,12 @@ def build(
 
 
 def seeds_wanted(storage: Path, tracking_uri: str | None, launch: str) -> dict[str, dict[str, int]]:
-    """How many seeds each row of a launch with `seeds=settle` should have by now, by part and row label.
+    """The number of seeds that each row of a launch with `seeds=settle` should have by now, by part and row label.
 
-    A part, "same recipe" or "tuned", is a family of claims of its own. The rows of an open claim should have the seeds
-    of its next look, all others those of the looks that were needed. Nothing more than a row has is wanted where every
-    claim is settled or has had its last look. Raises RecordError where the launch is not in the record, ConfigError
-    where it named its seeds.
+    A part, "same recipe" or "tuned", is a separate family of claims. The rows of an open claim should have the seeds
+    of its next look, all other rows those of the looks so far. Once every claim is settled or has had its last look,
+    no row needs more seeds than it has. Raises RecordError if the launch is not in the record, ConfigError if it was
+    launched with given seeds.
     """
     from d3d.report.statistics import settle
 
@@ -130,9 +129,10 @@ def seeds_wanted(storage: Path, tracking_uri: str | None, launch: str) -> dict[s
 
 
 def seeds_needed(storage: Path, tracking_uri: str | None, launch: str) -> tuple[str, ...]:
-    """A line for each open claim of a launch: the difference that may hide, and how many seeds would settle it.
+    """A line for each open claim of a launch: which differences are possible, and how many seeds would settle it.
 
-    That is with a power of 80 %, were the difference as measured. Raises RecordError as `build` does.
+    The number of seeds is for a power of 80 %, assuming that the true difference is the measured one. Raises
+    RecordError as `build` does.
     """
     from d3d.report.statistics import settle
 
@@ -140,24 +140,37 @@ def seeds_needed(storage: Path, tracking_uri: str | None, launch: str) -> tuple[
 
 
 def _chosen(artefact: str, launches: Sequence["Launch"], split: str) -> list["Launch"]:
-    """The launches that an artefact is built from: the newest on the split, of a comparison the newest on each data."""
+    """The launches that an artefact is built from: the newest on the split; for a comparison one for each dataset."""
     makers = [launch for launch in launches if artefact in launch.artefacts]
     chosen = [launch for launch in makers if launch.split == split] or makers
     return chosen if artefact_of(artefact, "").kind == "comparison" else chosen[:1]
 
 
 def _verb(outcome: str, count: int) -> str:
-    """Several hold where one holds."""
+    """The verb of an outcome, in the plural if `count` is more than 1: "holds" or "hold"."""
     return {"holds": "hold", "fails": "fail"}.get(outcome, outcome) if count > 1 else outcome
 
 
+def _makers(
+    names: Sequence[str], launches: Sequence["Launch"], where: str, record: "Record"
+) -> dict[str, list["Launch"]]:
+    """Artefact → the launches that ask for it. Raises RecordError if that is none, or none for one of the names."""
+    makers = {name: [each for each in launches if name in each.artefacts] for name in _artefacts(launches)}
+    faults = [_absent(name, list(makers), where) for name in names if name not in makers]
+    if not names and not makers:
+        faults = [f"{record.uri}: no launch in it makes a table or a figure; launch an ablation first"]
+    if faults:
+        raise RecordError("; ".join([faults[0], *_left_out(record)]))
+    return makers
+
+
 def _left_out(record: "Record") -> list[str]:
-    """The launches whose plan cannot be read."""
+    """A line for each launch whose plan cannot be read."""
     return [f"a launch is left out: {fault}" for fault in record.skipped.values()]
 
 
 def _artefacts(launches: Sequence["Launch"]) -> list[str]:
-    """What the launches make: the paper's artefacts in its order, then the others by name."""
+    """The artefacts that the launches ask for: the paper's in its order, then the others by name."""
     made = {name for launch in launches for name in launch.artefacts}
     for name in made:
         if not re.fullmatch(r"[\w.-]+", name):

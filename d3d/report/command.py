@@ -1,4 +1,4 @@
-"""The command `tables [ARTEFACT …] [KEY=VALUE …]`: build tables and figures from the record."""
+"""The command `tables [ARTEFACT …] [KEY=VALUE …]`, which builds tables and figures from the record."""
 
 import sys
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ from d3d.errors import ConfigError, D3DError
 from d3d.report import ARTEFACTS, build
 
 KEYS = {
-    "storage": "folder of the record and of what is built from it; results unless given",
-    "launch": "a launch of the record; the newest of each artefact unless given",
-    "partial": "true: a row may stand on some of its seeds, and missing cells are no failure; false unless given",
-    "tracking.uri": "MLflow server or database; <storage>/mlflow.db unless given",
+    "storage": "folder of the record, and of the tables built from it; default results",
+    "launch": "id of a launch in the record; default the newest for each artefact",
+    "partial": "true: a row with some of its seeds has numbers, and missing cells are no failure; default false",
+    "tracking.uri": "MLflow server or database; default <storage>/mlflow.db",
 }
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit status: 0, 1 where a cell is missing, 2 where nothing could be built."""
+    """Runs the command. Returns the exit status: 0, 1 if a cell is missing, 2 if nothing could be built."""
     if {"-h", "--help"} & set(arguments):
         print(_help())
         return 0
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     for path in built.paths:
         print(path)
     if built.latest:
-        print(f"what is complete, under names that stay: {built.latest[0].parent}")
+        print(f"complete tables and figures, under fixed names: {built.latest[0].parent}")
     for tally in built.verdicts:
         print(tally)
     return 1 if built.missing and not partial else 0
@@ -48,7 +48,7 @@ def _values(pairs: list[str]) -> dict[str, str]:
     for key, value in values.items():
         if key not in KEYS:
             nearest = get_close_matches(key, KEYS, 1, 0)[0]
-            raise ConfigError(f"{key}={value}: no such key; did you mean {nearest}? There are: {', '.join(KEYS)}")
+            raise ConfigError(f"{key}={value}: unknown key; did you mean {nearest}? Known keys: {', '.join(KEYS)}")
         if not value:
             raise ConfigError(f"{key}=: give it a value, or leave it out")
     return values
@@ -64,7 +64,7 @@ def _help() -> str:
     def table(entries: dict[str, str], suffix: str) -> list[str]:
         return [f"  {name + suffix:<14} {meaning}" for name, meaning in entries.items()]
 
-    lines = ["tables [ARTEFACT …] [KEY=VALUE …]", "", "artefacts; all that the record can make unless named:"]
+    lines = ["tables [ARTEFACT …] [KEY=VALUE …]", "", "artefacts; without a name all that the record has a launch for:"]
     lines += table({name: artefact.meaning for name, artefact in ARTEFACTS.items()}, "")
     lines += table({"ABLATION": "the rows of any other ablation, under its own name"}, "")
     lines += ["", "keys:", *table(KEYS, "=")]

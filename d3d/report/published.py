@@ -1,4 +1,4 @@
-"""What the paper prints, from tables/published/d3d.yaml."""
+"""Reads the numbers and claims that the paper publishes from tables/published/d3d.yaml."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,7 +12,7 @@ from d3d.folders import PUBLISHED
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A row of an ablation: how the paper names it, and its top-1 in percent."""
+    """A published row of an ablation: the paper's name for it, and its top-1 in percent."""
 
     printed: str
     value: float
@@ -20,38 +20,45 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class Column:
-    """A dataset and protocol of a comparison."""
+    """A column of a comparison: one dataset with one protocol."""
 
-    data: str  # what the record calls it, or how that begins
-    launch: str  # what a user types to have it
-    metric: Literal["top1", "mean_class_accuracy"] = "top1"  # what is printed there
+    data: str  # the record's name of the data starts with this
+    launch: str  # the overrides that select it, such as "data=ntu60 data.protocol=xsub"
+    metric: Literal["top1", "mean_class_accuracy"] = "top1"  # the metric that the paper prints in this column
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method of a comparison."""
+    """A published row of a comparison: one method."""
 
     method: str
     modality: str  # P pose, R RGB, † estimated pose
-    values: tuple[float | None, ...]  # percent, one a column; None: not printed
+    values: tuple[float | None, ...]  # percent, one for each column; None if the paper prints none
     pretrained: bool = False
 
 
 @dataclass(frozen=True)
 class Published:
-    """One artefact as printed; empty where the paper prints nothing of it."""
+    """One table or figure as the paper prints it; everything is empty if it is not in the paper."""
 
     caption: str = ""
     section: str = ""
-    claim: str = ""  # in words, of an artefact without printed values
+    claim: str = ""  # in words, for an artefact without printed numbers
     rows: dict[str, PublishedRow] = field(default_factory=dict)
     columns: dict[str, Column] = field(default_factory=dict)
     methods: tuple[Method, ...] = ()
-    claims: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of a comparison, column → claims over methods
+    claims: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of a comparison: column → claims about methods
+
+    @property
+    def without_values(self) -> str:
+        """The sentence that stands in for the published numbers of an artefact that has none."""
+        if not self.claim:
+            return "The paper gives no numbers for these rows."
+        return f"The paper ({self.section}) gives no numbers for these rows, but it claims: {self.claim}."
 
 
 def published(artefact: str) -> Published:
-    """What is printed of an artefact."""
+    """What the paper prints for an artefact."""
     return _all().get(artefact, Published())
 
 

@@ -1,7 +1,6 @@
-"""The record of trainings, read from MLflow into plain dataclasses.
+"""Reads the record of trainings from MLflow into plain dataclasses, without ever writing to it.
 
-What it holds is said in d3d/bench/record/schema.py. A cell counts only when it is FINISHED. Nothing here writes to the
-record.
+d3d/bench/record/schema.py says what the record holds. A cell counts only once its run is FINISHED.
 """
 
 import re
@@ -37,43 +36,42 @@ from d3d.bench.record.schema import (
 from d3d.errors import RecordError
 from d3d.prediction import Prediction
 
-BASELINES = "baselines"  # the ablation of what no deep learning gives
-LONGEST = 180  # letters of a folder's name before the launch's id
-RUNS_PER_CELL = 10  # a query of its own for a cell takes as long as reading this many runs, or longer
+BASELINES = "baselines"  # the ablation of the classical methods
+LONGEST = 180  # letters of a folder's name, without the launch's id
+RUNS_PER_CELL = 10  # a separate query for a cell takes at least as long as reading this many runs
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A finished cell: its newest run, where it was finished more than once."""
+    """A finished cell; if it was finished more than once, its newest run."""
 
     id: str
     run_id: str
     metrics: Mapping[str, float]  # the last value of each
     params: Mapping[str, str]
-    code_digest: str  # of what of d3d/ its kind runs through; those of all its epochs are joined with "+"
+    code_digest: str  # of the code it ran through; if that changed between its epochs, several joined with "+"
     data_digest: str
-    finished_runs: int  # runs that finished this cell; more than 1 deserves a note
+    finished_runs: int  # the number of runs that finished this cell; more than 1 gets a note
     read_predictions: Callable[[], tuple[Prediction, ...]] = field(repr=False, compare=False)
-    weights: str = ""  # the training whose weights were tested: of a test another cell, of a training itself
-    kind: str = field(default="training", kw_only=True)  # training, test, baseline or measurement
+    weights: str = ""  # the cell that trained the tested weights: for a training the cell itself
+    kind: str = field(default="training", kw_only=True)  # training, test, fusion, baseline or measurement
     environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)  # see d3d/bench/record/conditions.py
+    modality: str = field(default="", kw_only=True)  # R, P or R+P; empty in old records
 
     def metric(self, name: str) -> float:
-        """A recorded number. Raises RecordError where the finished run lacks it."""
+        """The last value of a metric. Raises RecordError if the finished run lacks it."""
         if name not in self.metrics:
             raise damaged(self.run_id, self.id, f"{name} is not recorded")
         return self.metrics[name]
 
-    modality: str = field(default="", kw_only=True)  # R, P or R+P; old records do not say it
-
     @property
     def code(self) -> str:
-        """The part of the code that it ran through, see `provenance.part_of`."""
+        """The part of the code that the cell ran through, see `provenance.part_of`."""
         return part_of(self.kind, self.params.get("model.system", "d3d"))
 
     @cached_property
     def correct(self) -> Mapping[str, bool]:
-        """Test clip → predicted right. Raises RecordError where that contradicts the recorded top-1, a fraction."""
+        """Test clip → whether it was predicted correctly. Raises RecordError if that contradicts the recorded top-1."""
         right = {each.clip: each.label == each.predicted for each in self.predictions}
         top1 = self.metric(Metric.TOP1)
         if abs(sum(right.values()) - top1 * len(right)) > 0.5:
@@ -83,20 +81,20 @@ class Cell:
 
     @property
     def trained(self) -> bool:
-        """Whether weights were, in epochs and from a seed; a baseline has neither."""
+        """Whether the cell tests trained weights, which depend on epochs and a seed; a baseline has neither."""
         return self.params.get("baseline.method", "None") == "None"
 
     @cached_property
     def predictions(self) -> tuple[Prediction, ...]:
-        """One per test clip; read from the record when first asked for."""
+        """The prediction for each test clip, read from the record on first use."""
         return self.read_predictions()
 
 
 class Record:
-    """The record under a storage folder, or behind a tracking URI."""
+    """The record in a storage folder or at a tracking URI, opened for reading."""
 
     def __init__(self, storage: Path, tracking_uri: str | None = None) -> None:
-        """`tracking_uri` None is <storage>/mlflow.db. Raises RecordError where there is no record: none is made."""
+        """With `tracking_uri` None, opens <storage>/mlflow.db. Raises RecordError if there is no record."""
         self.uri = tracking_uri or sqlite_uri((storage / DATABASE).absolute())
         if database := sqlite_file(self.uri):
             _require_database(database)
@@ -104,21 +102,21 @@ class Record:
         try:
             self._client = MlflowClient(self.uri)
             experiment = self._client.get_experiment_by_name(EXPERIMENT)
-        except (MlflowException, SQLAlchemyError) as error:  # SQLite's own where the disk is full: it cannot even read
-            way_out = "make room on its disk, mend it, or name another record"
+        except (MlflowException, SQLAlchemyError) as error:  # SQLite cannot even read when the disk is full
+            way_out = "free space on its disk, repair the database, or name another record"
             raise RecordError(f"{self.uri}: {str(error).splitlines()[0]}; {way_out}") from error
         if experiment is None:
             raise RecordError(f"{self.uri}: no experiment {EXPERIMENT} in it; launch an ablation first")
         self._experiment: str = experiment.experiment_id
-        self._cells: dict[str, Cell] = {}  # that were read: ablations share them
-        self.skipped: dict[str, str] = {}  # reports whose plan cannot be read → what is wrong with it
+        self._cells: dict[str, Cell] = {}  # cells read so far, because ablations share them
+        self.skipped: dict[str, str] = {}  # id of a report run whose plan cannot be read → what is wrong with the plan
 
     def launches(self, id: str | None = None) -> tuple[Launch, ...]:
-        """The newest launch of each ablation on each data, newest first; with `id`, the launch of that name alone.
+        """The newest launch of each ablation on each dataset, newest first; with `id`, only the launch of that id.
 
-        A launch is as new as the last time its command was run. One whose plan cannot be read, or has the shape of
-        another version, is left out and named in `skipped`, unless it is asked for. Raises RecordError where `id` is
-        not in the record, or its plan cannot be read.
+        The age of a launch is the time since its command was last run. A launch whose plan cannot be read, for example
+        because another version wrote it, is left out and listed in `skipped`. Raises RecordError if the launch `id`
+        is not in the record or its plan cannot be read.
         """
         reports = sorted(self._runs(f"tags.{Tag.KIND} = '{REPORT}'"), key=_last_used, reverse=True)
         if id is not None:
@@ -139,13 +137,13 @@ class Record:
 
     @cached_property
     def baselines(self) -> tuple[Launch, ...]:
-        """Every launch of the baselines that can be read, newest first."""
+        """All launches of the baselines with a readable plan, newest first."""
         reports = self._runs(f"tags.{Tag.KIND} = '{REPORT}' and tags.{Tag.ABLATION} = '{BASELINES}'")
         launches = (self._readable(run) for run in sorted(reports, key=_last_used, reverse=True))
         return tuple(launch for launch in launches if launch)
 
     def cells(self, launch: Launch) -> dict[str, Cell]:
-        """Those of the launch's cells that are finished, by id."""
+        """The finished cells of a launch, by id."""
         unread = [id for id in launch.cells if id not in self._cells]
         if unread:
             found = self._tagged(launch.ablation, RUNS_PER_CELL * len(unread))
@@ -156,7 +154,7 @@ class Record:
         return {id: self._cells[id] for id in launch.cells if id in self._cells}
 
     def _tagged(self, ablation: str, limit: int) -> dict[str, list[Run]]:
-        """The finished runs that serve an ablation, by cell, in one query; none where there are more than the limit."""
+        """The finished runs tagged with an ablation, by cell, in one query; none if there are more than `limit`."""
         filter = f"tags.`{ABLATION_PREFIX}{ablation}` = 'true'"
         runs = self._client.search_runs([self._experiment], filter, max_results=limit)
         cells: dict[str, list[Run]] = {}
@@ -165,7 +163,7 @@ class Record:
         return cells
 
     def _runs(self, filter: str) -> list[Run]:
-        """Every run the filter admits, newest first."""
+        """All runs that match MLflow's filter, newest first."""
         runs: list[Run] = []
         page: str | None = None
         while True:
@@ -178,7 +176,7 @@ class Record:
                 return runs
 
     def _readable(self, run: Run) -> Launch | None:
-        """The launch of a report, None where its plan cannot be read."""
+        """The launch of a report run, None if its plan cannot be read."""
         try:
             return self._launch(run)
         except RecordError as error:
@@ -194,7 +192,7 @@ class Record:
         return launch if launch.split else self._with_split(launch)
 
     def _with_split(self, launch: Launch) -> Launch:
-        """A launch whose plan does not say its split, as plans once did not: its cells know it."""
+        """Completes the launch of an old plan, which does not name the split, from the parameters of its cells."""
         for id in launch.cells:
             runs = self._client.search_runs([self._experiment], f"tags.{Tag.CELL} = '{id}'", max_results=1)
             if runs and "data.split" in runs[0].data.params:
@@ -238,30 +236,33 @@ class Record:
 
 
 def folder_of(launch: Launch) -> str:
-    """Where its tables and figures are, below tables/: no other launch has it, and every file system takes it."""
+    """The name of a launch's folder below tables/: unique, and valid on every file system."""
     named, id = (_slug(text) for text in (f"{launch.ablation} {launch.preset} {launch.data}", launch.id))
     return f"{named[:LONGEST]}-{id}"
 
 
-def doubts(launch: Launch, cells: Mapping[str, Cell]) -> tuple[str, ...]:
-    """What a reader of numbers from these cells must know, one line each: nothing is averaged silently."""
+def caveats(launch: Launch, cells: Mapping[str, Cell]) -> tuple[str, ...]:
+    """What a reader of numbers from these cells has to know, one line each, so that nothing is averaged silently.
+
+    The lines name cells that were finished more than once, and cells of different code, environments or data.
+    """
     notes = []
     repeated = [f"{cell.id} ({cell.finished_runs} runs)" for cell in cells.values() if cell.finished_runs > 1]
     if repeated:
         notes.append(f"finished more than once, the newest run counts: {', '.join(repeated)}")
-    notes += _doubts_of_code(list(cells.values()))
+    notes += _code_caveats(list(cells.values()))
     notes += _mixed_conditions(list(cells.values()))
     planned = launch.data_digest.split("+")
-    strangers = [cell for cell in cells.values() if cell.data_digest not in planned]
-    if strangers:
-        notes.append(f"mixed data: the plan is of {launch.data_digest}, not {_members(strangers, 'data_digest')}")
+    others = [cell for cell in cells.values() if cell.data_digest not in planned]
+    if others:
+        notes.append(f"mixed data: the plan is of {launch.data_digest}, not {_members(others, 'data_digest')}")
     return tuple(notes)
 
 
-def _doubts_of_code(cells: Sequence[Cell]) -> list[str]:
-    """Whether several versions of the code made these cells, and how many of them today's did not."""
+def _code_caveats(cells: Sequence[Cell]) -> list[str]:
+    """Lines on cells made by different versions of the code, and on cells not made by the current one."""
     codes, notes = current_code(), []
-    cells = [cell for cell in cells if cell.code in codes]  # a system of the user's own may not be at hand
+    cells = [cell for cell in cells if cell.code in codes]  # a user's own system may not be importable here
     for part in dict.fromkeys(cell.code for cell in cells):
         own, today = [cell for cell in cells if cell.code == part], codes[part]
         digests = {digest for cell in own for digest in cell.code_digest.split("+")}
@@ -276,7 +277,7 @@ def _doubts_of_code(cells: Sequence[Cell]) -> list[str]:
 
 
 def _mixed_conditions(cells: Sequence[Cell]) -> list[str]:
-    """A line for each condition that differs; cells from before it was recorded say nothing of it."""
+    """A line for each condition that differs between cells; cells from before it was recorded are not counted."""
     notes = []
     for name, several in SEVERAL.items():
         counts = Counter(cell.environment[name] for cell in cells if name in cell.environment)
@@ -287,7 +288,7 @@ def _mixed_conditions(cells: Sequence[Cell]) -> list[str]:
 
 
 def _members(cells: Iterable[Cell], attribute: str) -> str:
-    """Each digest with the cells that have it."""
+    """Each value of an attribute with the cells that have it, in words."""
     members: dict[str, list[str]] = {}
     for cell in cells:
         members.setdefault(getattr(cell, attribute), []).append(cell.id)
@@ -295,17 +296,17 @@ def _members(cells: Iterable[Cell], attribute: str) -> str:
 
 
 def _slug(text: str) -> str:
-    """Letters, digits, "_", "." and "-" for whatever else there is."""
+    """The text with everything but letters, digits, "_" and "." replaced by "-"."""
     return re.sub(r"[^A-Za-z0-9_.]+", "-", text)
 
 
 def _last_used(run: Run) -> tuple[int, str]:
-    """When a run was last started or ended, in ms; the run's id decides a tie."""
+    """When a run was last started or ended, in ms since 1970, and the run's id to break ties."""
     return max(run.info.start_time or 0, run.info.end_time or 0), run.info.run_id
 
 
 def _finished(runs: Iterable[Run]) -> list[Run]:
-    """Sorted out here: asked of SQLite, the status takes longer than the rest of the query."""
+    """The finished runs. In the filter of a query on SQLite, the status would take longer than all the rest."""
     return [run for run in runs if run.info.status == "FINISHED"]
 
 
@@ -316,12 +317,12 @@ def _tag(run: Run, key: str) -> str:
 
 
 def damaged(run_id: str, id: str, fault: str) -> RecordError:
-    """A run that contradicts itself, and the way out."""
+    """The error for a run of cell or launch `id` that contradicts itself."""
     return RecordError(f"run {run_id} of {id}: {fault}; delete the run (`make ui`) and launch again")
 
 
 def _require_database(path: Path) -> None:
-    """MLflow would make a database of whatever it is pointed at."""
+    """Raises RecordError if there is no SQLite database, because MLflow would otherwise create one."""
     way_out = "launch an ablation (`python orchestrate.py ablation=stride_grid`), or name the folder with storage="
     if not path.is_file():
         raise RecordError(f"{path}: there is no record; {way_out}")

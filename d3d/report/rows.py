@@ -1,4 +1,4 @@
-"""A row of a table: what an ablation asks for over its seeds, and what of it is finished."""
+"""The rows of a table: the finished cells of each row over its seeds, its accuracy, and notes on rows in words."""
 
 import math
 import shlex
@@ -20,41 +20,41 @@ from d3d.report.record import Cell
 from d3d.report.statistics.inference import LEAST_SEEDS, Sample, accuracy_interval, mean_and_std, sample
 
 MISSING = "—"
-METHOD = "baseline.method"  # nothing of a row that sets it is random
-PRIVATE = ("storage=", "tracking.uri=", "cluster.", "resources.")  # of a command what says nothing of its numbers
-SCOPES = {  # of an interval: what it allows for → what it says
-    "other trainings, other clips": "The interval of a row with several seeds is of its expected accuracy, over other "
-    "trainings and other clips.",
-    "these weights, other clips": "The interval of a row with one seed is of these weights on other clips; it "
-    "says nothing of another training.",
-    "other clips": "The interval of a row that has no seeds is over other clips: nothing else of it is random.",
+METHOD = "baseline.method"  # a row that sets this key does not depend on a seed
+PRIVATE = ("storage=", "tracking.uri=", "cluster.", "resources.")  # arguments that have no effect on the numbers
+SCOPES = {  # what an interval accounts for → the note that explains it
+    "other trainings, other clips": "The interval of a row with several seeds is that of its expected accuracy over "
+    "other trainings and other clips.",
+    "these weights, other clips": "The interval of a row with one seed is that of these weights on other clips; it "
+    "does not account for other trainings.",
+    "other clips": "The interval of a row without seeds accounts for other clips; nothing else about it is random.",
 }
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Top-1 or mean class accuracy, percent: mean and deviation over seeds, and its 95 % interval.
+    """Top-1 or mean class accuracy in percent: mean and standard deviation over seeds, and the 95 % interval.
 
-    That is of the expected accuracy, over other trainings and other clips; of a single seed it is of these weights on
-    other clips. It is NaN where all clips are of one take, which says nothing of another.
+    The interval is that of the expected accuracy over other trainings and other clips; for a single seed, that of these
+    weights on other clips. It is NaN if all clips are of one take, which says nothing about other takes.
     """
 
     mean: float
-    std: float  # NaN of a single seed
+    std: float  # NaN for a single seed
     low: float
     high: float
-    clips: int
+    clips: int  # number of test clips
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One row; a seed is in `cells` once its cell is finished."""
+    """One row of a table with the cells of its seeds."""
 
     label: str
-    axes: Mapping[str, Value]
-    asked: Mapping[int, str]  # seed → cell id, ascending
-    cells: Mapping[int, Cell]  # seed → finished cell, ascending
-    partial: bool  # whether some of the seeds are enough for a number
+    axes: Mapping[str, Value]  # the configuration keys that the row sets
+    asked: Mapping[int, str]  # seed → cell id, in ascending order
+    cells: Mapping[int, Cell]  # seed → cell, for the finished ones, in ascending order
+    partial: bool  # whether the row has numbers if only some of its seeds are finished
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -63,26 +63,26 @@ class Row:
 
     @property
     def counted(self) -> Mapping[int, Cell]:
-        """The finished cells that the row's numbers are of: none where a seed is missing, unless partial."""
+        """The finished cells that the row's numbers are taken from: none if a seed is missing, unless `partial`."""
         return {} if self.missing and not self.partial else self.cells
 
     @property
     def correct(self) -> list[int]:
-        """Test clips right, for each counted seed."""
+        """The number of correctly predicted test clips, for each counted seed."""
         return [sum(cell.correct.values()) for cell in self.counted.values()]
 
     @property
     def random(self) -> bool:
-        """Whether another seed is another training; a baseline has no seed, and one is all there are."""
+        """Whether another seed gives another result; a baseline has no seed."""
         return self.axes.get(METHOD) is None and all(cell.trained for cell in self.cells.values())
 
     @property
     def enough(self) -> bool:
-        """Whether its seeds tell how far trainings differ."""
+        """Whether it has enough seeds to be tested."""
         return len(self.counted) >= LEAST_SEEDS or bool(self.counted and not self.random)
 
     def first(self, seeds: int) -> "Row":
-        """The row as it was with its first so many seeds; without a number where some of them are not finished."""
+        """The row with only its first `seeds` seeds; without any cell if one of these is not finished."""
         if not self.random:
             return self
         first = self.only(list(self.asked)[:seeds])
@@ -90,25 +90,25 @@ class Row:
 
     @cached_property
     def sample(self) -> Sample | None:
-        """Its trainings' marks on the test clips, None where nothing is counted.
+        """The results of its trainings on the test clips, None if no cell counts.
 
-        Raises RecordError where the seeds were tested on different clips.
+        Raises RecordError if the seeds were tested on different clips.
         """
         return sample_of(self, takes_of(self)) if self.counted else None
 
     @cached_property
     def class_sample(self) -> Sample | None:
-        """The same for the mean class accuracy."""
+        """Like `sample`, for the mean class accuracy."""
         return sample_of(self, takes_of(self), by_class=True) if self.counted else None
 
     @cached_property
     def accuracy(self) -> Accuracy | None:
-        """Top-1, None where nothing is counted. Raises RecordError where the seeds were tested on different clips."""
+        """Top-1, None if no cell counts. Raises RecordError if the seeds were tested on different clips."""
         return self._accuracy(self.sample)
 
     @cached_property
     def class_accuracy(self) -> Accuracy | None:
-        """The mean class accuracy, as `accuracy`."""
+        """Like `accuracy`, for the mean class accuracy."""
         return self._accuracy(self.class_sample)
 
     def _accuracy(self, made: Sample | None) -> Accuracy | None:
@@ -119,22 +119,22 @@ class Row:
         return Accuracy(mean, std, 100 * float(low), 100 * float(high), len(next(iter(self.counted.values())).correct))
 
     def metric(self, name: str) -> float | None:
-        """The mean of a recorded number over the counted seeds."""
+        """The mean of a recorded metric over the counted seeds, None if no cell counts."""
         return fmean(cell.metric(name) for cell in self.counted.values()) if self.counted else None
 
     def same_training(self, other: "Row") -> bool:
-        """Whether two rows are one computation under two labels; of two that took unequal numbers of seeds too."""
+        """Whether two rows are the same computation under two labels; they may have different numbers of seeds."""
         shared = self.asked.keys() & other.asked.keys()
         return bool(shared) and all(self.asked[seed] == other.asked[seed] for seed in shared)
 
     def same_weights(self, other: "Row") -> tuple[int, ...]:
-        """The seeds of which both rows test the same trained weights; none unless they do of all that both have."""
+        """The seeds that both rows have, if both test the same trained weights for all of these; otherwise none."""
         shared = tuple(seed for seed in self.counted if seed in other.counted)
         same = all(self.counted[seed].weights == other.counted[seed].weights for seed in shared)
         return shared if same else ()
 
     def only(self, seeds: Collection[int]) -> "Row":
-        """The row with these of its seeds alone."""
+        """The row with only these seeds."""
         return replace(
             self,
             asked={seed: id for seed, id in self.asked.items() if seed in seeds},
@@ -143,7 +143,7 @@ class Row:
 
 
 def takes_of(*rows: Row) -> dict[str, str]:
-    """Test clip → its take, known from any cell of the rows; a clip whose take no cell knows is its own."""
+    """Test clip → its take, if any cell of the rows recorded it; a clip without a recorded take is its own take."""
     known: dict[str, str] = {}
     for row in rows:
         for cell in row.counted.values():
@@ -154,9 +154,10 @@ def takes_of(*rows: Row) -> dict[str, str]:
 
 
 def sample_of(row: Row, takes: Mapping[str, str], by_class: bool = False) -> Sample:
-    """The marks of a row that has counted cells, its clips in the order of their names.
+    """The results of a row with counted cells on the test clips, in the order of the clips' names.
 
-    Raises RecordError where the seeds were tested on different clips.
+    `takes` is test clip → take. With `by_class` the accuracy is the mean class accuracy. Raises RecordError if the
+    seeds were tested on different clips.
     """
     cells = list(row.counted.values())
     if any(cell.correct.keys() != cells[0].correct.keys() for cell in cells):
@@ -170,12 +171,15 @@ def sample_of(row: Row, takes: Mapping[str, str], by_class: bool = False) -> Sam
 
 
 def rows_of(launch: Launch, cells: Mapping[str, Cell], partial: bool) -> tuple[Row, ...]:
-    """The launch's rows in the order of its plan. Raises RecordError where the plan names a seed of a row twice."""
+    """The rows of a launch in the order of its plan, with its finished cells by id.
+
+    Raises RecordError if the plan has two cells for one seed of a row.
+    """
     points: dict[str, dict[int, Point]] = {}
     for point in launch.points:
         seeds = points.setdefault(point.row, {})
         if point.seed in seeds and seeds[point.seed] != point:
-            fault = f"launch={launch.id}: {point.row}, seed {point.seed} stands for two cells in its plan"
+            fault = f"launch={launch.id}: {point.row}, seed {point.seed} has two cells in its plan"
             raise RecordError(f"{fault}; name another launch with launch=")
         seeds[point.seed] = point
     return tuple(_row(label, dict(sorted(seeds.items())), cells, partial) for label, seeds in points.items())
@@ -188,17 +192,17 @@ def _row(label: str, points: Mapping[int, Point], cells: Mapping[str, Cell], par
 
 
 def tuned_rows(launch: Launch, cells: Mapping[str, Cell], partial: bool) -> tuple[Row, ...]:
-    """The rows with the settings a search found for each, in the order of the plan; none whose study is unfinished."""
+    """The rows with tuned settings, in the order of the plan, without the rows whose study is unfinished."""
     return rows_of(replace(launch, points=launch.tuned.points), cells, partial) if launch.tuned else ()
 
 
 def accuracy_text(row: Row) -> str:
-    """Top-1: mean ± standard deviation; one seed has no spread."""
+    """Top-1 as mean ± standard deviation, or as a single number for one seed."""
     return spread_text(row.accuracy)
 
 
 def spread_text(accuracy: Accuracy | None) -> str:
-    """Mean ± standard deviation."""
+    """An accuracy as mean ± standard deviation, or as a single number for one seed."""
     if accuracy is None:
         return MISSING
     spread = "" if math.isnan(accuracy.std) else f" ± {accuracy.std:.2f}"
@@ -206,7 +210,7 @@ def spread_text(accuracy: Accuracy | None) -> str:
 
 
 def accuracy_values(row: Row) -> dict[str, str]:
-    """The CSV's numbers of a row; percent with two decimals, empty where there is none."""
+    """Column → number of a row in the CSV, in percent with two decimals; empty if there is none."""
     if row.accuracy is None:
         return dict.fromkeys((*ACCURACY, BY_CLASS), "")
     accuracy = row.accuracy
@@ -217,36 +221,36 @@ def accuracy_values(row: Row) -> dict[str, str]:
 
 
 def interval_text(row: Row) -> str:
-    """The row's interval."""
+    """The 95 % interval of a row's top-1."""
     known = row.accuracy and not math.isnan(row.accuracy.low)
     return f"{row.accuracy.low:.2f} to {row.accuracy.high:.2f}" if row.accuracy and known else MISSING
 
 
 def interval_heading(rows: Sequence[Row]) -> str:
-    """Of a column of intervals: what else they allow for, where it is the same for all rows."""
+    """The heading of a column of intervals, with what they account for if that is the same for all rows."""
     scopes = _scopes(rows)
     return f"95 % interval ({scopes[0]})" if len(scopes) == 1 else "95 % interval"
 
 
 def interval_note(rows: Sequence[Row]) -> list[str]:
-    """What the intervals are of, each kind in a sentence."""
+    """A sentence for each kind of interval that the rows have."""
     return [SCOPES[scope] for scope in _scopes(rows)]
 
 
 def _scopes(rows: Sequence[Row]) -> list[str]:
-    """The kinds of intervals that the rows have, keys of SCOPES in its order."""
+    """The kinds of intervals that the rows have, as keys of SCOPES in its order."""
     several, single, fixed = SCOPES
     there = {fixed if not row.random else single if len(row.counted) == 1 else several for row in rows if row.counted}
     return [scope for scope in SCOPES if scope in there]
 
 
 def best_mean(rows: Iterable[Row]) -> float | None:
-    """The highest mean, as it is shown."""
+    """The highest mean top-1, rounded as it is shown; None if no row has a number."""
     return max((round(row.accuracy.mean, 2) for row in rows if row.accuracy), default=None)
 
 
 def missing_lines(rows: Iterable[Row], command: str) -> tuple[str, ...]:
-    """One line for all rows that lack the same cells: which, and the command that fills them."""
+    """One line for each set of unfinished cells: the rows that need them, and the command that runs them."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if row.missing:
@@ -261,37 +265,36 @@ def missing_lines(rows: Iterable[Row], command: str) -> tuple[str, ...]:
 
 
 def missing_note(rows: Sequence[Row], command: str) -> list[str]:
-    """The same in a table's footnote: what the dash stands for."""
+    """A footnote that lists the unfinished rows and the command that runs them; none if all are finished."""
     lacking = [f"{row.label} (seed {', '.join(map(str, row.missing))})" for row in rows if row.missing]
     return [f"{MISSING} not finished: {'; '.join(lacking)}. To fill: `{command}`"] if lacking else []
 
 
 def seeds_note(rows: Sequence[Row]) -> list[str]:
-    """A warning where a single seed stands behind the numbers."""
+    """A warning if each number is that of a single seed."""
     cells = [cell for row in rows for cell in row.cells.values()]
     if max((len(row.asked) for row in rows), default=0) > 1 or (cells and not any(cell.trained for cell in cells)):
         return []
-    return [
-        "One seed: how far another training of the same row would be from it is not known, so that nothing is tested."
-    ]
+    return ["One seed: it is not known how much another training of the same row would differ, so nothing is tested."]
 
 
 def chance_note(rows: Sequence[Row]) -> list[str]:
-    """What naming any class, and always naming the most frequent one, has right of the clips that were tested on."""
+    """A note with the accuracy of random guessing and of always predicting the most frequent class."""
     tested = {tuple(each.label for each in cell.predictions) for row in rows for cell in row.counted.values()}
     said = []
     for labels in sorted(tested, key=len, reverse=True):
         count = Counter(labels)
         most = 100 * max(count.values()) / len(labels)
-        said.append(f"of {len(labels)} clips chance is {100 / len(count):.1f} %, the majority class {most:.1f} %")
+        said.append(f"on {len(labels)} clips chance is {100 / len(count):.1f} %, the majority class {most:.1f} %")
     return [f"{'; '.join(dict.fromkeys(said)).capitalize()}."] if said else []
 
 
 def setting(launch: Launch, rows: Sequence[Row]) -> str:
-    """What the numbers were measured on, in a line; baselines have neither epochs nor seeds."""
-    cells = [
-        cell for row in rows for cell in row.cells.values() if cell.kind != "fusion"
-    ]  # it has no frames of its own
+    """A line on how the numbers were measured: preset, data, frames, epochs, seeds and clips.
+
+    Epochs and seeds are left out for baselines, which have neither.
+    """
+    cells = [cell for row in rows for cell in row.cells.values() if cell.kind != "fusion"]  # a fusion has no frames
     seeds = len({seed for row in rows for seed in row.asked})
     frames = _several([int(cell.params["training.frames"]) for cell in cells if "training.frames" in cell.params])
     trained = [cell for cell in cells if cell.trained]
@@ -303,13 +306,13 @@ def setting(launch: Launch, rows: Sequence[Row]) -> str:
 
 
 def recipe(launch: Launch) -> str:
-    """The preset, and the keys of it that the command line changed."""
+    """The preset, and the overrides of the command line."""
     changed = f" with {', '.join(launch.changes)}" if launch.changes else ""
     return f"preset {launch.preset}{changed}"
 
 
 def made_by(launch: Launch) -> str:
-    """The command in a sentence, without what is of its machine alone; of a path from the root only its last part."""
+    """A sentence with the launch's command, without arguments that concern only the machine and without folders."""
     words = []
     for word in shlex.split(launch.command):
         key, equals, value = word.partition("=")
@@ -320,7 +323,7 @@ def made_by(launch: Launch) -> str:
 
 
 def clips_tested(launch: Launch, rows: Sequence[Row]) -> str:
-    """How many clips the numbers are of, and of which split: "1068 test clips"."""
+    """The number of clips and their split, such as "1068 test clips"."""
     clips: dict[str, list[int]] = {}
     for row in rows:
         for cell in row.counted.values():
@@ -329,12 +332,12 @@ def clips_tested(launch: Launch, rows: Sequence[Row]) -> str:
 
 
 def _numbers(values: Sequence[str] | Sequence[int]) -> NDArray[np.int64]:
-    """Equal values get the same number, from 0 without a gap."""
+    """Numbers the distinct values from 0 without a gap."""
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
 
 def _several(values: Sequence[int]) -> str:
-    """What differs is a range."""
+    """The value, or a range if the values differ."""
     if not values:
         return MISSING
     return str(values[0]) if min(values) == max(values) else f"{min(values)} to {max(values)}"

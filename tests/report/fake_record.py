@@ -121,7 +121,7 @@ class FakeRecord:
             if method != "nearest neighbour":
                 self.client.log_metric(run, "alpha", 10)
             points.append(point(method, cell, axes={"baseline.method": method}))
-        plan = {"ablation": "baselines", "artefacts": ["baselines"], "title": "What no deep learning gives"}
+        plan = {"ablation": "baselines", "artefacts": ["baselines"], "title": "Accuracy without deep learning"}
         return self.launch(points, launch, **plan | changes)
 
     def launch(self, points: list[dict[str, Any]], launch: str = "1a", **changes: Any) -> str:

@@ -212,7 +212,7 @@ def test_with_one_seed_nothing_is_tested_and_the_difference_has_no_interval(reco
     record.rows({"a": 0.9, "b": 0.5}, reference="a", claims=["a > b"])
     built = report.build([], record.storage)
     assert [str(tally) for tally in built.verdicts] == [
-        "depth: not tested: 1 seed; 3 are the least, `seeds=settle` runs as many as it takes"
+        "depth: not tested: 1 seed, a test needs at least 3; `seeds=settle` runs as many as are needed"
     ]
     frame = read_csv(record, "depth").set_index("row")
     assert frame.to_reference["b"] == -40
@@ -220,7 +220,7 @@ def test_with_one_seed_nothing_is_tested_and_the_difference_has_no_interval(reco
     text = record.made("depth.md").read_text()
     assert "| row | measured | 95 % interval (these weights, other clips) | less a | p |" in text
     assert "| b | 50.00 | 41.19 to 58.81 | −40.00 | — |" in text
-    assert "| a > b | not tested | — | a 90.00; b 50.00 | 1 seed; 3 are the least" in text
+    assert "| a > b | not tested | — | a 90.00; b 50.00 | 1 seed, a test needs at least 3" in text
 
 
 def test_a_settle_launch_says_how_many_seeds_each_claim_took(record: FakeRecord) -> None:

@@ -83,13 +83,13 @@ def test_launch_names_an_older_one(record: FakeRecord) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["storag=x"], "error: storag=x: no such key; did you mean storage?"),
+        (["storag=x"], "error: storag=x: unknown key; did you mean storage?"),
         (["partial=yes"], "error: partial=yes: must be true or false"),
         (["launch="], "error: launch=: give it a value"),
         (["storage=nowhere"], "nowhere/mlflow.db: there is no record"),
     ],
 )
-def test_what_a_user_can_mend_is_one_line_and_status_2(
+def test_a_user_error_is_one_line_and_status_2(
     arguments: list[str],
     message: str,
     capsys: pytest.CaptureFixture[str],

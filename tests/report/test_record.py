@@ -8,7 +8,7 @@ import pytest
 from d3d.bench.record.provenance import current_code
 from d3d.bench.record.schema import EXPERIMENT, Launch, Point
 from d3d.errors import RecordError
-from d3d.report.record import Record, doubts, folder_of
+from d3d.report.record import Record, caveats, folder_of
 from tests.report.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, point, tuned
 
 TODAY = current_code()["training of d3d"].digest
@@ -168,7 +168,7 @@ def test_the_newest_of_two_finished_runs_counts_and_is_named(record: FakeRecord)
     read = Record(record.storage)
     cells = read.cells(asking("c1"))
     assert cells["c1"].metric("top1") == 0.6
-    (note,) = doubts(read.launches()[0], cells)
+    (note,) = caveats(read.launches()[0], cells)
     assert note == "finished more than once, the newest run counts: c1 (2 runs)"
     assert cells["c1"].run_id == newest
 
@@ -180,8 +180,8 @@ def test_results_of_different_code_are_named(record: FakeRecord) -> None:
     record.finish("c3", code_digest="beef")
     read = Record(record.storage)
     launch = read.launches()[0]
-    assert doubts(launch, read.cells(asking("c1", "c2"))) == ()
-    mixed, other = doubts(launch, read.cells(asking("c1", "c2", "c3")))
+    assert caveats(launch, read.cells(asking("c1", "c2"))) == ()
+    mixed, other = caveats(launch, read.cells(asking("c1", "c2", "c3")))
     assert all(part in mixed for part in ("mixed code: 2 versions", "beef (c3)", f"{TODAY} (c1, c2)"))
     assert other == "1 of 3 cells were made by other code than today's"
 
@@ -190,7 +190,7 @@ def test_a_cell_trained_by_two_versions_of_the_code_is_named(record: FakeRecord)
     record.plan("1a")
     record.finish("c1", code_digest="beef+c0de")
     read = Record(record.storage)
-    mixed, other = doubts(read.launches()[0], read.cells(asking("c1")))
+    mixed, other = caveats(read.launches()[0], read.cells(asking("c1")))
     assert "beef+c0de (c1)" in mixed
     assert other == "1 of 1 cells were made by other code than today's"
 
@@ -203,7 +203,7 @@ def test_results_of_equivalent_code_are_as_good_as_todays(record: FakeRecord, mo
     record.finish("c2", code_digest=f"beef+{today.digest}")
     record.finish("c3")
     read = Record(record.storage)
-    assert doubts(read.launches()[0], read.cells(asking("c1", "c2", "c3"))) == ()
+    assert caveats(read.launches()[0], read.cells(asking("c1", "c2", "c3"))) == ()
 
 
 def test_cells_of_different_processors_are_counted_by_processor(record: FakeRecord) -> None:
@@ -217,9 +217,9 @@ def test_cells_of_different_processors_are_counted_by_processor(record: FakeReco
     record.finish("c5")  # before it was recorded
     read = Record(record.storage)
     launch = read.launches()[0]
-    assert doubts(launch, read.cells(asking("c1", "c2", "c5"))) == ()
-    assert doubts(launch, read.cells(asking("c1", "c2", "c3"))) == ("mixed processors: EPYC (1 cell), Xeon (2 cells)",)
-    (note,) = doubts(launch, read.cells(asking("c4")))
+    assert caveats(launch, read.cells(asking("c1", "c2", "c5"))) == ()
+    assert caveats(launch, read.cells(asking("c1", "c2", "c3"))) == ("mixed processors: EPYC (1 cell), Xeon (2 cells)",)
+    (note,) = caveats(launch, read.cells(asking("c4")))
     assert note == "mixed versions of PyTorch: 2.10.0+cpu + 2.11.0+cpu (1 cell)"
 
 
@@ -233,7 +233,7 @@ def test_each_kind_of_cell_has_code_of_its_own(record: FakeRecord) -> None:
     cells = read.cells(asking("c1", "c2", "c3", "c4"))
     assert [cell.kind for cell in cells.values()] == ["training", "baseline", "test", "measurement"]
     assert len({cell.code_digest for cell in cells.values()}) == 3
-    assert doubts(read.launches()[0], cells) == ()
+    assert caveats(read.launches()[0], cells) == ()
 
 
 def test_results_on_other_data_than_planned_are_named(record: FakeRecord) -> None:
@@ -243,8 +243,8 @@ def test_results_on_other_data_than_planned_are_named(record: FakeRecord) -> Non
     record.finish("c3", data_digest="dead")
     read = Record(record.storage)
     launch = read.launches()[0]
-    assert doubts(launch, read.cells(asking("c1", "c2"))) == ()
-    (note,) = doubts(launch, read.cells(asking("c1", "c2", "c3")))
+    assert caveats(launch, read.cells(asking("c1", "c2"))) == ()
+    (note,) = caveats(launch, read.cells(asking("c1", "c2", "c3")))
     assert "da7a+f00d, not dead (c3)" in note
 
 

@@ -16,8 +16,8 @@ from d3d.bench.plan.identity import short_hash
 from d3d.bench.record import schema
 from d3d.bench.record.provenance import Code, code_of, current_code, part_of
 from d3d.bench.record.schema import ABLATION_PREFIX, Point, Tag
-from d3d.bench.search.planned_study import SPLIT, Study, plan_study
-from d3d.bench.search.study_progress import Standing
+from d3d.bench.search.planned_study import SPLIT, PlannedStudy, plan_study
+from d3d.bench.search.study_progress import StudyProgress
 from d3d.config import Config, DataConfig
 from d3d.data.clip import Dataset
 from d3d.data.readers.registry import open_dataset
@@ -39,7 +39,7 @@ Seeds = Mapping[str, Mapping[str, int]]
 class Tuned:
     """The results of the search for the rows of one ablation; a row whose study is unfinished has no points."""
 
-    standings: Mapping[str, Standing]  # by row
+    study_progress: Mapping[str, StudyProgress]  # by row
     points: tuple[Point, ...]
     cells: tuple[Cell, ...]
 
@@ -54,7 +54,7 @@ class Report:
     points: tuple[Point, ...]
     cells: tuple[Cell, ...]  # with all cells that these need
     reference: str | None  # the row that the others are compared with; None: there is none
-    studies: Mapping[str, Study] = field(default_factory=dict)  # by row; none without a search, or of no training
+    studies: Mapping[str, PlannedStudy] = field(default_factory=dict)  # by row; none without a search, or of no training
     tuned: Tuned | None = None  # None without studies
     wanted: Seeds = field(default_factory=dict)  # of `seeds=settle`
 
@@ -123,7 +123,7 @@ class Report:
         return schema.Tuned(
             search=self.launch.search.name,
             points=self.tuned.points,
-            studies={row: standing.recorded for row, standing in self.tuned.standings.items()},
+            studies={row: progress.recorded for row, progress in self.tuned.study_progress.items()},
         )
 
 
@@ -167,7 +167,7 @@ class Plan:
     def tags_of(self, cell: str) -> dict[str, str]:
         """Tags of the run of the cell with this id: the ablations that ask for it, and the study that tuned it."""
         tuned = {
-            point.cell: report.tuned.standings[point.row].study
+            point.cell: report.tuned.study_progress[point.row].study
             for report in self.reports
             if report.tuned
             for point in report.tuned.points
@@ -176,29 +176,29 @@ class Plan:
         return ablations | ({Tag.TUNED.value: tuned[cell]} if cell in tuned else {})
 
     @cached_property
-    def studies(self) -> tuple[Study, ...]:
+    def studies(self) -> tuple[PlannedStudy, ...]:
         """The distinct studies: rows may share one."""
         return tuple({study.id: study for report in self.reports for study in report.studies.values()}.values())
 
     @cached_property
-    def standings(self) -> dict[str, Standing]:
-        """How far each study is, by its id; of none before `tuned.with_tuned`."""
+    def study_progress(self) -> dict[str, StudyProgress]:
+        """How far each study is, by its id; of none before `with_tuned_rows`."""
         return {
-            report.studies[row].id: standing
+            report.studies[row].id: progress
             for report in self.reports
             if report.tuned
-            for row, standing in report.tuned.standings.items()
+            for row, progress in report.tuned.study_progress.items()
         }
 
     @property
     def untuned(self) -> bool:
         """Whether a study is unfinished or has found no settings."""
-        return any(standing.left or standing.best is None for standing in self.standings.values())
+        return any(each.left or each.best is None for each in self.study_progress.values())
 
     @property
     def trials_left(self) -> int:
         """The trials that all studies together have left."""
-        return sum(standing.left for standing in self.standings.values())
+        return sum(each.left for each in self.study_progress.values())
 
     def code_of(self, cell: Cell) -> Code:
         """The current code that computes a cell."""

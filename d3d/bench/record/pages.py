@@ -15,7 +15,7 @@ from typing import NoReturn
 from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.bench.database import sqlite_uri
-from d3d.bench.record.run_files import forget_places
+from d3d.bench.record.run_files import make_relocatable
 from d3d.bench.record.schema import ARTIFACTS, DATABASE
 from d3d.errors import D3DError, RecordError
 
@@ -31,7 +31,7 @@ def ui(storage: Path, port: str) -> list[str]:
             f"{database}: there is no record yet; make one with `make run`, or name its folder with STORAGE="
         )
     try:
-        forget_places(database)
+        make_relocatable(database)
     except SQLAlchemyError as error:
         raise RecordError(f"{database}: {str(error).splitlines()[0]}; name another folder with STORAGE=") from error
     print(f"the record in {storage}/ (Ctrl-C ends it):")

@@ -4,7 +4,7 @@ MLflow keeps with each run a URI of its files, which it calls artifacts. The run
 names no place, `mlflow-artifacts:/RUN/artifacts`: a server of MLflow's, such as that of `make ui`, looks for it below
 its --artifacts-destination, and this module below the folder of the database. So a storage folder can be moved, copied
 and renamed. The runs of older versions have the path that the folder had then; they are read as if they had not, and
-`forget_places` makes them like the others. The runs of a tracking server, or of a database that lies outside the
+`make_relocatable` makes them like the others. The runs of a tracking server, or of a database that lies outside the
 storage folder, have their files where they say.
 """
 
@@ -23,7 +23,7 @@ from d3d.bench.record.schema import ARTIFACTS, DATABASE, EXPERIMENT
 
 ANYWHERE = "mlflow-artifacts:/"
 PATHS = ("/", "file:")  # how the URIs of older records begin
-FORGET = (
+RELOCATE = (
     "update runs set artifact_uri = :anywhere || run_uuid || '/artifacts' "
     "where (artifact_uri like '/%' or artifact_uri like 'file:%') "
     "and experiment_id in (select experiment_id from experiments where name = :name)",
@@ -64,14 +64,14 @@ def location_of_new_runs(database: Path, storage: Path) -> str:
     return ANYWHERE if database.parent == storage else (storage / ARTIFACTS).as_uri()
 
 
-def forget_places(database: Path) -> None:
+def make_relocatable(database: Path) -> None:
     """Has the runs of a storage folder's record no longer say where the folder was when they were made."""
     if not _is_in_storage(database):
         return
     engine = create_engine(sqlite_uri(database))
     try:
         with engine.begin() as connection:
-            for statement in FORGET:
+            for statement in RELOCATE:
                 connection.execute(text(statement), {"anywhere": ANYWHERE, "name": EXPERIMENT})
     finally:
         engine.dispose()

@@ -22,7 +22,7 @@ from d3d.bench.database import make_database, sqlite_file
 from d3d.bench.declare.ablations import flatten
 from d3d.bench.record.conditions import joined
 from d3d.bench.record.provenance import Code, code_of
-from d3d.bench.record.run_files import files_of, forget_places, location_of_new_runs, read_file, write_file
+from d3d.bench.record.run_files import files_of, location_of_new_runs, make_relocatable, read_file, write_file
 from d3d.bench.record.schema import (
     ABLATION_PREFIX,
     CELL,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 CELLS, REPORTS = (f"tags.{Tag.KIND} = '{kind}'" for kind in (CELL, REPORT))  # as MLflow's search takes them
 NEWEST_FIRST = ["attributes.start_time DESC"]
 NEWEST = 100  # runs that an estimate looks at
-SERVED = (ABLATION_PREFIX, Tag.TUNED)  # tags that say what a cell is for
+PURPOSE_TAGS = (ABLATION_PREFIX, Tag.TUNED)  # tags that say what a cell is for
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # what the MLflow page opens as
 
 
@@ -69,7 +69,7 @@ def prepare(uri: str, storage: Path) -> "Record":
             client.create_experiment(EXPERIMENT, artifact_location=own, tags=MODEL_TRAINING)
         record = Record(uri)
         if database == storage / DATABASE:
-            forget_places(database)
+            make_relocatable(database)
             record.end_orphans()
         return record
 
@@ -145,7 +145,7 @@ class Record:
                 tags |= _both(run, tags)
         finished = bool(runs) and runs[0].info.status == "FINISHED"
         if finished and not anew:
-            self._serve(runs[0], {key: value for key, value in tags.items() if key.startswith(SERVED)})
+            self._update_tags(runs[0], {key: value for key, value in tags.items() if key.startswith(PURPOSE_TAGS)})
             return CellRun(self, runs[0], new=False)
         if runs and not finished:
             self._resume(runs[0], tags)
@@ -201,14 +201,14 @@ class Record:
         for run in self._search("attributes.status = 'RUNNING'"):
             self.client.set_terminated(run.info.run_id, "KILLED")
 
-    def serve(self, plan: "Plan", finished: Mapping[str, Run]) -> None:
+    def tag_finished(self, plan: "Plan", finished: Mapping[str, Run]) -> None:
         """Tags finished cells with each ablation of a launch that asks for them too, and old ones with their row."""
         for cell in plan.cells:
             if cell.id in finished:
                 row = finished[cell.id].data.tags.get(Tag.ROW, cell.row)
-                self._serve(finished[cell.id], {**plan.tags_of(cell.id), Tag.ROW.value: row})
+                self._update_tags(finished[cell.id], {**plan.tags_of(cell.id), Tag.ROW.value: row})
 
-    def _serve(self, run: Run, tags: Mapping[str, str]) -> None:
+    def _update_tags(self, run: Run, tags: Mapping[str, str]) -> None:
         for key, value in tags.items():
             if run.data.tags.get(key) != value:
                 self.client.set_tag(run.info.run_id, key, value)

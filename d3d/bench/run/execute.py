@@ -11,7 +11,7 @@ from rich.console import Console
 from d3d.bench.plan.planning import Plan
 from d3d.bench.record.tracking import Record, finished_cells, prepare
 from d3d.bench.run.progress import Ended, Progress
-from d3d.bench.search.tuned_rows import with_tuned
+from d3d.bench.search.tuned_rows import with_tuned_rows
 
 if TYPE_CHECKING:
     from d3d.bench.run.schedule import CellResources
@@ -24,7 +24,7 @@ def execute(plan: Plan, console: Console) -> tuple[Plan, Record, Ended]:
     anything is recorded, where no Ray can run them, and StorageError where a disk is full.
     """
     launch = plan.launch
-    plan = with_tuned(plan)  # another launch may have continued its studies since the plan was made
+    plan = with_tuned_rows(plan)  # another launch may have continued its studies since the plan was made
     busy = bool(plan.unfinished(plan.counted(finished_cells(plan))) or plan.trials_left)
     if busy:
         from d3d.bench.run import schedule  # Ray is not imported where there is nothing to run
@@ -46,7 +46,7 @@ def _run(
 ) -> Ended:
     """Runs the cells that are not finished, except those whose ids are in `failed`."""
     finished = finished_cells(plan)
-    record.serve(plan, finished)
+    record.tag_finished(plan, finished)
     todo = [cell for cell in plan.unfinished(plan.counted(finished)) if cell.id not in failed]
     progress = Progress(todo, len(plan.cells) - len(todo), console)
     try:
@@ -74,13 +74,13 @@ def _search(plan: Plan, record: Record, resources: "CellResources", console: Con
 
     Failed trials count as trials of their study and are not tried again.
     """
-    from d3d.bench.search.search_runner import tune_rows
+    from d3d.bench.search.search_runner import run_studies
 
-    ended = sum(standing.trials for standing in plan.standings.values())
+    ended = sum(each.trials for each in plan.study_progress.values())
     progress = Progress([], ended, console, expected=plan.trials_left)
     try:
-        tune_rows(plan, record, resources, progress)
+        run_studies(plan, record, resources, progress)
     finally:
-        plan = with_tuned(plan)
+        plan = with_tuned_rows(plan)
         record.log_plans(plan)
     return plan, Ended(notices=progress.notices)

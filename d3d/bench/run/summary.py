@@ -21,7 +21,7 @@ from d3d.bench.plan.planning import Plan, Report, Seeds, with_seeds
 from d3d.bench.record.schema import Metric, Point
 from d3d.bench.run.failures import NAMES, Failure
 from d3d.bench.run.progress import Ended
-from d3d.bench.search.study_progress import Standing
+from d3d.bench.search.study_progress import StudyProgress
 
 _STALE = {
     "keep": "they are kept (stale=rerun runs them again)",
@@ -59,7 +59,7 @@ def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
     todo = plan.unfinished(finished)
     if todo:
         lines.append(_work(plan, todo, finished))
-    if plan.standings:
+    if plan.study_progress:
         lines.append(_search(plan, finished))
     return "\n".join([*lines, *_looks(plan, finished)])
 
@@ -95,14 +95,14 @@ def _claimed(report: Report, seeds: int) -> Seeds:
 
 def _search(plan: Plan, finished: Mapping[str, Run]) -> str:
     """The finished trials, those to run, and how long they take."""
-    search, standings = plan.launch.search, plan.standings
+    search, progress = plan.launch.search, plan.study_progress
     assert search
-    trials, studies = sum(each.trials for each in standings.values()), len(standings)
+    trials, studies = sum(each.trials for each in progress.values()), len(progress)
     noun = "study" if studies == 1 else "studies"
     line = f"search {search.name}: {studies} {noun} of {search.trials} trials, {trials} done"
     if not plan.trials_left:
         return line
-    cells = [study.cell(0, {}) for study in plan.studies for _ in range(standings[study.id].left)]
+    cells = [study.trial_cell(0, {}) for study in plan.studies for _ in range(progress[study.id].left)]
     pruned = "" if search.pruner == "none" else "at most "
     tuned = sum(len(report.studies) for report in plan.reports) * len(plan.launch.seeds)
     line += f", {len(cells)} to run: {pruned}{estimate(plan, finished, cells)}"
@@ -160,7 +160,7 @@ def summarise(
     if len(plan.reports) == 1:
         _show_top1(plan.reports[0], finished)
     for study in plan.studies:
-        print(_outcome(study.label, plan.standings[study.id]))
+        print(_outcome(study.label, plan.study_progress[study.id]))
     for line in (*ended.notices, *_failures(plan, ended.failed), *doubts):
         print(line)
     for artefact in dict.fromkeys(path.stem for path in paths):
@@ -186,10 +186,10 @@ def _failures(plan: Plan, failed: Mapping[str, Failure]) -> Iterator[str]:
             yield f"to try again what failed, and nothing else: {report.command}"
 
 
-def _outcome(label: str, standing: Standing) -> str:
+def _outcome(label: str, progress: StudyProgress) -> str:
     """The result of a study in one line."""
-    ended = f"{standing.trials} trials ({standing.pruned} pruned, {standing.failed} failed), {standing.epochs} epochs"
-    best = standing.best
+    ended = f"{progress.trials} trials ({progress.pruned} pruned, {progress.failed} failed), {progress.epochs} epochs"
+    best = progress.best
     if best is None:
         return f"search, {label}: {ended}, none complete"
     settings = ", ".join(f"{key.partition('.')[2]} {_short(value)}" for key, value in best.settings.items())

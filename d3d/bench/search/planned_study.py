@@ -1,7 +1,7 @@
-"""A study, as it is planned: the search of the settings with which one row of an ablation learns best.
+"""A planned study: the hyper-parameter search for one row of an ablation, before any of its trials has run.
 
-Its trials are cells as any others, on a validation split of the training clips. Rows of several ablations that leave
-the same open from the same configuration share one.
+Each trial is an ordinary training cell on the validation split of the training clips. Rows that search the same
+hyper-parameters from the same configuration share one study, even if they belong to different ablations.
 """
 
 from collections.abc import Mapping
@@ -23,32 +23,32 @@ from d3d.data.samples.augmentation import check_flip
 from d3d.data.samples.sampling import check_frames
 from d3d.errors import ConfigError
 
-SPLIT: Final = "validation"  # the test clips are never looked at
-TRIED = 100  # values of a range, beyond which its ends stand for all
+SPLIT: Final = "validation"  # a study never sees the test clips
+MOST_CHECKED = 100  # a range with more values than this is checked at its two ends only
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
-    """One search of a launch."""
+class PlannedStudy:
+    """The hyper-parameter search for one row of a launch."""
 
-    label: str  # the first row that asks for it
-    name: str  # by which a person knows it where it is begun
+    label: str  # "ABLATION: ROW" of the first row that asks for it
+    name: str  # the name a new study gets in Optuna
     search: Search
-    space: Space  # what of the search's space the row leaves open
-    config: Config  # the row's own
-    dataset: Dataset  # that the row is trained and tested on
-    validation: Dataset  # its training clips, split
-    seed: int  # of every trial's training
+    space: Space  # the part of the search's space that makes a difference to this row
+    config: Config  # the row's own configuration
+    dataset: Dataset  # the dataset the row itself is trained and tested on
+    validation: Dataset  # the training clips of `dataset`, split into training and validation clips
+    seed: int  # of the training in every trial
 
     @cached_property
     def id(self) -> str:
-        """The same for the same `made_over`, whatever ablation asks for it."""
-        return short_hash(self.made_over)
+        """Hash of `definition`, independent of the ablation that asks for the study."""
+        return short_hash(self.definition)
 
     @cached_property
-    def made_over(self) -> dict[str, Any]:
-        """All that its trials have in common, flat: two studies of which this is equal are one."""
-        search, base = self.search, self.cell(0, {})
+    def definition(self) -> dict[str, Any]:
+        """Everything the trials have in common, with dotted keys. Two studies with equal definitions are the same."""
+        search, base = self.search, self.trial_cell(0, {})
         space = {key: written(range_) for key, range_ in self.space.items()}
         common = flatten(training_identity(base.config, base.data_digest))
         return {
@@ -62,55 +62,71 @@ class Study:
 
     @property
     def recipe(self) -> dict[str, Value]:
-        """The values that the row itself has of what is varied."""
+        """The row's own values of the keys that the study varies."""
         config = flatten(asdict(self.config))
         return {key: config[key] for key in self.space}
 
-    def cell(self, number: int, settings: Mapping[str, Value]) -> Cell:
-        """Of its trial of this number. Raises ConfigError where the settings do not go together."""
+    def trial_cell(self, number: int, settings: Mapping[str, Value]) -> Cell:
+        """The cell of trial `number` with these settings. Raises ConfigError for an invalid combination of settings."""
         config = with_settings(self.config, settings)
         config = replace(config, seed=self.seed, data=replace(config.data, split=SPLIT))
         return make_cell(f"{self.label}, {self.search.name} trial {number}", config, self.validation)
 
-    def tuned(self, row: str, settings: Mapping[str, Value], seed: int) -> Cell:
-        """A row at these settings, tested as it is itself."""
+    def tuned_cell(self, row: str, settings: Mapping[str, Value], seed: int) -> Cell:
+        """The cell that trains and tests the row like any other row, but with these settings."""
         config = with_settings(self.config, settings)
         return make_cell(f"{row}, tuned", replace(config, seed=seed), self.dataset)
 
 
 def plan_study(
     launch: Launch, ablation: Ablation, row: Row, config: Config, dataset: Dataset, validation: Dataset
-) -> Study:
-    """The study of a row of this configuration, which is trained on `dataset`.
+) -> PlannedStudy:
+    """Plans the study of one row.
 
-    Raises ConfigError where the space leaves nothing open, holds a value that cannot be, or has fewer points than there
-    are to be trials; DataError where a clip has too few frames or cannot be flipped.
+    Args:
+        launch: A launch with a search; the trials use the first of its seeds.
+        ablation: The ablation of the row. Keys that it varies are not searched.
+        row: The row to tune.
+        config: The row's configuration.
+        dataset: The dataset that `config` is trained and tested on.
+        validation: The same training clips, split into training and validation clips.
+
+    Raises ConfigError if no key of the search space makes a difference to the row, if a value in the space is invalid,
+    or if the space has fewer points than the search has trials. Raises DataError if a clip has too few frames or cannot
+    be flipped.
     """
     assert launch.search
     search = launch.search
     where = f"{search.source}, row {row.label} of {ablation.name}"
-    space = {}
-    own = settable(type(config.model))
-    for key, range_ in search.space.items():
-        if key in own and key not in ablation.axes and len(configs := _configs(config, key, range_, where)) > 1:
-            space[key] = range_
-            for each in configs:
-                check_flip(validation, each.augmentation)
-                check_frames(validation, each.training.frames)
+    space = _searched(search.space, ablation, config, validation, where)
     if not space:
-        raise ConfigError(f"{where}: the search has nothing to vary there; give it a key that matters to this row")
+        raise ConfigError(f"{where}: no key of the search space makes a difference to this row; add one that does")
     count = point_count(space)
     if count is not None and search.trials > count:
-        fault = f"search.trials={search.trials}: the space has {count} different points"
-        raise ConfigError(f"{fault}; ask for at most that ({where})")
+        fault = f"search.trials={search.trials}: the space has only {count} different points"
+        raise ConfigError(f"{fault}; ask for at most that many trials ({where})")
     label = f"{ablation.name}: {row.label}"
     name = f"{label}, {launch.preset}, {launch.data}, {search.name}"
-    return Study(label, name, search, space, config, dataset, validation, launch.seeds[0])
+    return PlannedStudy(label, name, search, space, config, dataset, validation, launch.seeds[0])
 
 
-def _configs(config: Config, key: str, range_: Range, where: str) -> set[Config]:
-    """The different computations its values come to: one where the key does not matter."""
-    values = range_.values if len(range_.values) <= TRIED else (range_.values[0], range_.values[-1])
+def _searched(space: Space, ablation: Ablation, config: Config, validation: Dataset, where: str) -> Space:
+    """The keys of the space that the ablation does not vary itself and that change what this row computes."""
+    searched, own = {}, settable(type(config.model))
+    for key, range_ in space.items():
+        if key in own and key not in ablation.axes:
+            configs = _distinct_configs(config, key, range_, where)
+            if len(configs) > 1:
+                searched[key] = range_
+                for each in configs:
+                    check_flip(validation, each.augmentation)
+                    check_frames(validation, each.training.frames)
+    return searched
+
+
+def _distinct_configs(config: Config, key: str, range_: Range, where: str) -> set[Config]:
+    """The canonical configurations of all values in a range: a single one if the key makes no difference."""
+    values = range_.values if len(range_.values) <= MOST_CHECKED else (range_.values[0], range_.values[-1])
     try:
         return {TRAINING.canonical(with_settings(config, {key: value})) for value in values}
     except ConfigError as error:

@@ -1,8 +1,8 @@
-"""What a study tries next: Optuna's TPE, seeded anew for every trial.
+"""Proposes the settings of a study's next trial, with Optuna's TPE sampler seeded anew for every trial.
 
-The proposal of trial n is a function of the seed, n and the trials before it, so that a study that is killed and
-continued neither repeats its random phase nor departs from one that was not. Trial 0 is the row as it is, as far as
-the space has it: no search ends below the recipe it starts from, on the clips it looks at.
+The proposal of trial n depends only on the seed, on n and on the trials before it. A study that is killed and continued
+therefore makes the same proposals as one that is not. Trial 0 uses the row's own settings wherever the space contains
+them, so that the best trial is never less accurate than the row itself on the validation clips.
 """
 
 import itertools
@@ -23,18 +23,19 @@ from optuna.trial import FrozenTrial
 from d3d.bench.declare.ablations import Value
 from d3d.bench.declare.search_space import Choices, Range, Space, Whole, point_count
 
-DRAWS = 20  # of a point that is new, in a space of finitely many; then the first that is left is taken
+DRAWS = 20  # attempts to draw a new point of a finite space, before the first unused point is taken
 
 
 class Proposals(BaseSampler):
-    """Draws whole points, and in a space of finitely many none of them twice."""
+    """An Optuna sampler that proposes whole points of the space, and no point of a finite space twice."""
 
     def __init__(self, space: Space, recipe: Mapping[str, Value], seed: int) -> None:
+        """`recipe` holds the row's own values of the keys of the space."""
         self.space = space
         self.distributions = {key: distribution(each) for key, each in space.items()}
         self.recipe = {key: value for key, value in recipe.items() if _holds(space[key], value)}
         self.seed = seed
-        self.number = -1  # of the trial that was asked for last
+        self.number = -1  # of the last trial that was asked for
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self.number = trial.number
@@ -45,7 +46,7 @@ class Proposals(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """A point, whatever the trials before this one had."""
+        """The values of all keys. The space stays the same from trial to trial."""
         finite = point_count(self.space) is not None
         others = [each.params for each in study.get_trials(deepcopy=False) if each.number != trial.number]
         for draw in range(DRAWS):
@@ -56,11 +57,11 @@ class Proposals(BaseSampler):
         return next(each for point in points if (each := dict(zip(self.space, point, strict=True))) not in others)
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
-        """Of a parameter the space does not have; nobody asks for one."""
+        """The value of a key outside the space, which Optuna's interface requires and this project never asks for."""
         return self._sampler(trial, 0).sample_independent(study, trial, param_name, param_distribution)
 
     def _draw(self, study: Study, trial: FrozenTrial, draw: int) -> dict[str, Any]:
-        """As TPE itself does it: some parameters together where it can, each of the others by itself."""
+        """Draws a point as TPE itself does: keys jointly where TPE models them jointly, the others one by one."""
         sampler = self._sampler(trial, draw)
         together = sampler.sample_relative(study, trial, sampler.infer_relative_search_space(study, trial))
         return {
@@ -74,7 +75,7 @@ class Proposals(BaseSampler):
 
 
 def distribution(range_: Range) -> BaseDistribution:
-    """As Optuna names it."""
+    """A range as Optuna's distribution."""
     match range_:
         case Choices(values):
             return CategoricalDistribution(tuple(values))

@@ -1,7 +1,7 @@
-"""A study while its trials are carried out, and the trials.
+"""A running study and its trials: the part of a study that talks to Optuna while the trials are being trained.
 
-Whatever happens to a trial is written to the record first and to the study after: where a launch is killed between
-the two, the next one finds the trial waiting in the study and its end in the record.
+What happens to a trial is written first to the MLflow record and then to the study. If a launch is killed between the
+two, the next launch finds the trial still waiting in the study, and reads in the record how it ended.
 """
 
 from collections.abc import Iterable
@@ -18,9 +18,9 @@ from d3d.analysis.complexity import forward_gmacs
 from d3d.bench.declare.searches import Pruner
 from d3d.bench.plan.cell import Cell
 from d3d.bench.record.schema import Metric, Tag
-from d3d.bench.search.planned_study import Study
+from d3d.bench.search.planned_study import PlannedStudy
 from d3d.bench.search.proposals import Proposals
-from d3d.bench.search.study_storage import Studies
+from d3d.bench.search.study_storage import StudyStorage
 from d3d.errors import ConfigError
 
 End = Literal["complete", "pruned", "failed"]
@@ -28,45 +28,46 @@ End = Literal["complete", "pruned", "failed"]
 
 @dataclass
 class Trial:
-    """One trial of an open study."""
+    """One trial of a running study."""
 
-    study: "OpenStudy"
-    key: str  # what Ray's searcher calls it
-    number: int
+    study: "RunningStudy"
+    key: str  # its id in Ray's Optuna searcher
+    number: int  # in the study, from 0
     cell: Cell
-    epoch: int  # the last that the study knows of
-    stopped: bool  # that one pruned it
-    proposed: bool = False  # it was handed out in this launch
+    epoch: int  # the last epoch that the study has counted
+    stopped: bool  # whether the study has pruned it
+    shown: bool = False  # whether the progress display of this launch knows it
 
     @property
     def tags(self) -> dict[str, str]:
-        """Of its run."""
+        """The tags of the trial's run."""
         return {Tag.STUDY: self.study.name, Tag.TRIAL: str(self.number)}
 
     def report(self, epoch: int, top1: float) -> bool:
-        """Tells the study of an epoch; whether the trial is to be pruned. An epoch it knows of changes nothing.
+        """Tells the study the validation top-1 (a fraction) after an epoch, and returns whether to prune the trial.
 
-        The first, which is the row as it is, is never pruned: it is what the others have to beat.
+        An epoch that the study has already counted changes nothing. Trial 0, which is the row as it is, is never
+        pruned, because the other trials have to be compared with it.
         """
         if epoch <= self.epoch:
             return False
-        if self._judged(epoch, top1) and self.number > 0:
-            self.study.note(self.number, "stopped", True)  # a pruner may not say it again
+        if self._reported(epoch, top1) and self.number > 0:
+            self.study.note(self.number, "stopped", True)  # asked again, the pruner might decide otherwise
             self.stopped = True
         self.study.note(self.number, "epochs", epoch)
         self.epoch = epoch
         return self.stopped
 
-    def recall(self, curve: Iterable[tuple[int, float]]) -> None:
-        """Tells the study of the epochs and top-1 of a cell that was trained before: others are held to them."""
+    def replay(self, curve: Iterable[tuple[int, float]]) -> None:
+        """Tells the study the epochs and top-1 of a cell that was trained earlier, for the pruning of other trials."""
         for epoch, top1 in curve:
             if epoch > self.epoch:
-                self._judged(epoch, top1)
+                self._reported(epoch, top1)
 
     def end_of(self, run: Run | None) -> End | None:
-        """How the newest run of its cell says that it ended; None where it has to be carried out.
+        """How the trial ended according to the newest run of its cell; None if the trial still has to be trained.
 
-        What was pruned or failed in another study, or as another trial, is not this one's end.
+        A run that was pruned or failed as a trial of another study, or as another trial of this one, does not count.
         """
         if run is None:
             return None
@@ -80,7 +81,7 @@ class Trial:
         return None
 
     def tell(self, end: End, run: Run | None) -> None:
-        """Ends it in the study."""
+        """Ends the trial in the study, with the results or the reason of failure that its run holds."""
         result = None
         if end == "complete" and run:
             self.study.note(self.number, "epochs", self.cell.epochs)
@@ -91,33 +92,34 @@ class Trial:
             self.study.note(self.number, "reason", run.data.tags[Tag.REASON])
         self.study.search.on_trial_complete(self.key, result, error=end == "failed")
 
-    def _judged(self, epoch: int, top1: float) -> bool:
-        """Tells the study; whether its pruner would stop the trial, of whose last epoch it is not asked."""
+    def _reported(self, epoch: int, top1: float) -> bool:
+        """Reports an epoch, and returns whether the pruner would stop the trial, which it never does after the last."""
         self.study.search.on_trial_result(self.key, {"top1": top1, "training_iteration": epoch})
-        return epoch < self.cell.epochs and self.study.judges(self.number)
+        return epoch < self.cell.epochs and self.study.should_prune(self.number)
 
 
-class OpenStudy:
-    """A study that has trials left. Ray's searcher asks Optuna and tells it; this knows which trial is which cell."""
+class RunningStudy:
+    """A study with trials left. Ray's Optuna searcher asks and tells Optuna; this class maps trials to cells."""
 
-    def __init__(self, plan: Study, left: int, studies: Studies) -> None:
+    def __init__(self, plan: PlannedStudy, left: int, storage: StudyStorage) -> None:
+        """`left` is the number of trials still to be handed out."""
         self.plan = plan
-        self.left = left  # trials to be handed out
-        self.studies = studies
-        self.optuna = studies.begin(plan)
+        self.left = left
+        self.storage = storage
+        self.optuna = storage.load_or_create(plan)
         self.name = self.optuna.study_name
         self.proposals = Proposals(plan.space, plan.recipe, plan.search.seed)
         self.search = self._search()
 
     def ask(self) -> Trial | None:
-        """The next trial, those that were left before new ones; None where it failed: its settings cannot be."""
+        """The next trial, interrupted ones before new ones; None if it failed at once because of invalid settings."""
         self.left -= 1
         key = str(self.left)
         settings = self.search.suggest(key)
         assert settings
         number = self.proposals.number
         try:
-            cell = self.plan.cell(number, settings)
+            cell = self.plan.trial_cell(number, settings)
         except ConfigError as error:
             self.note(number, "reason", str(error))
             self.search.on_trial_complete(key, error=True)
@@ -127,16 +129,16 @@ class OpenStudy:
         return Trial(self, key, number, cell, known.get("epochs", 0), known.get("stopped", False))
 
     def note(self, number: int, key: str, value: str | int | bool) -> None:
-        """Keeps something with a trial, where the dashboard shows it."""
-        self.studies.storage.set_trial_user_attr(self.studies.trial_id(self.optuna, number), key, value)
+        """Stores a user attribute of a trial, which the dashboard shows."""
+        self.storage.storage.set_trial_user_attr(self.storage.trial_id(self.optuna, number), key, value)
 
-    def judges(self, number: int) -> bool:
-        """Whether a trial is to be pruned at the epoch it reported last."""
+    def should_prune(self, number: int) -> bool:
+        """Whether the pruner stops a trial at the last epoch it reported."""
         return self._pruner.prune(self.optuna, self.optuna.get_trials(deepcopy=False)[number])
 
     def close(self) -> None:
         """Leaves no trial RUNNING."""
-        self.studies.let_go(self.optuna)
+        self.storage.requeue_running(self.optuna)
 
     def _search(self) -> OptunaSearch:
         objectives: list[str] = [*self.plan.search.objectives]
@@ -148,16 +150,20 @@ class OpenStudy:
             mode=modes[0] if single else modes,
             sampler=self.proposals,
             study_name=self.name,
-            storage=self.studies.storage,
+            storage=self.storage.storage,
         )
 
     @cached_property
     def _pruner(self) -> BasePruner:
-        return pruner(self.plan.search.pruner, self.plan.config.training.epochs)
+        return make_pruner(self.plan.search.pruner, self.plan.config.training.epochs)
 
 
-def pruner(name: Pruner, epochs: int) -> BasePruner:
-    """Halving looks at a third and at two thirds of the epochs; both let the first third be, which is noise."""
+def make_pruner(name: Pruner, epochs: int) -> BasePruner:
+    """Optuna's pruner of this name for trainings of so many epochs.
+
+    No pruner acts in the first third of the epochs, where accuracies are mostly noise. Successive halving decides
+    after one third and after two thirds, the median rule after every later epoch.
+    """
     first = ceil(epochs / 3)
     if name == "halving":
         return SuccessiveHalvingPruner(min_resource=first, reduction_factor=2)

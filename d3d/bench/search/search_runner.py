@@ -1,8 +1,8 @@
-"""Ray Tune carries out the studies of a launch, all of them at once, so that no slot idles while one has trials left.
+"""The search runner: trains the trials of all studies of a launch with Ray Tune, at the same time.
 
-One searcher hands out the trials of all studies in turn, and one scheduler asks each study whether a trial is to go on.
-Tune shows a result to its scheduler before its searcher, and to the searcher only where the trial goes on; so here the
-scheduler is where the study hears of an epoch.
+One searcher hands out trials of the studies in turn, so that every slot is busy while any study has trials left. One
+scheduler asks the study of a trial after each epoch whether to stop it. Tune passes a result to its scheduler before
+its searcher, and to the searcher only if the trial goes on; so the scheduler is where a study learns of an epoch.
 """
 
 from collections import deque
@@ -24,42 +24,43 @@ from d3d.bench.run.failures import Attempts, Failure
 from d3d.bench.run.progress import Progress
 from d3d.bench.run.schedule import CellResources, Watcher, common_tags, fit, make_job
 from d3d.bench.run.worker import Proposal
-from d3d.bench.search.running_study import OpenStudy, Trial
-from d3d.bench.search.study_storage import Studies
+from d3d.bench.search.running_study import RunningStudy, Trial
+from d3d.bench.search.study_storage import StudyStorage
 
 
-def tune_rows(plan: Plan, record: Record, resources: CellResources, progress: Progress) -> None:
-    """Carries out what the studies have left, within `schedule.attached`. However it ends, nothing is left RUNNING."""
-    there = Studies(plan.launch.storage)
-    lefts = {id: standing.left for id, standing in plan.standings.items()}
-    opened = [OpenStudy(study, lefts[study.id], there) for study in plan.studies if lefts[study.id]]
+def run_studies(plan: Plan, record: Record, resources: CellResources, progress: Progress) -> None:
+    """Runs the trials that the plan's studies have left. However it ends, no run and no trial is left RUNNING.
+
+    Args:
+        plan: The plan, with the progress of its studies.
+        record: The record that the trials are logged to.
+        resources: What a trial gets of a node, from `schedule.attached`, within which this has to be called.
+        progress: The progress display, which expects `plan.trials_left` trials.
+    """
+    storage = StudyStorage(plan.launch.storage)
+    left = {id: each.left for id, each in plan.study_progress.items()}
+    studies = [RunningStudy(study, left[study.id], storage) for study in plan.studies if left[study.id]]
     attempts = Attempts()
-    search = InTurn(
-        opened,
-        record,
-        resources.slots,
-        partial(common_tags, plan),
-        progress,
-        attempts,
-        code_of_cell=plan.continued_code,
+    search = RoundRobinSearcher(
+        studies, record, resources.slots, partial(common_tags, plan), progress, attempts, code_of_cell=plan.continued_code
     )
-    config = tune.TuneConfig(search_alg=search, scheduler=Pruning(search), num_samples=-1, reuse_actors=True)
+    config = tune.TuneConfig(search_alg=search, scheduler=PruningScheduler(search), num_samples=-1, reuse_actors=True)
     job = make_job(plan, resources, {}, {})
     try:
         with progress:
             fit("search", job, resources, TRAINING, config, TrialWatcher(progress, attempts, search))
     finally:
-        for study in opened:
+        for study in studies:
             study.close()
         record.end(search.begun, progress.failed)
 
 
-class InTurn(Searcher):
-    """Hands out the trials of several studies in turn. No cell is trained by two trials at a time."""
+class RoundRobinSearcher(Searcher):
+    """Hands out the trials of several studies in turn. A cell is never trained by two trials at the same time."""
 
     def __init__(
         self,
-        studies: Sequence[OpenStudy],
+        studies: Sequence[RunningStudy],
         record: Record,
         slots: int,
         tags_of: Callable[[Cell], dict[str, str]],
@@ -67,6 +68,16 @@ class InTurn(Searcher):
         attempts: Attempts,
         code_of_cell: Callable[[Cell], Code | None] = lambda cell: None,
     ) -> None:
+        """
+        Args:
+            studies: The studies with trials left.
+            record: Tells how cells that were trained earlier ended.
+            slots: How many trials may run at the same time.
+            tags_of: The tags of a cell's run, apart from those of the trial.
+            progress: The progress display.
+            attempts: Counts how often each cell was tried; shared with the watcher.
+            code_of_cell: The code that must have made a recorded run for it to count; None, the default, is any code.
+        """
         super().__init__()
         self.studies = deque(studies)
         self.record = record
@@ -74,62 +85,46 @@ class InTurn(Searcher):
         self.tags_of = tags_of
         self.progress = progress
         self.attempts = attempts
-        self.code_of_cell = code_of_cell  # the record is asked for what this code made alone; None: for what any did
-        self.running: dict[str, Trial] = {}  # by the name that Tune gives them
-        self.waiting: list[Trial] = []  # for their cell, which another trial is training, or to be tried again
-        self.apart: list[Trial] = []  # that ran out of memory beside others
-        self.lost: dict[str, Trial] = {}  # that the watcher has to say the end of, by the same name as the running
-        self.stopped: set[str] = set()  # likewise; they have ended
-        self.begun: set[str] = set()  # cells
-        self.idle: set[str] = set()  # of them those that a worker of this launch holds, though their trial was pruned
+        self.code_of_cell = code_of_cell
+        self.running: dict[str, Trial] = {}  # by Tune's trial id, as in `lost` and `stopped`
+        self.waiting: list[Trial] = []  # to be tried again, or until another trial has trained the same cell
+        self.out_of_memory: list[Trial] = []  # to be tried again with more memory once no other trial runs
+        self.lost: dict[str, Trial] = {}  # whose worker died; the watcher decides whether they are tried again
+        self.stopped: set[str] = set()  # pruned trials
+        self.begun: set[str] = set()  # ids of all cells handed out
+        self.idle: set[str] = set()  # ids of the cells of pruned trials, which a worker of this launch still holds
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune keeps its searcher for a restoration that never comes."""
+        """Nothing: Tune saves its searcher to restore an experiment, which this project never does."""
         return {}
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing, likewise."""
+        """Does nothing, for the same reason."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """A trial that has to be trained; what the record already knows the end of is told on the way.
+        """The next trial that has to be trained, None if there is none at the moment, FINISHED if none is left.
 
-        No more of them than there are slots: a proposal made in advance would know less.
+        Trials that the record knows the end of are ended in their study on the way. No more trials than slots are
+        handed out, because a proposal made earlier than necessary would rest on fewer results.
         """
         if len(self.running) >= self.slots:
             return None
         while trial := self._next():
             if trial.stopped:
                 self.record.prune(trial.cell.id)
-            run = self.record.latest(trial.cell.id)
-            code = self.code_of_cell(trial.cell)
-            if run and code and not code.made(code_of(run)):
-                run = None
-            if end := trial.end_of(run):
-                if run and end == "complete":
-                    trial.recall(self.record.curve(run))
-                trial.tell(end, run)
-                self._recalled(trial)
-                continue
-            self.running[trial_id] = trial
-            self.begun.add(trial.cell.id)
-            if not trial.proposed:
-                self.progress.proposed(trial.cell)
-                trial.proposed = True
-            step = self.attempts.step(trial.cell.id)
-            tags = self.tags_of(trial.cell) | trial.tags
-            proposal = Proposal(trial.cell, tags, trial.cell.id in self.idle)
-            return {"cell": trial.cell.id, "step": step, "proposal": proposal}
-        return None if self.running or self.waiting or self.apart else self.FINISHED
+            if not self._ended_before(trial):
+                return self._hand_out(trial_id, trial)
+        return None if self.running or self.waiting or self.out_of_memory else self.FINISHED
 
-    def judge(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """Tells its study of a trial's epoch; whether the trial is to be pruned."""
+    def report(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Tells the study of a trial about an epoch, and returns whether to prune the trial."""
         return {"epoch", "top1"} <= result.keys() and self.running[trial_id].report(result["epoch"], result["top1"])
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Its study knows: see `judge`."""
+        """Does nothing: the scheduler has passed the result to `report`."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tells its study how a trial ended, as the record has it; not of one that may be tried again."""
+        """Ends a trial in its study as the record says, unless its worker was lost and it may be tried again."""
         trial = self.running.pop(trial_id)
         if error:
             self.lost[trial_id] = trial
@@ -142,22 +137,44 @@ class InTurn(Searcher):
         trial.tell(trial.end_of(run) or "failed", run)
 
     def put_back(self, trial_id: str, cell: str) -> None:
-        """A trial that was lost is to be tried again."""
-        (self.apart if self.attempts.step(cell) else self.waiting).append(self.lost.pop(trial_id))
+        """Queues a lost trial to be tried again."""
+        queue = self.out_of_memory if self.attempts.step(cell) else self.waiting
+        queue.append(self.lost.pop(trial_id))
 
     def give_up(self, trial_id: str, failure: Failure) -> None:
-        """It is not."""
+        """Ends a lost trial as failed."""
         trial = self.lost.pop(trial_id)
         self.record.end([trial.cell.id], {trial.cell.id: failure})
         trial.tell("failed", self.record.latest(trial.cell.id))
 
-    def _recalled(self, trial: Trial) -> None:
-        """A trial has ended without this launch's doing; one that was handed out is known to the progress."""
-        if trial.proposed:
+    def _ended_before(self, trial: Trial) -> bool:
+        """Whether the record knows how the trial ended; then the trial is ended in its study as well."""
+        run, code = self.record.latest(trial.cell.id), self.code_of_cell(trial.cell)
+        if run and code and not code.made(code_of(run)):
+            run = None
+        end = trial.end_of(run)
+        if end is None:
+            return False
+        if run and end == "complete":
+            trial.replay(self.record.curve(run))
+        trial.tell(end, run)
+        if trial.shown:
             self.progress.started(trial.cell.id)
             self.progress.ended(trial.cell.id)
         else:
             self.progress.recalled()
+        return True
+
+    def _hand_out(self, trial_id: str, trial: Trial) -> dict[str, Any]:
+        """The Tune configuration of a trial, which is now running."""
+        cell = trial.cell
+        self.running[trial_id] = trial
+        self.begun.add(cell.id)
+        if not trial.shown:
+            self.progress.proposed(cell)
+            trial.shown = True
+        proposal = Proposal(cell, self.tags_of(cell) | trial.tags, cell.id in self.idle)
+        return {"cell": cell.id, "step": self.attempts.step(cell.id), "proposal": proposal}
 
     def _next(self) -> Trial | None:
         """The next trial whose cell no other trial is training."""
@@ -176,26 +193,29 @@ class InTurn(Searcher):
                     return asked
                 else:
                     self.waiting.append(asked)
-        alone = not self.waiting and all(self.attempts.step(cell) for cell in training)
-        return self.apart.pop(0) if self.apart and alone else None
+        only_retries_run = not self.waiting and all(self.attempts.step(cell) for cell in training)
+        return self.out_of_memory.pop(0) if self.out_of_memory and only_retries_run else None
 
 
-class Pruning(FIFOScheduler):
-    """Stops the trials that their study prunes; Optuna's rules, for they live in the study and so survive a kill."""
+class PruningScheduler(FIFOScheduler):
+    """Stops the trials that their study prunes.
 
-    def __init__(self, search: InTurn) -> None:
+    Optuna's pruners are used rather than Tune's schedulers, because their state is in the study and survives a kill.
+    """
+
+    def __init__(self, search: RoundRobinSearcher) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.search = search
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
-        """Whether to go on after an epoch."""
-        return self.STOP if self.search.judge(trial.trial_id, result) else self.CONTINUE
+        """STOP or CONTINUE, after an epoch."""
+        return self.STOP if self.search.report(trial.trial_id, result) else self.CONTINUE
 
 
 class TrialWatcher(Watcher):
-    """Tells the progress which trials were pruned, too."""
+    """A watcher that also tells the progress display which trials were pruned, and the searcher which were given up."""
 
-    def __init__(self, progress: Progress, attempts: Attempts, search: InTurn) -> None:
+    def __init__(self, progress: Progress, attempts: Attempts, search: RoundRobinSearcher) -> None:
         super().__init__(progress, attempts, search.put_back)
         self.search = search
 

@@ -1,4 +1,4 @@
-"""How far a study is, in plain numbers: what plan.json, the tables and the terminal are told of it."""
+"""Study progress: how many trials of a study have ended, and which was best, in plain numbers without Optuna."""
 
 from dataclasses import dataclass
 
@@ -7,34 +7,34 @@ from d3d.bench.record import schema
 
 
 @dataclass(frozen=True)
-class Best:
-    """The trial whose settings are taken: the most accurate, and of equally accurate ones the cheapest."""
+class BestTrial:
+    """The most accurate complete trial; of equally accurate ones the cheapest. Its settings become the tuned row."""
 
-    trial: int
-    top1: float  # on the validation split, a fraction
+    number: int
+    top1: float  # fraction of the validation clips
     settings: dict[str, Value]
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Of its trials that have ended, however they ended."""
+class StudyProgress:
+    """Counts over the trials of a study that have ended."""
 
     study: str  # its name in Optuna
-    asked: int  # the budget, in trials
-    trials: int = 0
+    budget: int  # the number of trials asked for
+    trials: int = 0  # that have ended: complete, pruned or failed
     pruned: int = 0
     failed: int = 0
-    epochs: int = 0  # trained over all of them
-    best: Best | None = None
+    epochs: int = 0  # trained in total
+    best: BestTrial | None = None  # None before the first complete trial
 
     @property
     def left(self) -> int:
-        """Trials still to be carried out; a study that has more than is asked for is left as it is."""
-        return max(0, self.asked - self.trials)
+        """Trials still to be run; 0 if the study already has more trials than the budget."""
+        return max(0, self.budget - self.trials)
 
     @property
     def recorded(self) -> schema.Study:
-        """Its part of plan.json."""
+        """The study's entry in plan.json."""
         return schema.Study(
             study=self.study,
             trials=self.trials,

@@ -1,10 +1,9 @@
-"""The studies in Optuna's own database, in the storage folder: found again, begun, and read."""
+"""Study storage: the Optuna database in the storage folder, in which studies are found, created and read."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -14,87 +13,92 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.bench.database import make_database, sqlite_uri
-from d3d.bench.search.planned_study import Study
-from d3d.bench.search.study_progress import Best, Standing
+from d3d.bench.search.planned_study import PlannedStudy
+from d3d.bench.search.study_progress import BestTrial, StudyProgress
 from d3d.errors import ConfigError, RecordError
 
 FILE = "optuna.db"
-PATIENCE = 60  # seconds to wait for another process, such as the dashboard, to let go of the file
+DEFINITION = "made_over"  # the attribute of an Optuna study that holds `PlannedStudy.definition`
+TIMEOUT = 60  # seconds to wait while another process, such as the dashboard, has the file locked
 DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-def standings(studies: Iterable[Study], storage: Path) -> dict[str, Standing]:
-    """How far each study is, by id; nothing is made where there is none yet.
+def progress_of_studies(studies: Iterable[PlannedStudy], storage: Path) -> dict[str, StudyProgress]:
+    """The progress of each study, by its id. Creates nothing.
 
-    Raises ConfigError where one has the name of another that was made over something else.
+    Raises ConfigError if the database has a study of the same name with another definition, RecordError if the
+    database cannot be used.
     """
-    there = Studies(storage) if (storage / FILE).exists() else None
-    return {study.id: there.standing(study) if there else _untouched(study) for study in studies}
+    database = StudyStorage(storage) if (storage / FILE).exists() else None
+    return {study.id: database.progress_of(study) if database else _not_started(study) for study in studies}
 
 
-class Studies:
-    """All studies of a storage folder. Raises RecordError where their database cannot be used."""
+class StudyStorage:
+    """All studies of a storage folder. Creates the database if there is none, and raises RecordError if it cannot."""
 
     def __init__(self, storage: Path) -> None:
         path = storage / FILE
-        with _explained(path):
+        with _database_errors_explained(path):
             if not path.exists():
                 make_database(path, RDBStorage)
-            self.storage = RDBStorage(sqlite_uri(path), {"connect_args": {"timeout": PATIENCE}})
+            self.storage = RDBStorage(sqlite_uri(path), {"connect_args": {"timeout": TIMEOUT}})
             summaries = optuna.get_all_study_summaries(self.storage, include_best_trial=False)
-        self.made_over = {each.study_name: each.user_attrs.get("made_over") for each in summaries}
+        self.definitions = {each.study_name: each.user_attrs.get(DEFINITION) for each in summaries}
 
-    def find(self, study: Study) -> str | None:
-        """The name of the study that was made over the same, if there is one. Raises ConfigError."""
-        for name, made_over in self.made_over.items():
-            if made_over == study.made_over:
+    def find(self, study: PlannedStudy) -> str | None:
+        """The name of the stored study with the same definition, or None if there is none.
+
+        Raises ConfigError if the name of the planned study is taken by a study with another definition.
+        """
+        for name, definition in self.definitions.items():
+            if definition == study.definition:
                 return name
-        other = self.made_over.get(study.name)
+        other = self.definitions.get(study.name)
         if other is None:
             return None
-        changed = {key for key in other.keys() | study.made_over if other.get(key) != study.made_over.get(key)}
+        changed = {key for key in other.keys() | study.definition if other.get(key) != study.definition.get(key)}
         key = sorted(changed)[0]
-        was, now = (_shown(each.get(key)) for each in (other, study.made_over))
+        was, now = (shorten(str(each.get(key)), 60) for each in (other, study.definition))
         more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
-        fault = f"study {study.name}: was made with {key}={was}, not {now}{more}"
-        raise ConfigError(f"{fault}; put that back, or begin another with search.name=OTHER")
+        fault = f"study {study.name}: was created with {key}={was}, not {now}{more}"
+        raise ConfigError(f"{fault}; restore the old value, or start another study with search.name=OTHER")
 
-    def begin(self, study: Study) -> optuna.Study:
-        """The study, made where there is none; what was being tried when it was left is to be tried again."""
+    def load_or_create(self, study: PlannedStudy) -> optuna.Study:
+        """The stored study, created if there is none, with the trials of an interrupted launch queued again."""
         directions = [DIRECTIONS[mode] for mode in study.search.modes]
         name = self.find(study)
-        begun = optuna.create_study(
+        stored = optuna.create_study(
             storage=self.storage, study_name=name or study.name, directions=directions, load_if_exists=True
         )
         if name is None:
-            begun.set_metric_names(list(study.search.objectives))
-            begun.set_user_attr("made_over", study.made_over)  # last: without it nothing was tried
-        self.let_go(begun)
-        return begun
+            stored.set_metric_names(list(study.search.objectives))
+            stored.set_user_attr(DEFINITION, study.definition)  # last: a study without it has no trials yet
+        self.requeue_running(stored)
+        return stored
 
-    def let_go(self, begun: optuna.Study) -> None:
-        """No trial is left RUNNING: it waits, and will be handed out again with its number and settings."""
-        for trial in begun.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self.storage.set_trial_state_values(self.trial_id(begun, trial.number), TrialState.WAITING)
+    def requeue_running(self, study: optuna.Study) -> None:
+        """Sets running trials to WAITING; they will be handed out again with the same number and settings."""
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self.storage.set_trial_state_values(self.trial_id(study, trial.number), TrialState.WAITING)
 
-    def trial_id(self, begun: optuna.Study, number: int) -> int:
-        """What the storage calls a trial."""
-        study_id = self.storage.get_study_id_from_name(begun.study_name)
+    def trial_id(self, study: optuna.Study, number: int) -> int:
+        """The database's id of a trial."""
+        study_id = self.storage.get_study_id_from_name(study.study_name)
         return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
-    def standing(self, study: Study) -> Standing:
-        """How far a study is."""
+    def progress_of(self, study: PlannedStudy) -> StudyProgress:
+        """The progress of a study. Raises ConfigError as `find` does."""
         name = self.find(study)
         if name is None:
-            return _untouched(study)
+            return _not_started(study)
         trials = optuna.load_study(study_name=name, storage=self.storage).get_trials(deepcopy=False, states=ENDED)
         states = [trial.state for trial in trials]
-        return Standing(
+        return StudyProgress(
             study=name,
-            asked=study.search.trials,
+            budget=study.search.trials,
             trials=len(trials),
             pruned=states.count(TrialState.PRUNED),
             failed=states.count(TrialState.FAIL),
@@ -103,28 +107,25 @@ class Studies:
         )
 
 
-def _untouched(study: Study) -> Standing:
-    return Standing(study.name, study.search.trials)
+def _not_started(study: PlannedStudy) -> StudyProgress:
+    return StudyProgress(study.name, study.search.trials)
 
 
-def _best(study: Study, trials: list[FrozenTrial]) -> Best | None:
-    """The most accurate, which of several objectives is one end of the Pareto front; then the cheapest, then the first.
+def _best(study: PlannedStudy, trials: list[FrozenTrial]) -> BestTrial | None:
+    """The most accurate trial, which with several objectives is one end of the Pareto front.
 
-    `values` holds top-1, then costs.
+    Ties are decided by cost and then by number. `values` of a trial holds top-1 first, then the costs.
     """
     if not trials:
         return None
     best = min(trials, key=lambda trial: (-trial.values[0], *trial.values[1:], trial.number))
-    return Best(best.number, best.values[0], {key: best.params[key] for key in study.space})
-
-
-def _shown(value: Any) -> str:
-    return shorten(str(value), 60)
+    return BestTrial(best.number, best.values[0], {key: best.params[key] for key in study.space})
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _database_errors_explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (StorageInternalError, SQLAlchemyError, RuntimeError, OSError) as error:
-        raise RecordError(f"{path}: {shorten(str(error), 200)}; mend it, or move it away to begin anew") from error
+        way_out = "repair the file, or move it away to start new studies"
+        raise RecordError(f"{path}: {shorten(str(error), 200)}; {way_out}") from error

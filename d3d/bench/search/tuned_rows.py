@@ -1,4 +1,4 @@
-"""What the studies of a plan have come to: the tuned cells, each row at its best settings, with every seed."""
+"""Tuned rows: adds to a plan each row again with the best settings that its study found, once for each seed."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,32 +6,34 @@ from dataclasses import replace
 from d3d.bench.declare.ablations import TUNED
 from d3d.bench.plan.planning import Plan, Report, Tuned
 from d3d.bench.record.schema import Point
-from d3d.bench.search.study_progress import Standing
+from d3d.bench.search.study_progress import StudyProgress
 
 
-def with_tuned(plan: Plan) -> Plan:
-    """The plan with the standing of its studies, and the tuned cells of those that have ended.
+def with_tuned_rows(plan: Plan) -> Plan:
+    """The plan with the progress of its studies, and with the tuned cells of the studies that are complete.
 
-    Raises ConfigError where a study of that name was made over something else, RecordError where none can be read.
+    Raises ConfigError if the database has a study of the same name with another definition, RecordError if the
+    database cannot be used.
     """
     if not plan.studies:
         return plan
-    from d3d.bench.search.study_storage import standings  # Optuna is not imported without a search
+    from d3d.bench.search.study_storage import progress_of_studies  # imports Optuna, which only a search needs
 
-    found = standings(plan.studies, plan.launch.storage)
-    return replace(plan, reports=tuple(_tuned(report, found) if report.studies else report for report in plan.reports))
+    progress = progress_of_studies(plan.studies, plan.launch.storage)
+    reports = (_with_tuned(report, progress) if report.studies else report for report in plan.reports)
+    return replace(plan, reports=tuple(reports))
 
 
-def _tuned(report: Report, found: Mapping[str, Standing]) -> Report:
+def _with_tuned(report: Report, by_study: Mapping[str, StudyProgress]) -> Report:
     points, cells = [], {}
-    standings = {row: found[study.id] for row, study in report.studies.items()}
+    progress = {row: by_study[study.id] for row, study in report.studies.items()}
     axes = {row.label: row.settings for row in report.ablation.rows}
-    asked = {row: report.seeds_of(TUNED, row) for row in report.studies}
-    for seed in sorted(set().union(*asked.values())):
+    seeds = {row: report.seeds_of(TUNED, row) for row in report.studies}
+    for seed in sorted(set().union(*seeds.values())):
         for row, study in report.studies.items():
-            best = standings[row].best
-            if seed in asked[row] and best is not None and not standings[row].left:
-                cell = study.tuned(f"{report.ablation.name}: {row}", best.settings, seed)
+            best = progress[row].best
+            if seed in seeds[row] and best is not None and not progress[row].left:
+                cell = study.tuned_cell(f"{report.ablation.name}: {row}", best.settings, seed)
                 cells[cell.id] = cell
                 points.append(Point(row, axes[row], seed, cell.id))
-    return replace(report, tuned=Tuned(standings, tuple(points), tuple(cells.values())))
+    return replace(report, tuned=Tuned(progress, tuple(points), tuple(cells.values())))

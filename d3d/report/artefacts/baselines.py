@@ -1,4 +1,4 @@
-"""What no deep learning gives on the clips of a launch: its baselines, to stand below every table of accuracies."""
+"""Finds the accuracies of the classical baselines on the clips of a launch, which are noted below every table."""
 
 import shlex
 from collections.abc import Sequence
@@ -9,51 +9,56 @@ from d3d.report.record import BASELINES, Record
 from d3d.report.rows import Row, rows_of
 
 CHOSEN = (Metric.ALPHA, Metric.GAMMA)  # strength of the penalty, width of the kernel
-APART = ("ablation=", "seeds=", "seeds.", "search=", "search.")  # what a launch of the baselines does not take over
+DROPPED = ("ablation=", "seeds=", "seeds.", "search=", "search.")  # arguments that a launch of the baselines lacks
 
 
 @dataclass(frozen=True)
-class Anchors:
-    """The finished baselines on the data and the frames of a launch, and a note that says them."""
+class BaselineAccuracies:
+    """The finished baselines on the same data and number of frames as a launch, and a note with their accuracies."""
 
     rows: tuple[Row, ...]
     note: str
 
     @property
     def best(self) -> Row | None:
-        """The most accurate, the first of equals."""
+        """The most accurate baseline; the first of them if several are."""
         return max(self.rows, key=lambda row: row.accuracy.mean if row.accuracy else 0.0, default=None)
 
 
-def anchors_of(record: Record, launch: Launch) -> Anchors | None:
-    """Those of the newest launch of the baselines that suits; None where the launch is one of baselines itself."""
+def baseline_accuracies(record: Record, launch: Launch) -> BaselineAccuracies | None:
+    """The baselines of the newest launch on the same data and frames; None if `launch` is one of baselines itself.
+
+    Without such a launch there are no rows, and the note gives the command that runs the baselines.
+    """
     if launch.ablation == BASELINES:
         return None
     for other in record.baselines:
         if other.frames == launch.frames and set(other.data_digest.split("+")) & set(launch.data_digest.split("+")):
             rows = tuple(row for row in rows_of(other, record.cells(other), False) if row.accuracy)
             if rows:
-                seen = f"the joints of {launch.frames} frames alone"
-                return Anchors(rows, f"Without deep learning, from {seen}: {'; '.join(map(_said, rows))}.")
-    return Anchors((), f"What no deep learning gives on these clips is not known; to know it: `{_command(launch)}`")
+                accuracies = "; ".join(map(_accuracy_with_interval, rows))
+                note = f"Without deep learning, from the joints of {launch.frames} frames alone: {accuracies}."
+                return BaselineAccuracies(rows, note)
+    note = f"The accuracy without deep learning is not known for these clips; to measure it: `{_command(launch)}`"
+    return BaselineAccuracies((), note)
 
 
-def _said(row: Row) -> str:
+def _accuracy_with_interval(row: Row) -> str:
     assert row.accuracy
     accuracy = row.accuracy
     return f"{row.label} {accuracy.mean:.2f} (95 % interval {accuracy.low:.2f} to {accuracy.high:.2f})"
 
 
 def _command(launch: Launch) -> str:
-    """The launch's own, for the baselines."""
+    """The launch's own command, changed to run the baselines."""
     words = shlex.split(launch.command)
     return shlex.join(
-        [*words[:2], f"ablation={BASELINES}", *(word for word in words[2:] if not word.startswith(APART))]
+        [*words[:2], f"ablation={BASELINES}", *(word for word in words[2:] if not word.startswith(DROPPED))]
     )
 
 
 def chosen_notes(rows: Sequence[Row]) -> list[str]:
-    """Of baselines: what was chosen by cross-validation, and how good it was there."""
+    """A note for each row of baselines: the hyper-parameters chosen by cross-validation, and their accuracy in it."""
     notes = []
     for row in rows:
         for cell in row.counted.values():

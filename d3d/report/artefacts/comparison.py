@@ -1,4 +1,4 @@
-"""A table of other methods: all the published rows, and this model's measured row for each dataset that was run."""
+"""Builds a table of methods: all published rows, and the measured row of each system on each dataset that was run."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,13 +10,13 @@ from d3d.bench.declare.ablations import options
 from d3d.bench.declare.claims import Comparison, parse_claim
 from d3d.bench.record.schema import Launch
 from d3d.report import Built
-from d3d.report.artefacts.baselines import anchors_of
+from d3d.report.artefacts.baselines import baseline_accuracies
 from d3d.report.artefacts.registry import ACCURACY, BY_CLASS, Artefact
 from d3d.report.artefacts.verdict_section import OUTCOMES, orderings, tally, verdict_blocks, verdict_heading
 from d3d.report.document.blocks import Block, Bold, Entry, Grid, Notes, Text, latex, markdown
 from d3d.report.document.writers import csv_bytes, write_files
 from d3d.report.published import Column, Method, Published, published
-from d3d.report.record import Record, doubts
+from d3d.report.record import Record, caveats
 from d3d.report.rows import (
     MISSING,
     Accuracy,
@@ -33,53 +33,63 @@ from d3d.report.rows import (
 )
 from d3d.report.statistics.inference import LEAST_SEEDS, SIGNIFICANCE, Sample, beside_published
 from d3d.report.statistics.verdicts import Evidence, Pair, Verdict, conclude
-from d3d.report.statistics.wording import few
+from d3d.report.statistics.wording import too_few
 
 OURS = "Ours"
 COLUMNS = ("method", "modality", "pretrained", "dataset", "data", "preset", "seeds", *ACCURACY, BY_CLASS, "published")
 HOW = (
-    "Another method is known by its printed number alone, which is taken for one training of the same spread as "
-    "this model's, on clips of its own: p is of a t test whose variance has the seeds, that training, and the takes of "
-    f"both, Holm-corrected over the claims of this table. {OUTCOMES} The other method was "
-    "not run on these frames: the verdict is of this record, not of the two methods."
+    "Only the printed number of another method is known. It is treated as a single training with the same spread as "
+    "this model's, tested on other clips: p is of a t test whose variance has a part for the seeds, for that training, "
+    f"and for the takes of both, Holm-corrected over the claims of this table. {OUTCOMES} The other method was "
+    "not run on these frames: the verdict is about the numbers of this record, not about the two methods."
 )
 
 
 @dataclass(frozen=True)
 class Run:
-    """A system on the dataset of a column."""
+    """The measured row of one system on the dataset of one column."""
 
     column: str
     launch: Launch
     row: Row
-    method: Method | None  # the printed method that it is; None where the table has none
+    method: Method | None  # the published row of the same system; None if the paper has none
     modality: str  # R, P or R+P
     metric: Literal["top1", "mean_class_accuracy"]
 
     @property
     def accuracy(self) -> Accuracy | None:
-        """Of what the column prints."""
+        """The row's accuracy in the metric of the column."""
         return self.row.accuracy if self.metric == "top1" else self.row.class_accuracy
 
     @property
     def sample(self) -> Sample | None:
-        """The same, training by training and take by take."""
+        """The row's sample in the metric of the column."""
         return self.row.sample if self.metric == "top1" else self.row.class_sample
 
     @property
     def name(self) -> str:
-        """How the table calls it."""
+        """The row's name in the table."""
         who = "" if self.ours else f"{self.row.label} on "
         return f"measured: {who}{self.launch.data}, preset {self.launch.preset}"
 
     @property
     def ours(self) -> bool:
-        """Whether it is the paper's own model, about which the claims are."""
+        """Whether the system is the paper's own model; the claims are about that model only."""
         return self.method is not None and self.method.method == OURS
 
 
 def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
-    """Write NAME.csv, .md and .tex, with the newest launch on each data. Raises RecordError as the record does."""
+    """Writes NAME.csv, NAME.md and NAME.tex, with the newest launch on each dataset.
+
+    Args:
+        record: The record to read the cells from.
+        artefact: The table to build.
+        launches: The newest launch on each dataset that asks for the table.
+        folder: Where the files go.
+        partial: Whether a row with only some of its seeds finished still gets numbers.
+
+    Raises RecordError if the record contradicts itself.
+    """
     printed = published(artefact.name)
     runs: list[Run] = []
     notes: list[str] = []
@@ -88,12 +98,12 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
             if launch.data.startswith(column.data):
                 cells = record.cells(launch)
                 runs += _runs(printed, name, column, launch, rows_of(launch, cells, partial))
-                notes += doubts(launch, cells)
+                notes += caveats(launch, cells)
     verdicts = _verdicts(printed, runs)
     blocks: list[Block] = [
-        Text(f"{printed.caption} ({printed.section}): the published rows, and what this record holds."),
+        Text(f"{printed.caption} ({printed.section}): the published rows, then the measured rows of this record."),
         _grid(printed, runs),
-        Notes((*_footnotes(printed, runs), *notes, *_anchors(record, runs))),
+        Notes((*_footnotes(printed, runs), *notes, *_baseline_notes(record, runs))),
         verdict_heading(),
         *(block for run in runs for block in _orderings(printed, run)),
         *verdict_blocks(verdicts, (HOW,)),
@@ -109,7 +119,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
 
 
 def _runs(printed: Published, name: str, column: Column, launch: Launch, rows: Sequence[Row]) -> Iterator[Run]:
-    """The rows of a launch: the paper's own model, which the launch's reference is, and the other systems."""
+    """The rows of a launch in the column `name`. The launch's reference is the paper's own model."""
     own = next((row for row in rows if row.label == launch.reference), rows[0])
     for row in rows:
         label = OURS if row is own else row.label
@@ -120,12 +130,12 @@ def _runs(printed: Published, name: str, column: Column, launch: Launch, rows: S
 
 
 def _launches(runs: Sequence[Run]) -> list[Launch]:
-    """Each launch of the runs once, in their order."""
+    """The launches of the runs, each once, in the order of the runs."""
     return list({run.launch.id: run.launch for run in runs}.values())
 
 
 def _grid(printed: Published, runs: Sequence[Run]) -> Grid:
-    """Methods down, datasets across; below them the measured rows, each with its difference from the printed one."""
+    """One line for each method and one column for each dataset; below them the measured rows with their differences."""
     names = list(printed.columns)
     lines: list[tuple[Entry, ...]] = []
     for each in printed.methods:
@@ -148,40 +158,40 @@ def _measured_text(run: Run, value: float | None) -> str:
 def _footnotes(printed: Published, runs: Sequence[Run]) -> Iterator[str]:
     if runs:
         yield (
-            "Measured: mean ± standard deviation over seeds; in brackets the difference from the same method as "
-            "printed, of this paper's own model from Ours."
+            "Measured: mean ± standard deviation over seeds; in brackets the difference from the published number of "
+            "the same method, which for the paper's own model is the row Ours."
         )
     for launch in _launches(runs):
         own = [run for run in runs if run.launch.id == launch.id]
         rows = [run.row for run in own]
         yield f"{launch.data}, preset {launch.preset}: {setting(launch, rows)}. {made_by(launch)}"
-        yield from (f"{run.name}: {said}" for run in own if (said := _other(run)))
+        yield from (f"{run.name}: {said}" for run in own if (said := _top1_beside(run)))
         yield from (f"{launch.data}: {note}" for note in chance_note(rows))
         yield from missing_note(rows, launch.command)
         yield from seeds_note(rows)
     for name, column in printed.columns.items():
         if all(run.column != name for run in runs):
-            yield f"{name}: not run. {_way(column)}"
+            yield f"{name}: not run. {_how_to_run(column)}"
 
 
-def _other(run: Run) -> str:
-    """Where mean class accuracy is compared, what top-1 is."""
+def _top1_beside(run: Run) -> str:
+    """The top-1 of a run that is compared by its mean class accuracy; empty for other runs."""
     if run.metric == "top1" or run.accuracy is None:
         return ""
     interval = f"{run.accuracy.low:.2f} to {run.accuracy.high:.2f}"
     return f"mean class accuracy, 95 % interval {interval}; top-1 is {spread_text(run.row.accuracy)}."
 
 
-def _anchors(record: Record, runs: Sequence[Run]) -> Iterator[str]:
-    """What no deep learning gives on the data of each run."""
+def _baseline_notes(record: Record, runs: Sequence[Run]) -> Iterator[str]:
+    """The accuracies of the classical baselines on the data of each run."""
     for launch in _launches(runs):
-        anchors = anchors_of(record, launch)
-        if anchors:
-            yield f"{launch.data}: {anchors.note}"
+        baselines = baseline_accuracies(record, launch)
+        if baselines:
+            yield f"{launch.data}: {baselines.note}"
 
 
-def _way(column: Column) -> str:
-    """How a dataset that was not run can be."""
+def _how_to_run(column: Column) -> str:
+    """How to run a dataset that was not run."""
     data = column.launch.split()[0].removeprefix("data=")
     if data in options("data"):
         return f"To run: `python orchestrate.py ablation=comparison {column.launch} data.root=DIR`"
@@ -189,7 +199,7 @@ def _way(column: Column) -> str:
 
 
 def _orderings(printed: Published, run: Run) -> list[Block]:
-    """Where this model stands among the methods, as printed and as measured."""
+    """The order of this model among the other methods, as published and as measured."""
     if run.accuracy is None or not run.ours:
         return []
     values = {each.method: _value(printed, each, run.column) for each in printed.methods}
@@ -199,7 +209,7 @@ def _orderings(printed: Published, run: Run) -> list[Block]:
 
 
 def _verdicts(printed: Published, runs: Sequence[Run]) -> tuple[Verdict, ...]:
-    """Each claim on each dataset that was run."""
+    """The verdict on each claim for each dataset."""
     judged: list[tuple[str, Evidence]] = []
     for column, claims in printed.claims.items():
         here = [run for run in runs if run.column == column and run.row.accuracy and run.ours]
@@ -212,7 +222,7 @@ def _verdicts(printed: Published, runs: Sequence[Run]) -> tuple[Verdict, ...]:
 
 
 def _evidence(printed: Published, run: Run, text: str) -> Evidence:
-    """This model against the printed number of another method; the claim may have either of them first."""
+    """This model compared with the printed number of another method; the claim may name either of them first."""
     (part,) = parse_claim(text).parts
     assert isinstance(part, Comparison) and run.accuracy and run.sample
     other = part.left if part.right == OURS else part.right
@@ -223,7 +233,7 @@ def _evidence(printed: Published, run: Run, text: str) -> Evidence:
     if run.sample.takes < 2:
         return Evidence(measured, obstacle="all test clips are of one take")
     if not run.row.enough:
-        return Evidence(measured, lacking=few(len(run.row.counted), f"`seeds={LEAST_SEEDS}` runs them"))
+        return Evidence(measured, lacking=too_few(len(run.row.counted), f"`seeds={LEAST_SEEDS}` runs them"))
     margin = part.margin / 100
     bounds = (margin, math.inf) if part.left == OURS else (-math.inf, -margin)
     if part.relation == "~":
@@ -233,7 +243,7 @@ def _evidence(printed: Published, run: Run, text: str) -> Evidence:
 
 
 def _csv(printed: Published, runs: Sequence[Run]) -> Iterator[dict[str, str]]:
-    """One line for each method and dataset, the measured ones last."""
+    """One line for each method and dataset, with the measured ones last."""
     for each in printed.methods:
         for name in printed.columns:
             value = _value(printed, each, name)
@@ -265,7 +275,7 @@ def _who(method: Method) -> dict[str, str]:
 
 
 def _printed_value(printed: Published, run: Run) -> float | None:
-    """What is printed of the method that a run is."""
+    """The published number of the system of a run."""
     return None if run.method is None else _value(printed, run.method, run.column)
 
 

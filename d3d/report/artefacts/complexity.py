@@ -1,4 +1,4 @@
-"""What stride attention costs beside full attention: measured, the scores counted, and the paper's formula."""
+"""Builds a table of what stride attention costs compared with full attention: measured, counted and by the formula."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,37 +12,48 @@ from d3d.report.artefacts.verdict_section import kendall_text, tally, verdict_bl
 from d3d.report.document.blocks import Block, Grid, Notes, Text, latex, markdown
 from d3d.report.document.writers import csv_bytes, write_files
 from d3d.report.published import published
-from d3d.report.record import Record, doubts
+from d3d.report.record import Record, caveats
 from d3d.report.rows import MISSING, Row, made_by, missing_lines, missing_note, recipe, rows_of
 from d3d.report.statistics.verdicts import Outcome, Verdict
 
 ATTENTION, WINDOW = "measurement.attention", "measurement.window"
 NUMBERS: tuple[str, ...] = (Metric.SCORE_PAIRS, Metric.PRINTED, Metric.FLOPS, Metric.SECONDS, Metric.MEMORY_MIB)
 HOW = (
-    "Operations are counted, not sampled: a > b holds where a does more of them, a ~ b where they differ by at most "
-    f"{LEVEL:g} % of the larger, best(…) where no row of the group does more; there is no p-value. A margin "
-    "that a claim states is in per cent of the larger, too."
+    "Operations are counted, not sampled, so there is no p-value: a > b holds if a does more operations, a ~ b if they "
+    f"differ by at most {LEVEL:g} % of the larger, best(…) if no row of the group does more. A margin that a claim "
+    "states is in per cent of the larger as well."
 )
 
 
 def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
-    """Write NAME.csv, .md and .tex of the newest launch. Raises RecordError where the record contradicts itself."""
+    """Writes NAME.csv, NAME.md and NAME.tex for the newest launch.
+
+    Args:
+        record: The record to read the cells from.
+        artefact: The table to build.
+        launches: Launches that ask for the table, newest first.
+        folder: Where the files go.
+        partial: Whether a row with only some of its cells finished still gets numbers.
+
+    Raises RecordError if the record contradicts itself.
+    """
     launch = launches[0]
     cells = record.cells(launch)
     rows = [row for row in rows_of(launch, cells, partial) if row.axes.get(MODULE) == artefact.module]
-    notes = doubts(launch, {id: cells[id] for row in rows for id in row.asked.values() if id in cells})
+    notes = caveats(launch, {id: cells[id] for row in rows for id in row.asked.values() if id in cells})
     printed = published(artefact.name)
     verdicts = _verdicts(rows, launch)
     blocks: list[Block] = [
         Text(
-            "One attention module on one clip: the query-key products of one head, the paper's formula for them, "
-            "operations of a forward pass, time of a forward and a backward pass, and memory kept between the two. "
+            "The cost of one attention module on one clip: the query-key products of one head (counted, and by the "
+            "paper's formula), the operations of a forward pass, the time of a forward and a backward pass, and the "
+            "memory held between the two. "
             f"Width and heads of {recipe(launch)}. {made_by(launch)}"
         ),
         _grid(rows),
         Notes((*missing_note(rows, launch.command), *notes)),
         verdict_heading(),
-        Text(f"The paper ({printed.section}) says: {printed.claim}. The formula is that of one window."),
+        Text(f"The paper ({printed.section}) says: {printed.claim}. The formula is for one window."),
         *_findings(rows),
         *verdict_blocks(verdicts, (HOW,)),
     ]
@@ -82,7 +93,7 @@ def _grid(rows: Sequence[Row]) -> Grid:
 
 
 def full_attention(row: Row, rows: Sequence[Row]) -> Row | None:
-    """The full attention over the same tokens, of a row of stride attention."""
+    """The row of full attention over the same tokens as a row of stride attention; None if there is none."""
     if row.axes.get(ATTENTION) == "full":
         return None
     return next((other for other in rows if other.axes.get(ATTENTION) == "full" and _size(other) == _size(row)), None)
@@ -93,7 +104,7 @@ def _size(row: Row) -> dict[str, object]:
 
 
 def _findings(rows: Sequence[Row]) -> list[Block]:
-    """Whether stride attention saves anything, and whether the formula orders the rows as their operations do."""
+    """Where stride attention saves operations, and whether the formula orders the rows as their operations do."""
     shares = {}
     for row in rows:
         whole = full_attention(row, rows)
@@ -114,7 +125,7 @@ def _findings(rows: Sequence[Row]) -> list[Block]:
 
 
 def _verdicts(rows: Sequence[Row], launch: Launch) -> list[Verdict]:
-    """The claims whose rows are all of this table, judged by operations."""
+    """The verdicts on the claims whose rows are all in this table, judged by operations."""
     labels = {row.label for row in rows}
     flops = {row.label: row.metric(Metric.FLOPS) for row in rows}
     verdicts = []
@@ -130,7 +141,7 @@ def _verdicts(rows: Sequence[Row], launch: Launch) -> list[Verdict]:
 
 
 def _holds(part: Comparison | Best, flops: dict[str, float | None]) -> bool | None:
-    """None where a row is missing."""
+    """Whether a part of a claim holds; None if a row is missing."""
     if isinstance(part, Best):
         group = [value for label, value in flops.items() if part.has(label)]
         own = flops[part.row]
@@ -143,7 +154,7 @@ def _holds(part: Comparison | Best, flops: dict[str, float | None]) -> bool | No
 
 
 def _values(row: Row) -> dict[str, str]:
-    """Column → text, for the CSV; counts without decimals."""
+    """Column → text of a row in the CSV."""
     numbers = {name: row.metric(name) for name in NUMBERS}
     shown = {name: "" if number is None else f"{number:.10g}" for name, number in numbers.items()}
     axes = {key: value_text(value) for key, value in row.axes.items()}

@@ -1,4 +1,4 @@
-"""A figure of curves: top-1 against one axis of an ablation, one line for each value of another, if it has one."""
+"""Builds a figure of curves: top-1 against one key of an ablation, with a line for each value of another key if any."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,9 +18,16 @@ from d3d.report.rows import MISSING, Row
 
 
 def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
-    """Write NAME.csv, .md, .tex, .png and .pdf of the newest launch, its rows in ascending order of its axes.
+    """Writes NAME.csv, .md, .tex, .png and .pdf for the newest launch, with the rows in ascending order of the axes.
 
-    Raises RecordError where the record contradicts itself, or a row has no number on an axis.
+    Args:
+        record: The record to read the cells from.
+        artefact: The figure to build.
+        launches: Launches that ask for the figure, newest first.
+        folder: Where the files go.
+        partial: Whether a row with only some of its seeds finished still gets a number.
+
+    Raises RecordError if the record contradicts itself, or if a row has no number on an axis.
     """
     measured = measure(record, artefact, launches[0], partial)
     lines = lines_of(measured)
@@ -33,7 +40,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
 
 
 def lines_of(measured: Measured) -> list[Line]:
-    """The rows as curves, in ascending order."""
+    """The rows as curves, in ascending order of both axes."""
     artefact, launch = measured.artefact, measured.launch
     assert artefact.x
     groups: dict[Number | None, list[tuple[Number, Row]]] = {}
@@ -57,7 +64,7 @@ def _line(value: Number | None, group: list[tuple[Number, Row]], launch: Launch)
 
 
 def _claimed_best(launch: Launch) -> set[str]:
-    """The rows that the claims place above others and none above them."""
+    """The rows that the claims place above other rows and below none."""
     parts = [part for text in launch.claims for part in parse_claim(text).parts]
     higher = [part for part in parts if isinstance(part, Comparison) and part.relation == ">"]
     best = {part.row for part in parts if isinstance(part, Best)} | {part.left for part in higher}
@@ -65,7 +72,7 @@ def _claimed_best(launch: Launch) -> set[str]:
 
 
 def _pivot(lines: Sequence[Line], artefact: Artefact) -> Grid:
-    """The lines down, the other axis across."""
+    """The means as a table, with a line of the table for each curve and a column for each x."""
     assert artefact.x and artefact.lines
     across = sorted({point.x for line in lines for point in line.points})
     rows = []
@@ -80,7 +87,7 @@ def _pivot(lines: Sequence[Line], artefact: Artefact) -> Grid:
 
 
 def _repeats(lines: Sequence[Line], artefact: Artefact) -> Notes:
-    """Which points of a line are one training."""
+    """A note on which points of a line share one training."""
     assert artefact.x and artefact.lines
     shared = []
     for line in lines:
@@ -91,7 +98,7 @@ def _repeats(lines: Sequence[Line], artefact: Artefact) -> Notes:
         shared += [f"{place} {', '.join(values)}" for values in groups.values() if len(values) > 1]
     said = ["Bold: the best of its line, ties included."]
     if shared:
-        said.append(f"These compute the same, share one training and its number: {'; '.join(shared)}.")
+        said.append(f"These compute the same and share one training: {'; '.join(shared)}.")
     return Notes(tuple(said))
 
 

@@ -1,4 +1,4 @@
-"""The plot of a figure of curves."""
+"""Draws the plot of a figure of curves with matplotlib."""
 
 import math
 from collections.abc import Sequence
@@ -18,31 +18,31 @@ Number = int | float
 
 @dataclass(frozen=True)
 class Point:
-    """A row on its curve."""
+    """One row as a point of a curve."""
 
     x: Number
     row: Row
-    repeats: bool  # shares its training with a point to its left
-    best: bool  # of its line, ties included; never where a number of the line is missing
+    repeats: bool  # whether it shares its training with a point to its left
+    best: bool  # whether it is the best of its line, ties included; False if a number of the line is missing
 
 
 @dataclass(frozen=True)
 class Line:
     """The points of one curve, from left to right."""
 
-    value: Number | None  # of the axis that tells the lines apart
+    value: Number | None  # of the key that varies from line to line; None if there is one line only
     points: tuple[Point, ...]
-    claimed: Number | None  # where the paper says that the line is highest
+    claimed: Number | None  # the x at which the paper claims that the line is highest
 
 
 COLOURS = ["#e8963a", "#cf4a5e", "#86408f", "#2c2c6c"]  # darker line by line, so that it also prints in grey
 MARKERS = ["o", "s", "D", "^"]
 TUNED: dict[str, Any] = {"marker": "*", "markersize": 7, "markerfacecolor": "white", "linestyle": "none", "zorder": 6}
-SPREAD = 0.1  # of a unit of the axis, by which the error bars of one line stand beside those of the next
+SPREAD = 0.1  # horizontal distance between the error bars of neighbouring lines, in units of the axis
 
 
 def draw(measured: Measured, lines: Sequence[Line]) -> dict[str, bytes]:
-    """The images by kind, "png" and "pdf"."""
+    """The images of the figure, as file extension ("png", "pdf") → bytes."""
     with style():
         figure = Figure(figsize=(5.4, 4.0 if len(lines) > 1 else 3.4), layout="constrained")
         axes = figure.subplots()
@@ -53,7 +53,7 @@ def draw(measured: Measured, lines: Sequence[Line]) -> dict[str, bytes]:
             _draw_line(axes, line, number % len(COLOURS), offset, name)
             tuned = [(point.x + offset, _mean(row)) for point in line.points for row in _tuned(measured, point)]
             axes.plot(*_columns(tuned), color=COLOURS[number % len(COLOURS)], **TUNED)
-        best = measured.anchors.best if measured.anchors else None
+        best = measured.baselines.best if measured.baselines else None
         if best:
             axes.axhline(_mean(best), color="0.45", linewidth=0.7, linestyle=(0, (5, 3)), zorder=1)
             place = axes.get_yaxis_transform()
@@ -63,7 +63,11 @@ def draw(measured: Measured, lines: Sequence[Line]) -> dict[str, bytes]:
 
 
 def _draw_line(axes: Axes, line: Line, index: int, offset: float, name: str) -> None:
-    """Filled markers are cells, hollow ones repeat the cell to their left, rings are the best, a triangle the claim."""
+    """Draws one line in colour `index`, moved right by `offset` units of the axis; `name` is empty for a single line.
+
+    Filled markers are cells, hollow markers repeat the cell to their left, a ring marks the best point and a triangle
+    the one that the paper claims to be best.
+    """
     colour = COLOURS[index]
     marker: dict[str, Any] = {
         "color": colour,
@@ -92,7 +96,7 @@ def _draw_line(axes: Axes, line: Line, index: int, offset: float, name: str) -> 
 
 
 def _label(figure: Figure, axes: Axes, measured: Measured, lines: Sequence[Line]) -> None:
-    """What the axes, the marks and the bars mean, in the figure itself."""
+    """Labels the axes, and explains markers and error bars in a caption inside the figure."""
     assert measured.artefact.x
     across = sorted({point.x for line in lines for point in line.points})
     axes.set_xticks(across)
@@ -120,17 +124,17 @@ def _caption(measured: Measured, lines: Sequence[Line]) -> list[str]:
     if any(point.best for line in lines for point in line.points):
         marks.append("Ring: best of its line." if several else "Ring: the best.")
     if any(line.claimed is not None for line in lines):
-        marks.append("Triangle: the best, as the paper says.")
+        marks.append("Triangle: the best according to the paper.")
     if any(point.repeats for line in lines for point in line.points):
         marks.append("Hollow markers share the training of the filled one to their left.")
     if measured.tuned and any(row.accuracy for row in measured.tuned.rows):
-        marks.append("Open stars: tuned, each point on its own.")
-    if measured.anchors and measured.anchors.best:
-        name, frames = measured.anchors.best.label, measured.launch.frames
-        marks.append(f"Dashed line: no deep learning, {name} on the joints of {frames} frames alone.")
+        marks.append("Open stars: tuned, each point separately.")
+    if measured.baselines and measured.baselines.best:
+        name, frames = measured.baselines.best.label, measured.launch.frames
+        marks.append(f"Dashed line: {name}, without deep learning, on the joints of {frames} frames alone.")
     caption = [f"Measured: {setting(measured.launch, measured.rows)}.", " ".join(marks)]
     if measured.printed.claim:
-        caption.append(f"The paper prints no values and claims: {measured.printed.claim}.")
+        caption.append(measured.printed.without_values)
     unfinished = sum(bool(row.missing) for row in measured.rows)
     if unfinished:
         caption.append(f"Unfinished: {unfinished} of the {len(measured.rows)} points.")
@@ -138,7 +142,7 @@ def _caption(measured: Measured, lines: Sequence[Line]) -> list[str]:
 
 
 def _tuned(measured: Measured, point: Point) -> list[Row]:
-    """The point's row with the settings its study found, if there is one."""
+    """The point's row with tuned settings, if there is one."""
     return [row for row in measured.tuned.rows if row.label == point.row.label] if measured.tuned else []
 
 

@@ -1,4 +1,4 @@
-"""How far the points of 3D deformable attention moved: a search that moves nowhere only resamples."""
+"""Notes how far 3D deformable attention moved its sampling points, and warns if it did not move them at all."""
 
 from collections.abc import Iterator, Sequence
 from statistics import fmean
@@ -8,12 +8,12 @@ from d3d.report.rows import Row
 
 AXES = ("t", "y", "x")
 MOVED = (Metric.MOVED_T, Metric.MOVED_Y, Metric.MOVED_X)
-STILL = 0.001  # tokens: a point that moves less reads what it would have read anyway
-NAMED = 3  # rows at most whose numbers are said one by one; of more the ranges are
+STILL = 0.001  # tokens; a point that moves less than this reads the same values as one that does not move
+NAMED = 3  # with more rows than this, the note gives ranges over the rows instead of single numbers
 
 
 def movement_notes(rows: Sequence[Row]) -> Iterator[str]:
-    """The mean movement in the rows that recorded it, and a warning of those that do not move along an axis."""
+    """The mean movement of the rows that recorded it, and a warning for rows that do not move along an axis."""
     moved = {row.label: tokens for row in rows if (tokens := _movement(row))}
     if not moved:
         return
@@ -22,20 +22,20 @@ def movement_notes(rows: Sequence[Row]) -> Iterator[str]:
     else:
         ranges = [f"{min(values):.2f} to {max(values):.2f}" for values in zip(*moved.values(), strict=True)]
         said = f"{', '.join(ranges)} over {len(moved)} rows"
-    yield f"3D deformable attention moved its points by so many tokens in t, y and x, in the mean: {said}."
+    yield f"Mean distance by which 3D deformable attention moved its points, in tokens along t, y and x: {said}."
     still: dict[str, list[str]] = {}
     for row in rows:
         if axes := [axis for axis in AXES if row.label in moved and _is_still(row, axis, moved[row.label])]:
             still.setdefault(" and ".join(axes), []).append(row.label)
     for where, labels in still.items():
         yield (
-            f"Warning: 3D deformable attention does not move in {where} in {'; '.join(labels)}: there it is a plain "
-            "resampling of the tokens."
+            f"Warning: 3D deformable attention does not move its points along {where} in {'; '.join(labels)}: there it "
+            "only resamples the tokens at fixed places."
         )
 
 
 def _movement(row: Row) -> tuple[float, ...]:
-    """Mean |Δp| in tokens along each axis, over the counted seeds; empty where it is not recorded."""
+    """Mean |Δp| in tokens along each axis, over the counted seeds; empty if it was not recorded."""
     cells = row.counted.values()
     if not cells or any(name not in cell.metrics for cell in cells for name in MOVED):
         return ()
@@ -43,6 +43,9 @@ def _movement(row: Row) -> tuple[float, ...]:
 
 
 def _is_still(row: Row, axis: str, tokens: Sequence[float]) -> bool:
-    """A single token leaves nowhere to go. Only time can have one: the smallest crop has two tokens on a side."""
+    """Whether points do not move along an axis that has more than one token.
+
+    Only time can have a single token: the smallest crop has two tokens on a side.
+    """
     frames = {cell.params.get("training.frames") for cell in row.counted.values()}
     return tokens[AXES.index(axis)] < STILL and not (axis == "t" and frames == {"1"})

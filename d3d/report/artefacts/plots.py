@@ -1,4 +1,4 @@
-"""How every figure of this package looks, and how it becomes the same bytes each time."""
+"""The style that all figures share, and rendering them to the same bytes every time."""
 
 import io
 from contextlib import AbstractContextManager
@@ -28,12 +28,12 @@ STYLE: dict[Any, Any] = {
 
 
 def style() -> AbstractContextManager[None]:
-    """Within it, figures are drawn and rendered in this package's style, whatever the user's matplotlibrc says."""
+    """A context in which figures have this package's style, independent of the user's matplotlibrc."""
     return matplotlib.style.context(STYLE, after_reset=True)
 
 
 def render(figure: Figure) -> dict[str, bytes]:
-    """The figure as "png" (300 dots an inch) and "pdf", free of dates and of matplotlib's version."""
+    """The figure as "png" (300 dpi) and "pdf", without dates and without matplotlib's version."""
     nameless = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
     images = {}
     for kind, metadata in nameless.items():

@@ -1,6 +1,6 @@
-"""The paper's tables and figures, as data: of which kind each is, and what that kind must know.
+"""Lists the paper's tables and figures as data: the kind of each, and what the builder of that kind has to know.
 
-An ablation that names no artefact gets a table of its rows under its own name; `artefact_of` is where that is decided.
+An ablation that names no artefact gets a table of its rows under its own name; `artefact_of` decides that.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,22 +16,22 @@ BY_CLASS = "mean_class_accuracy"
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis of a figure shows."""
+    """The configuration key that an axis of a figure shows."""
 
-    key: str  # of the configuration
-    name: str  # of one value: "window 6"
-    label: str  # with its unit
+    key: str
+    name: str  # the word before a value, as in "window 6"
+    label: str  # of the axis, with its unit
 
 
 @dataclass(frozen=True)
 class Footnote:
-    """What the reader of a row must know, always or where one of its cells has one of the settings of `where`."""
+    """A footnote of a row."""
 
     text: str
-    where: Mapping[str, str] = field(default_factory=dict)
+    where: Mapping[str, str] = field(default_factory=dict)  # it applies if a cell has one of these settings; {}: always
 
     def applies(self, cells: Iterable[Mapping[str, str]]) -> bool:
-        """Whether it does, to a row whose cells have these parameters."""
+        """Whether the footnote applies to a row whose cells have these parameters."""
         return not self.where or any(params.get(key) == value for params in cells for key, value in self.where.items())
 
 
@@ -42,10 +42,10 @@ class Artefact:
     name: str
     kind: Literal["row_table", "curve", "comparison", "complexity"]
     title: str
-    meaning: str  # in a line of --help
+    meaning: str  # the line in --help
     x: Axis | None = None  # of a curve
     lines: Axis | None = None  # of a curve that has several, one for each value
-    columns: Mapping[str, str] = field(default_factory=dict)  # CSV column → what is in it, where not a row table's
+    columns: Mapping[str, str] = field(default_factory=dict)  # CSV column → its content; {}: those of a row table
     footnotes: Mapping[str, Footnote] = field(default_factory=dict)  # by row
     module: str = ""  # of a complexity table: the attention it is about
 
@@ -143,17 +143,17 @@ ARTEFACTS = {each.name: each for each in _DECLARED}
 
 
 def artefact_of(name: str, title: str) -> Artefact:
-    """The paper's artefact of that name; any other is the table of an ablation's rows under the ablation's title."""
+    """The paper's artefact of this name; for any other name a table of an ablation's rows with this title."""
     return ARTEFACTS.get(name) or Artefact(name=name, kind="row_table", title=title, meaning="")
 
 
 def is_number(value: Value) -> TypeGuard[int | float]:
-    """Whether a point can stand there on an axis."""
+    """Whether a value can be a position on an axis."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def misfit(artefact: Artefact, rows: Mapping[str, Mapping[str, Value]]) -> str | None:
-    """Why an artefact cannot be made of rows, by their settings, and the way out; None where it can."""
+    """Why an artefact cannot be built from rows with these settings, and what to do; None if it can."""
     if artefact.kind == "complexity":
         if any(settings.get(MODULE) == artefact.module for settings in rows.values()):
             return None

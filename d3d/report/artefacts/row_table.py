@@ -1,4 +1,4 @@
-"""A table of an ablation's rows: top-1 of each beside the published one, and whether it differs from the reference."""
+"""Builds the table of an ablation: measured and published top-1 of each row, and its difference from the reference."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from d3d.report.artefacts.tuned_section import (
     tuned_notes,
     tuned_values,
 )
-from d3d.report.artefacts.verdict_section import how, orderings, verdict_blocks
+from d3d.report.artefacts.verdict_section import how_judged, orderings, verdict_blocks
 from d3d.report.artefacts.verdict_section import verdict_heading as heading
 from d3d.report.document.blocks import Block, Bold, Entry, Grid, Heading, Notes, Text, latex, markdown
 from d3d.report.document.writers import csv_bytes, write_files
@@ -44,17 +44,34 @@ from d3d.report.rows import (
 from d3d.report.statistics.wording import difference_text, ordering, p_text, signed
 
 REFERENCE = ("to_reference", "to_reference_low", "to_reference_high", "p_value")  # columns of the CSV
-AVERAGED = "finegym"  # how the record calls data whose classes are so uneven that they are averaged
+AVERAGED = "finegym"  # data whose classes are so unequal in size that accuracy is averaged over classes too
 
 
 def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
-    """Write NAME.csv, .md and .tex of the newest launch. Raises RecordError where the record contradicts itself."""
+    """Writes NAME.csv, NAME.md and NAME.tex for the newest launch.
+
+    Args:
+        record: The record to read the cells from.
+        artefact: The table to build.
+        launches: Launches that ask for the table, newest first.
+        folder: Where the files go.
+        partial: Whether a row with only some of its seeds finished still gets numbers.
+
+    Raises RecordError if the record contradicts itself.
+    """
     measured = measure(record, artefact, launches[0], partial)
     return finish(measured, folder, [row_grid(measured)], {})
 
 
 def finish(measured: Measured, folder: Path, shown: Sequence[Block], images: Mapping[str, bytes]) -> Built:
-    """Write the CSV, the document around what is shown, and the images by kind."""
+    """Writes the CSV and the documents of a table or figure of rows.
+
+    Args:
+        measured: The rows and everything that is said about them.
+        folder: Where the files go.
+        shown: The blocks in the middle of the document, usually the table.
+        images: File extension → bytes of an image of that format; empty for a table.
+    """
     name, launch, rows = measured.artefact.name, measured.launch, measured.rows
     title = measured.artefact.title
     blocks = [
@@ -64,23 +81,21 @@ def finish(measured: Measured, folder: Path, shown: Sequence[Block], images: Map
         heading(),
         *_verdict(measured),
     ]
-    values = [_values(measured, row) for row in rows]
-    columns = dict(measured.artefact.columns) or {key: key for key in _columns(rows)}
-    columns |= {key: key for key in COLUMNS if launch.tuned}
     contents = {
-        f"{name}.csv": csv_bytes(
-            list(columns), [{column: row[key] for column, key in columns.items()} for row in values]
-        ),
+        f"{name}.csv": _csv(measured),
         f"{name}.md": markdown(title, blocks),
         f"{name}.tex": latex(title, blocks),
         **{f"{name}.{kind}": image for kind, image in images.items()},
     }
     missing = (*missing_lines(rows, launch.command), *tuned_missing(launch, _tuned(measured)))
-    return Built(write_files(folder, contents), missing, measured.doubts, measured.tallies)
+    return Built(write_files(folder, contents), missing, measured.caveats, measured.tallies)
 
 
 def row_grid(measured: Measured) -> Grid:
-    """A line a row, the highest mean bold. Published value and difference stand beside the measured one, if any."""
+    """The table of the document, with a line for each row and the highest mean in bold.
+
+    Columns for published values, the reference and tuned rows are there only if the launch has them.
+    """
     printed = measured.printed.rows
     launch = measured.launch
     best = best_mean(measured.rows)
@@ -116,8 +131,15 @@ def row_grid(measured: Measured) -> Grid:
 
 
 def value_text(value: Value) -> str:
-    """As YAML writes it."""
+    """A configuration value as YAML writes it."""
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def _csv(measured: Measured) -> bytes:
+    columns = dict(measured.artefact.columns) or {key: key for key in _columns(measured.rows)}
+    columns |= {key: key for key in COLUMNS if measured.launch.tuned}
+    values = [_values(measured, row) for row in measured.rows]
+    return csv_bytes(list(columns), [{column: row[key] for column, key in columns.items()} for row in values])
 
 
 def _tuned(measured: Measured) -> tuple[Row, ...]:
@@ -130,7 +152,7 @@ def _columns(rows: Sequence[Row]) -> list[str]:
 
 
 def _values(measured: Measured, row: Row) -> dict[str, str]:
-    """Column → text, for the CSV."""
+    """Column → text of a row in the CSV."""
     printed = measured.printed.rows.get(row.label)
     difference = measured.recipe.differences.get(row.label)
     low, high = (difference and difference.interval) or (None, None)
@@ -152,12 +174,12 @@ def _values(measured: Measured, row: Row) -> dict[str, str]:
 
 
 def _notes(measured: Measured) -> Iterator[str]:
-    """What the reader of the numbers must know; last what no deep learning gives."""
+    """What a reader of the numbers has to know, ending with the accuracies of the classical baselines."""
     launch, rows = measured.launch, measured.rows
     yield from missing_note(rows, launch.command)
     yield from tuned_notes(launch, _tuned(measured))
     yield from _footnotes(measured)
-    yield from measured.doubts
+    yield from measured.caveats
     yield from interval_note(rows)
     if measured.recipe.differences and launch.reference:
         yield (
@@ -168,19 +190,19 @@ def _notes(measured: Measured) -> Iterator[str]:
     yield from movement_notes(rows)
     yield from chosen_notes(rows)
     yield from chance_note(rows)
-    if measured.anchors:
-        yield measured.anchors.note
+    if measured.baselines:
+        yield measured.baselines.note
 
 
 def _verdict(measured: Measured) -> Iterator[Block]:
-    """The orderings and the claims; with a search twice. How claims are judged is said once, at the end."""
+    """The orderings and the claims, with a search once for each part; how claims are judged comes once, at the end."""
     *_, last = measured.parts
     for part, judged in measured.parts.items():
         if part:
             yield Heading(part.capitalize(), minor=True)
         yield from _orderings(measured, judged.rows)
         family = "each of the two parts" if part else "this table"
-        rules = (how(family, measured.launch.settle),) if part == last and judged.verdicts else ()
+        rules = (how_judged(family, measured.launch.settle),) if part == last and judged.verdicts else ()
         yield from verdict_blocks(judged.verdicts, rules)
 
 
@@ -189,15 +211,12 @@ def _orderings(measured: Measured, rows: Sequence[Row]) -> list[Block]:
     means = {row.label: row.accuracy.mean for row in rows if row.accuracy}
     if values:
         return orderings(values, means)
-    claim, section = measured.printed.claim, measured.printed.section
-    said = (
-        f"The paper ({section}) prints no values and claims: {claim}." if claim else "The paper prints no values of it."
-    )
-    return [Text(said), *([] if measured.artefact.lines else [Text(f"Measured ordering: {ordering(means)}.")])]
+    blocks: list[Block] = [Text(measured.printed.without_values)]
+    return blocks if measured.artefact.lines else [*blocks, Text(f"Measured ordering: {ordering(means)}.")]
 
 
 def _footnoted(measured: Measured) -> dict[str, str]:
-    """Rows with a footnote that applies to them, in their order → the footnote."""
+    """Row → its footnote, for the rows with a footnote that applies to them, in the order of the table."""
     declared = measured.artefact.footnotes
     rows = [row for row in measured.rows if row.label in declared]
     return {
@@ -222,7 +241,7 @@ def _signed(difference: str) -> str:
 
 
 def _against_reference(measured: Measured, row: Row) -> tuple[str, str]:
-    """How much the row is above or below the reference, with the interval of that, and the p-value."""
+    """The row's difference from the reference with its interval, and the p-value."""
     reference = next((other for other in measured.rows if other.label == measured.launch.reference), row)
     if row.same_training(reference):
         return "", ""

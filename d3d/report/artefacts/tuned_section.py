@@ -1,4 +1,4 @@
-"""What a search adds to a table: each row again with the settings its study found, and what finding them cost."""
+"""Adds the tuned rows of a search to a table: their accuracies, their settings and the cost of finding them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,16 +17,16 @@ from d3d.report.rows import (
 )
 
 NUMBERS = ("mean", "std", "low", "high")
-COLUMNS = tuple(f"tuned_{name}" for name in ("seeds", *NUMBERS, "trials", "epochs", "cells"))  # of the CSV
+COLUMNS = tuple(f"tuned_{name}" for name in ("seeds", *NUMBERS, "trials", "epochs", "cells"))  # in the CSV
 
 
 def tuned_header(tuned: Sequence[Row]) -> tuple[str, str, str]:
-    """Of the columns of `tuned_entries`."""
+    """The headings of the columns that `tuned_entries` fills."""
     return "tuned", interval_heading(tuned), "budget"
 
 
 def tuned_values(launch: Launch, tuned: Sequence[Row], label: str) -> dict[str, str]:
-    """Column → text, for the CSV; empty of a row without a study, and where there is no number."""
+    """Column → text of a row in the CSV, with empty texts for a row without a study or without a number."""
     if launch.tuned is None:
         return {}
     values = dict.fromkeys(COLUMNS, "")
@@ -42,7 +42,7 @@ def tuned_values(launch: Launch, tuned: Sequence[Row], label: str) -> dict[str, 
 
 
 def tuned_entries(launch: Launch, tuned: Sequence[Row], label: str) -> tuple[Entry, ...]:
-    """The row's entries below `tuned_header`."""
+    """A row's entries in the columns of `tuned_header`."""
     study = launch.tuned.studies.get(label) if launch.tuned else None
     if study is None:
         return "", "", ""
@@ -55,25 +55,25 @@ def tuned_entries(launch: Launch, tuned: Sequence[Row], label: str) -> tuple[Ent
 
 
 def budget(study: Study) -> str:
-    """What the search over one row's settings cost."""
+    """What the search for one row's settings cost, in words."""
     ended = [f"{count} {how}" for count, how in ((study.pruned, "pruned"), (study.failed, "failed")) if count]
     within = f" ({', '.join(ended)})" if ended else ""
     return f"{study.trials} trial{'s' * (study.trials != 1)}{within}, {study.epochs} epoch{'s' * (study.epochs != 1)}"
 
 
 def tuned_notes(launch: Launch, tuned: Sequence[Row]) -> list[str]:
-    """How the column was made, what is unfinished of it, and the settings of each row."""
+    """Notes on how the tuned rows were made, which of them are unfinished, and the settings of each."""
     if launch.tuned is None:
         return []
     then = (
         "then trained on all of them; the test clips were not looked at"
         if launch.split != "validation"
-        else "and judged here by the clips of that same split, which are no longer unseen"
+        else "and judged here by the clips of that same split, which the search has seen"
     )
     notes = [
-        f"Tuned: each row with the settings its study of the search {launch.tuned.search} found most accurate on a "
-        f"validation split of the training clips, {then}. The budget is the trials of the study, and the epochs "
-        "trained over all of them."
+        f"Tuned: each row with the settings that its study of the search {launch.tuned.search} found most accurate on "
+        f"a validation split of the training clips, {then}. The budget is the number of trials of the study, and of "
+        "epochs trained in all of them together."
     ]
     unfinished = [label for label in launch.tuned.studies if label not in {row.label for row in tuned}]
     unfinished += [row.label for row in tuned if row.missing]
@@ -87,7 +87,7 @@ def tuned_notes(launch: Launch, tuned: Sequence[Row]) -> list[str]:
 
 
 def tuned_missing(launch: Launch, tuned: Sequence[Row]) -> tuple[str, ...]:
-    """One line for each row whose study is unfinished, and for tuned cells that are."""
+    """One line for each row whose study is unfinished, and for unfinished tuned cells."""
     if launch.tuned is None:
         return ()
     there = {row.label for row in tuned}
@@ -100,5 +100,5 @@ def tuned_missing(launch: Launch, tuned: Sequence[Row]) -> tuple[str, ...]:
 
 
 def _value(value: object) -> str:
-    """Four digits say enough of a number that was drawn."""
+    """A setting with four significant digits, which are enough for a randomly drawn number."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

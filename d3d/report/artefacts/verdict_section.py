@@ -1,4 +1,4 @@
-"""The last section of every table and figure: its claims with their verdicts, and how they were judged."""
+"""Writes the verdict section that ends every table and figure: its claims, their verdicts and how they were judged."""
 
 import math
 from collections import Counter
@@ -13,13 +13,13 @@ from d3d.report.statistics.verdicts import Outcome, Verdict
 from d3d.report.statistics.wording import ordering, p_text
 
 OUTCOMES = (
-    f"A claim holds where p < {SIGNIFICANCE} speaks for it, fails where it speaks against it, and is else "
-    "inconclusive: the interval of the difference, in points, is what may still hide."
+    f"A claim holds if p < {SIGNIFICANCE} in its favour, fails if p < {SIGNIFICANCE} against it, and is inconclusive "
+    "otherwise; the interval of the difference, in points, then shows which differences are still possible."
 )
 
 
 def orderings(published: Mapping[str, float], measured: Mapping[str, float]) -> list[Block]:
-    """Both orderings, and Kendall's τ between them over the rows that have both numbers."""
+    """The published and the measured ordering, and Kendall's τ between them over the rows that have both numbers."""
     measured = {label: round(value, 2) for label, value in measured.items()}  # as it is shown
     both = [label for label in published if label in measured]
     tau = kendall_text("them", [published[label] for label in both], [measured[label] for label in both])
@@ -33,7 +33,7 @@ def orderings(published: Mapping[str, float], measured: Mapping[str, float]) -> 
 
 
 def kendall_text(between: str, published: Sequence[float], measured: Sequence[float]) -> Text:
-    """Kendall's τ in a sentence."""
+    """A sentence with Kendall's τ between what `between` names."""
     if len(published) < 2:
         return Text("Kendall's τ needs two rows with a published and a measured number; here there are fewer.")
     tau = kendall_tau(published, measured)
@@ -42,9 +42,9 @@ def kendall_text(between: str, published: Sequence[float], measured: Sequence[fl
 
 
 def verdict_blocks(verdicts: Sequence[Verdict], notes: Sequence[str] = ()) -> list[Block]:
-    """The claims as a table, and how they were judged."""
+    """The claims as a table, followed by the notes."""
     if not verdicts:
-        return [Text("No claim is declared for it.")]
+        return [Text("The ablation declares no claims.")]
     counts = Counter(each.outcome for each in verdicts)
     summary = "; ".join(f"{outcome}: {counts[outcome]}" for outcome in get_args(Outcome) if counts[outcome])
     columns = {
@@ -65,9 +65,9 @@ def verdict_blocks(verdicts: Sequence[Verdict], notes: Sequence[str] = ()) -> li
 
 
 def tally(artefact: str, part: str, verdicts: Sequence[Verdict]) -> Tally:
-    """Counts, in the order in which outcomes are named, or the one reason for which no claim was tested.
+    """Counts the outcomes of claims, with the common reason if no claim was tested.
 
-    A claim that compares a computation with itself has no say in that reason, for no record can test it.
+    A claim that compares a computation with itself is ignored in finding that reason, since no record can test it.
     """
     counts = Counter(each.outcome for each in verdicts)
     reasons = {each.remark for each in verdicts if not each.void} or {each.remark for each in verdicts}
@@ -76,20 +76,24 @@ def tally(artefact: str, part: str, verdicts: Sequence[Verdict]) -> Tally:
 
 
 def verdict_heading() -> Heading:
-    """What every artefact ends with."""
+    """The heading of the verdict section."""
     return Heading("Verdict")
 
 
-def how(family: str, settle: int | None = None) -> str:
-    """How claims are judged; `family` is what is corrected together."""
+def how_judged(family: str, settle: int | None = None) -> str:
+    """The note on how claims are judged.
+
+    `family` names the claims that are corrected together. `settle` is the largest number of seeds of a launch with
+    `seeds=settle`, else None.
+    """
     looks = (
         ""
         if settle is None
-        else " Claims were looked at after "
+        else " Claims were tested after "
         + ", ".join(f"{look.seeds} (α = {look.level:g})" for look in looks_until(settle))
-        + " seeds, p against that α, and a settled one was not looked at again; `seeds` is the number it took."
+        + " seeds, each time at that α, and a settled claim was not tested again; `seeds` is the number it took."
     )
     return (
-        "Both the trainings and the takes of the test clips could have been others: p is of a t test whose variance "
-        f"has both parts, Holm-corrected over the claims of {family}. {OUTCOMES}{looks}"
+        "Both the trainings and the takes of the test clips are random samples: p is of a t test whose variance has a "
+        f"part for each, Holm-corrected over the claims of {family}. {OUTCOMES}{looks}"
     )

@@ -1,4 +1,4 @@
-"""A small document of texts and tables, and its two forms: Markdown, and LaTeX to be \\input."""
+"""A document made of blocks (headings, paragraphs, notes and tables), written as Markdown or as LaTeX."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Bold:
-    """An entry that stands out."""
+    """A table entry in bold."""
 
     text: str
 
@@ -17,7 +17,7 @@ Entry = str | Bold
 
 @dataclass(frozen=True)
 class Heading:
-    """Begins a section, or a minor one within it."""
+    """The heading of a section, or of a subsection if it is `minor`."""
 
     text: str
     minor: bool = False
@@ -25,21 +25,21 @@ class Heading:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph. What stands between backticks is typed as it is."""
+    """A paragraph. Text between backticks is set as code."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Notes:
-    """Footnotes, one a line."""
+    """Footnotes, one for each line."""
 
     lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table; `align` has one letter a column: l left, r right, w words that may be broken over lines."""
+    """A table. `align` has one letter for each column: l left, r right, w words that may be broken over lines."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[Entry, ...], ...]
@@ -50,13 +50,13 @@ Block = Heading | Text | Notes | Grid
 
 
 def markdown(title: str, blocks: Sequence[Block]) -> bytes:
-    """As GitHub reads it."""
+    """The document as GitHub's Markdown in UTF-8, with a title heading."""
     parts = [f"# {title}", *(_markdown(block) for block in blocks)]
     return ("\n\n".join(part for part in parts if part) + "\n").encode()
 
 
 def latex(title: str, blocks: Sequence[Block]) -> bytes:
-    """To be \\input where `booktabs` is loaded; its heading is the caption you give it."""
+    """The document as LaTeX in UTF-8, to be read with \\input. It needs `booktabs`; the title is only a comment."""
     parts = [f"% {title}\n% \\usepackage{{booktabs}}", *(_latex(block) for block in blocks)]
     return ("\n\n".join(part for part in parts if part) + "\n").encode()
 
@@ -92,7 +92,7 @@ def _latex(block: Block) -> str:
 
 
 def _tabular(grid: Grid) -> str:
-    wide = 0.8 / max(3, len(grid.align))  # of the line, a column of words
+    wide = 0.8 / max(3, len(grid.align))  # of the line width, for a column of words
     columns = "".join(rf"p{{{wide * 1.6:.2f}\linewidth}}" if letter == "w" else letter for letter in grid.align)
     lines = [
         r"\par\noindent{\footnotesize",
@@ -109,7 +109,7 @@ def _tabular(grid: Grid) -> str:
 
 def _latex_line(entries: Sequence[Entry]) -> str:
     texts = [rf"\textbf{{{escape(entry.text)}}}" if isinstance(entry, Bold) else escape(entry) for entry in entries]
-    guard = "{}" if texts[0].startswith(("[", "*")) else ""  # which LaTeX would take for the last line's end
+    guard = "{}" if texts[0].startswith(("[", "*")) else ""  # or LaTeX reads it as an option of the \\ before
     return guard + " & ".join(texts) + r" \\"
 
 
@@ -151,6 +151,6 @@ _CHARACTERS = {
 
 
 def escape(text: str) -> str:
-    """Text as LaTeX prints it, with pdflatex too; between backticks in typewriter letters."""
+    """The text with characters escaped for LaTeX, including pdflatex, and text between backticks as \\texttt."""
     escaped = "".join(_CHARACTERS.get(character, character) for character in " ".join(text.split()))
     return re.sub(r"`([^`]*)`", r"\\texttt{\1}", escaped)

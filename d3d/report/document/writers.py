@@ -1,4 +1,4 @@
-"""How a file gets under <storage>/tables/: whole or not at all."""
+"""Writes files atomically, and rows as CSV."""
 
 import csv
 import io
@@ -10,9 +10,10 @@ from d3d.errors import RecordError
 
 
 def write_files(folder: Path, contents: Mapping[str, bytes]) -> tuple[Path, ...]:
-    """Write each file of name → bytes and return the paths. A reader sees an old file or a new one, never half of one.
+    """Writes each file of `contents`, which is name → bytes, and returns the paths.
 
-    Raises RecordError where the folder cannot be written.
+    Each file is replaced atomically, so that a reader sees the old file or the new one. Raises RecordError if the
+    folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -22,7 +23,7 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> tuple[Path, ...]
 
 
 def csv_bytes(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> bytes:
-    """A CSV of those columns; what a row does not have is empty."""
+    """The rows as CSV in UTF-8 with a header; a column that a row lacks is empty, other keys of a row are ignored."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()

@@ -1,17 +1,18 @@
-"""What a number in a table may claim, where both the training and the test clips could have been others.
+"""Estimates accuracies and their differences with intervals and p-values, over random trainings and random test clips.
 
-A row is S trainings, each tested on the same N clips. Its accuracy varies with the training that one happens to get and
-with the clips that the test set happens to have, so both are random (Clark 1973: what holds of these clips alone is no
-finding). The variance of an accuracy, or of the difference of two, is the sum of two parts:
+A row is S trainings, each tested on the same N clips. Its accuracy depends on the seeds of the trainings and on which
+clips happen to be in the test set, so both are treated as random (Clark 1973: a result that holds only for these clips
+is not a finding). The variance of an accuracy, or of the difference of two, is the sum of two parts:
 
     V_seeds = s² / S          s² is the variance of the seeds' accuracies; of two rows the sum of both
     V_clips = max(0, V_takes − I)
 
-V_takes is the variance of the seeds' mean over the takes of the clips. Clips of one take are not independent, and takes
-have unequal numbers of clips while the accuracy is the mean over clips, so it is a ratio's linearised, cluster-robust
-variance (Cochran 1977, section 6.4; Liang and Zeger 1986) with the factor G / (G − 1) for G takes. The interaction I of
-seeds and takes is in V_seeds already and is taken away: it is the mean over seeds of each take's variance over seeds.
-Where the two rows test the same trained weights the seeds are paired, and both parts are of the S differences.
+A take is one recording, from which several clips may be cut. V_takes is the variance, over takes, of the mean over
+seeds. Clips of one take are not independent, and takes have different numbers of clips while the accuracy is the mean
+over clips. V_takes is therefore the linearised, cluster-robust variance of a ratio (Cochran 1977, section 6.4; Liang
+and Zeger 1986) with the factor G / (G − 1) for G takes. The interaction I of seeds and takes is already contained in
+V_seeds and is subtracted: it is the mean over seeds of each take's variance over seeds. If two rows test the same
+trained weights, the seeds are paired, and both parts are those of the S differences.
 
 Degrees of freedom are Satterthwaite's (1946), S − 1 for each V_seeds and G − 1 for V_clips. All functions take arrays
 with any leading axes, so that a simulation can judge thousands of tables at once.
@@ -30,22 +31,22 @@ from d3d.bench.declare.looks import LEAST
 
 SIGNIFICANCE = 0.05
 CONFIDENCE = 1 - SIGNIFICANCE
-LEAST_SEEDS = LEAST  # below, the variance over seeds is hardly known at all
-UNSEEN = 2  # clips that may have gone either way: what is not seen to vary is no certainty
+LEAST_SEEDS = LEAST  # with fewer, the estimate of the variance over seeds is too uncertain
+UNSEEN = 2  # clips assumed to vary at least, because no observed variation does not mean no variation
 POWER = 0.8
-MOST_SEEDS = 100  # more are absurd to propose
+MOST_SEEDS = 100  # larger numbers are not proposed
 
 Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What the trainings of a row give on the test clips."""
+    """The results of a row's S trainings on the test clips."""
 
     accuracies: Numbers  # …×S, fractions
-    residuals: Numbers  # …×S×G: what each take adds to or takes from the accuracy of its seed; over takes they sum to 0
-    clips: float  # N; of a mean over classes as many as would give the same variance, were all classes equally hard
-    random: bool = True  # whether another seed is another training; nothing of a classical method is random
+    residuals: Numbers  # …×S×G: how much each take raises or lowers the accuracy of a seed; they sum to 0 over takes
+    clips: float  # N; for a mean over classes the number with the same variance if all classes were equally hard
+    random: bool = True  # whether another seed gives another result; False for a classical method
 
     @property
     def seeds(self) -> int:
@@ -60,32 +61,32 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Trainings:
-    """One source of the variance over seeds."""
+    """The variance over seeds of one row."""
 
     variance: ArrayLike  # s², of a single training
     seeds: int  # S, over which it is averaged
-    beside: ArrayLike = 0.0  # of a single training that the mean is set against, its variance in units of s²
+    beside: ArrayLike = 0.0  # variance, in units of s², of a single training that the mean is compared with; 0: none
 
     @property
-    def share(self) -> Numbers:
-        """What it adds to the variance of the estimate."""
+    def contribution(self) -> Numbers:
+        """The row's part in the variance of the estimate."""
         return np.asarray(self.variance) * (1 / self.seeds + np.asarray(self.beside))
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """An accuracy or a difference, as a fraction, with where its variance comes from."""
+    """An accuracy or a difference of two, as a fraction, with the parts of its variance."""
 
     value: Numbers
-    trainings: tuple[Trainings, ...]  # none where nothing is random
+    trainings: tuple[Trainings, ...]  # empty if nothing is random
     clips: Numbers  # V_clips
     takes: int  # G
-    least: float = 0.0  # variance: no estimate is more certain than that
+    least: float = 0.0  # the smallest value that V_clips is taken for
 
     @cached_property
     def variance(self) -> Numbers:
         """V_seeds + V_clips."""
-        return np.asarray(sum((each.share for each in self.trainings), np.maximum(self.clips, self.least)))
+        return np.asarray(sum((each.contribution for each in self.trainings), np.maximum(self.clips, self.least)))
 
     @property
     def error(self) -> Numbers:
@@ -94,63 +95,64 @@ class Estimate:
 
     @cached_property
     def freedom(self) -> Numbers:
-        """Satterthwaite's degrees of freedom, those of the takes where nothing varies."""
+        """Satterthwaite's degrees of freedom; those of the takes, G − 1, if nothing varies."""
         clips = np.maximum(self.clips, self.least)
-        parts = sum((each.share**2 / (each.seeds - 1) for each in self.trainings), clips**2 / (self.takes - 1))
+        parts = sum((each.contribution**2 / (each.seeds - 1) for each in self.trainings), clips**2 / (self.takes - 1))
         known = parts > 0
         return np.asarray(np.where(known, self.variance**2 / np.where(known, parts, 1), self.takes - 1))
 
     def above(self, bound: float = 0.0) -> Numbers:
-        """One-sided p-value of its being above a bound: small where it clearly is."""
+        """One-sided p-value, small if the true value is clearly above the bound."""
         return np.asarray(student.sf((self.value - bound) / self.error, self.freedom))
 
     def below(self, bound: float = 0.0) -> Numbers:
-        """One-sided p-value of its being below a bound."""
+        """One-sided p-value, small if the true value is clearly below the bound."""
         return np.asarray(student.cdf((self.value - bound) / self.error, self.freedom))
 
     def apart(self, bound: float = 0.0) -> Numbers:
-        """Two-sided p-value of its being another number."""
+        """Two-sided p-value, small if the true value clearly differs from the bound."""
         return np.asarray(np.minimum(1, 2 * np.minimum(self.above(bound), self.below(bound))))
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[Numbers, Numbers]:
-        """Its t interval, which contains `bound` where `apart(bound)` is at least 1 − confidence."""
+        """The t interval within −1 and 1. It contains `bound` exactly if `apart(bound)` is at least 1 − confidence."""
         half = student.ppf((1 + confidence) / 2, self.freedom) * self.error
         return np.maximum(self.value - half, -1), np.minimum(self.value + half, 1)
 
     def with_seeds(self, seeds: int) -> "Estimate":
-        """As it would be with so many seeds of the same spread."""
+        """The estimate as it would be with so many seeds of the same spread."""
         return replace(self, trainings=tuple(replace(each, seeds=seeds) for each in self.trainings))
 
 
 def sample(right: NDArray[np.bool_], takes: NDArray[np.int64], classes: NDArray[np.int64] | None = None) -> Sample:
-    """…×S×N marks of S trainings on N clips, with the number of each clip's take, from 0.
+    """The sample of S trainings on N clips.
 
-    With the number of each clip's class the accuracy is the mean over classes of that within each, whose clips are then
-    drawn within their classes; else it is the mean over clips.
+    `right` is …×S×N and says which clips each training predicted correctly. `takes` and `classes` have the number of
+    each clip's take and class, counted from 0. With `classes` the accuracy is the mean of the accuracies within the
+    classes, and clips are treated as drawn within their class; with None, the default, it is the mean over clips.
     """
     classes = np.zeros_like(takes) if classes is None else classes
     counts = np.bincount(classes)
     weights = 1 / (len(counts) * counts[classes])  # of each clip in the accuracy
-    shares = _sums(right, classes) / counts
-    expected = np.zeros((len(counts), takes.max() + 1))  # of the accuracy of each class, what falls to each take
+    class_accuracies = _sums(right, classes) / counts
+    expected = np.zeros((len(counts), takes.max() + 1))  # the weight of each take's clips, by class
     np.add.at(expected, (classes, takes), weights)
-    residuals = _sums(right * weights, takes) - shares @ expected
-    return Sample(shares.mean(axis=-1), residuals, 1 / float((weights**2).sum()))
+    residuals = _sums(right * weights, takes) - class_accuracies @ expected
+    return Sample(class_accuracies.mean(axis=-1), residuals, 1 / float((weights**2).sum()))
 
 
 def accuracy(row: Sample) -> Estimate:
-    """A row's expected accuracy, over other trainings and other clips."""
+    """A row's expected accuracy over random trainings and random clips."""
     trainings = _trainings(row)
     return Estimate(_mean(row), trainings, _clips(row.residuals, _interaction(row)), row.takes)
 
 
 def difference(left: Sample, right: Sample, paired: bool = False) -> Estimate:
-    """The expected accuracy of the left row less that of the right one, on the same clips and takes.
+    """The expected accuracy of the left row minus that of the right row, on the same clips and takes.
 
-    `paired`: seed by seed both are tests of the same trained weights. However alike the rows are, the variance is not
-    taken for less than that of two clips which had gone either way: where b clips are right in one row alone and none
-    in the other, the p-value then stays near that of the exact test, and no difference on a few clips is no certainty
-    (the two clips of Agresti and Coull 1998 on either side).
+    `paired` says that both rows test the same trained weights, seed by seed. The variance is never taken to be smaller
+    than that of two clips that could have gone either way (Agresti and Coull 1998 add two on either side). With that,
+    if b clips are right only in one row and none only in the other, the p-value stays close to that of the exact test,
+    and rows that agree on a few clips are not certain to be equal.
     """
     value = _mean(left) - _mean(right)
     least = (UNSEEN / left.clips) ** 2
@@ -165,12 +167,12 @@ def difference(left: Sample, right: Sample, paired: bool = False) -> Estimate:
 
 
 def beside_published(row: Sample, published: ArrayLike) -> Estimate:
-    """A row's expected accuracy less a printed number, taken for one training of the same spread on clips of its own.
+    """A row's expected accuracy minus a published one (a fraction), treated as one training on other test clips.
 
-    The printed number may be of the same clips in name, but which of them it has right is not known, nor are they the
-    same frames: its clips count as others, with V_clips once more. The variance of an accuracy p is taken to go with
-    p (1 − p), so that a printed number further from 100 % spreads wider; it is never taken for less than the row's own.
-    Without either, up to 9 % of null claims would be settled (docs/verdicts.md).
+    Even if the published number is nominally for the same clips, it is unknown which of them were right, and the frames
+    differ; so its clips count as different ones, which adds V_clips a second time. The variance of an accuracy p is
+    taken to be proportional to p (1 − p), so that a published number further from 100 % varies more, but never to be
+    smaller than the row's own. Without either correction up to 9 % of null claims would be settled (docs/verdicts.md).
     """
     ours, printed = accuracy(row), np.asarray(published)
     ratio = printed * (1 - printed) / np.maximum(ours.value * (1 - ours.value), 1 / row.clips)
@@ -186,12 +188,13 @@ def beside_published(row: Sample, published: ArrayLike) -> Estimate:
 
 
 def accuracy_interval(row: Sample, confidence: float = CONFIDENCE) -> tuple[Numbers, Numbers]:
-    """Interval of a row's expected accuracy, as fractions within 0 and 1.
+    """The interval of a row's expected accuracy, as fractions between 0 and 1.
 
-    Wilson's score interval (1927), p̂ ± q √(p (1 − p) / n) solved for p, with as many clips n as give p̂ its variance
-    V_seeds + V_clips, and with Student's quantile q at its degrees of freedom. n is at most S · N, all trainings and
-    clips being independent, and N where every clip was right or every one wrong. Of one training, or where nothing is
-    random, it is Wilson's over takes: of these weights on other clips, n being N where each clip is its own take.
+    It is Wilson's score interval (1927), p̂ ± q √(p (1 − p) / n) solved for p. Here n is the number of independent clips
+    with which p̂ would have its variance V_seeds + V_clips, and q Student's quantile at its degrees of freedom. n is at
+    most S · N, which it would be if all trainings and clips were independent, and N if all clips were right or all were
+    wrong. For one training, or if nothing is random, it is Wilson's interval over takes, for these weights on other
+    clips; n is then N if every clip is its own take.
     """
     single = row.seeds == 1 or not row.random
     mean, estimate = _mean(row), accuracy(row)
@@ -210,15 +213,15 @@ def accuracy_interval(row: Sample, confidence: float = CONFIDENCE) -> tuple[Numb
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation (n − 1) over seeds, in the values' unit; NaN spread of a single seed."""
+    """Mean and sample standard deviation (n − 1) of values over seeds; of a single seed the deviation is NaN."""
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
 
 def holm(p_values: ArrayLike) -> Numbers:
-    """…×n p-values corrected for their number, so that below α not one is a false alarm at 1 − α (Holm 1979).
+    """…×n p-values corrected for multiple tests (Holm 1979): with probability 1 − α none below α is a false positive.
 
-    The k-th smallest is multiplied by the number of tests that are left, and none is smaller than the one before it.
-    NaN stands for what is not tested, and is not counted.
+    The k-th smallest is multiplied by the number of tests left, n − k + 1, and is never smaller than the one before it.
+    NaN stands for a test that was not made; it stays NaN and does not count.
     """
     p = np.asarray(p_values, dtype=np.float64)
     order = p.argsort(axis=-1)  # NaN last
@@ -230,9 +233,10 @@ def holm(p_values: ArrayLike) -> Numbers:
 
 
 def seeds_for(estimate: Estimate, bounds: tuple[float, float], level: float) -> int | None:
-    """How many seeds a row show, with a power of 80 %, that an estimate lies strictly within bounds, at a level a side.
+    """How many seeds a row needs to show, with a power of 80 %, that the estimated quantity lies within the bounds.
 
-    A bound may be infinite. The estimate's value is taken for the truth; None where more than a hundred are needed.
+    `level` is the one-sided significance level at each bound; a bound may be infinite. The estimate's value is taken
+    to be the true one. None if that is not within the bounds, or if more than a hundred seeds are needed.
     """
 
     def power(seeds: int) -> float:
@@ -251,7 +255,7 @@ def seeds_for(estimate: Estimate, bounds: tuple[float, float], level: float) -> 
 
 
 def kendall_tau(published: Sequence[float], measured: Sequence[float]) -> float:
-    """Kendall's τ-b between two orderings, 1 where they agree and −1 where one is the other reversed; NaN of ties."""
+    """Kendall's τ-b between two orderings: 1 if they agree, −1 if one reverses the other, NaN if one is all ties."""
     return float(kendalltau(published, measured).statistic)
 
 
@@ -264,21 +268,21 @@ def _trainings(row: Sample) -> tuple[Trainings, ...]:
 
 
 def _clips(residuals: Numbers, interaction: Numbers) -> Numbers:
-    """V_clips: the variance of the seeds' mean over G takes, less the interaction."""
+    """V_clips: the variance over takes of the mean over seeds, minus the interaction."""
     takes = residuals.shape[-1]
     spread = takes / (takes - 1) * (residuals.mean(axis=-2) ** 2).sum(axis=-1)
     return np.asarray(np.maximum(0, spread - interaction))
 
 
 def _interaction(row: Sample) -> Numbers:
-    """I: what seeds × takes add to the variance of the seeds' mean; of one seed it is not known."""
+    """I: the part of the interaction of seeds and takes in V_takes; 0 for one seed, for which it is not known."""
     if not row.random or row.seeds == 1:
         return np.zeros(())
     return np.asarray(row.takes / (row.takes - 1) * row.residuals.var(axis=-2, ddof=1).sum(axis=-1) / row.seeds)
 
 
 def _sums(values: NDArray[np.bool_] | Numbers, groups: NDArray[np.int64]) -> Numbers:
-    """…×N values summed over the clips of each group, numbered from 0 without a gap."""
+    """…×N values summed over the clips of each group; groups are numbered from 0 without a gap."""
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
     return np.asarray(np.add.reduceat(values[..., order], starts, axis=-1, dtype=np.float64))

@@ -1,9 +1,9 @@
-"""How a family of claims is decided: Holm's correction at one look at the rows, or at several with `seeds=settle`.
+"""Decides a family of claims with Holm's correction, at one look at the rows or at several with `seeds=settle`.
 
-Up to the first false verdict all m claims whose null hypothesis is true are open. The first to be settled falsely at
-look k needs a p-value below α_k / m, and one of m has that with a chance of at most α_k; over the looks these chances
-add up to 0.05. So it does no harm that which claims are still open depends on the looks before, or that the looks share
-their first seeds.
+Until the first false verdict, all m claims whose null hypothesis is true are open. For the first of them to be settled
+falsely at look k, its p-value has to be below α_k / m, and the chance that this happens to any of the m is at most α_k.
+Over all looks these chances add up to 0.05. The bound holds although earlier looks determine which claims are still
+open, and although the looks share their first seeds.
 """
 
 from collections.abc import Sequence
@@ -17,20 +17,21 @@ from d3d.report.statistics.inference import Numbers, holm
 
 @dataclass(frozen=True, eq=False)
 class Decisions:
-    """Of each claim of a family, …×m."""
+    """The decisions on the m claims of a family; all arrays are …×m."""
 
-    outcome: NDArray[np.int64]  # 1 it holds, −1 it fails, 0 it is still open
-    look: NDArray[np.int64]  # at which it was settled; of an open one the last that tested it
-    p_value: Numbers  # Holm-corrected at that look; NaN of what is no test
-    level: Numbers  # α_k of that look, divided among as many claims as Holm's step there counts
+    outcome: NDArray[np.int64]  # 1 the claim holds, −1 it fails, 0 it is still open
+    look: NDArray[np.int64]  # the look that settled the claim; for an open claim the last that tested it
+    p_value: Numbers  # Holm-corrected at that look; NaN if the claim was never tested
+    level: Numbers  # α_k of that look, divided by the number of claims in Holm's step
 
 
 def decide(holding: ArrayLike, failing: ArrayLike, levels: Sequence[float]) -> Decisions:
-    """Looks×…×m p-values of each claim and of its contrary, at each look's level α_k.
+    """Decides a family of claims at one or more looks.
 
-    A claim that cannot be tested is NaN and no part of the family. One that lacks seeds at a look is infinite there: it
-    counts in the family, so that no verdict changes when they are there. What is settled stays so, and is no part of
-    the family at later looks.
+    `holding` and `failing` are looks×…×m p-values of each claim and of its contrary, and `levels` the α_k of each look.
+    A claim that cannot be tested has NaN and is not part of the family. A claim that lacks seeds at a look has an
+    infinite p-value there: it counts in the family, so that no verdict changes once its seeds are there. A settled
+    claim stays settled, and is not part of the family at later looks.
     """
     holding, failing = np.asarray(holding, np.float64), np.asarray(failing, np.float64)
     shape = holding.shape[1:]

@@ -1,4 +1,4 @@
-"""What `seeds=settle` still needs: which rows go on to how many seeds, and how many an open claim would take."""
+"""Decides how many seeds each row of a launch with `seeds=settle` needs, and estimates it for claims still open."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from d3d.errors import ConfigError
 from d3d.report.artefacts.registry import MODULE
 from d3d.report.record import Record
 from d3d.report.rows import Row, rows_of, tuned_rows
-from d3d.report.statistics.verdicts import judge, named
+from d3d.report.statistics.verdicts import compared_labels, judge
 
 
 def seeds_wanted(storage: Path, tracking_uri: str | None, launch: str) -> dict[str, dict[str, int]]:
@@ -19,7 +19,7 @@ def seeds_wanted(storage: Path, tracking_uri: str | None, launch: str) -> dict[s
     found, parts = _parts(storage, tracking_uri, launch)
     if found.settle is None:
         raise ConfigError(
-            f"launch={launch}: it named its seeds; launch it with seeds=settle to have as many as it takes"
+            f"launch={launch}: it was launched with given seeds; launch it with seeds=settle to add seeds as needed"
         )
     most = found.settle
     claims = [parse_claim(text) for text in found.claims]
@@ -27,13 +27,16 @@ def seeds_wanted(storage: Path, tracking_uri: str | None, launch: str) -> dict[s
 
 
 def wanted_of(claims: Sequence[Claim], rows: Sequence[Row], most: int) -> dict[str, int]:
-    """Row → how many seeds it should have by now: those of the next look of its claims that are open."""
+    """Row → the number of seeds it should have by now, which is that of the next look of its open claims.
+
+    `most` is the largest number of seeds a row may have.
+    """
     looks = looks_until(most)
     wanted = {row.label: looks[0].seeds if row.random else 1 for row in rows}
     for claim, verdict in zip(claims, judge(claims, rows, most), strict=True):
         taken = verdict.looks + 1 if verdict.open else verdict.looks
         look = looks[min(max(taken, 1), len(looks)) - 1]
-        for label in named(claim, rows):
+        for label in compared_labels(claim, rows):
             if wanted[label] > 1:
                 wanted[label] = max(wanted[label], look.seeds)
     return wanted
@@ -53,7 +56,7 @@ def seeds_needed(storage: Path, tracking_uri: str | None, launch: str) -> tuple[
 
 
 def _parts(storage: Path, tracking_uri: str | None, launch: str) -> tuple[Launch, Mapping[str, Sequence[Row]]]:
-    """A launch and the rows of its parts that have a top-1: each part is a family of its own."""
+    """A launch, and part → its rows with a top-1; the claims of each part are a separate family."""
     record = Record(storage, tracking_uri)
     (found,) = record.launches(launch)
     cells = record.cells(found)

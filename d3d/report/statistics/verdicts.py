@@ -1,9 +1,9 @@
-"""What the measured rows say of the paper's claims.
+"""Tests the paper's claims on the measured rows and gives each a verdict.
 
-A claim is one hypothesis with one p-value, however many pairs of rows it speaks of. It holds only where all of its
-pairs do, so that the weakest pair decides (an intersection-union test, Berger 1982, which needs no correction). It
-fails where one of them is clearly the other way round: at the strongest pair's p-value times the number of pairs.
-inference.py has the test of a pair, multiple_claims.py decides the family of a table's claims.
+A claim is one hypothesis with one p-value, even if it compares several pairs of rows. It holds only if all of its pairs
+do, so the weakest pair decides (an intersection-union test, Berger 1982, which needs no correction). It fails if one
+pair clearly contradicts it, with the strongest pair's p-value times the number of pairs. inference.py has the test of a
+pair, multiple_claims.py the correction over the claims of a table.
 """
 
 import math
@@ -25,31 +25,31 @@ from d3d.report.statistics.inference import (
     difference,
     seeds_for,
 )
-from d3d.report.statistics.multiple_claims import decide
-from d3d.report.statistics.wording import difference_text, few, signed
+from d3d.report.statistics.multiple_claims import Decisions, decide
+from d3d.report.statistics.wording import difference_text, signed, too_few
 
 Outcome = Literal["holds", "fails", "inconclusive", "not tested"]
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two rows that a claim compares."""
+    """Two rows that a claim compares, with the estimated difference of their accuracies."""
 
     name: str  # "a − b"
     estimate: Estimate  # of the difference, as a fraction
-    bounds: tuple[float, float]  # the claim says that it lies between them
-    sides: Literal[1, 2] = 2  # on how many sides it is tested whether it lies beyond a bound
+    bounds: tuple[float, float]  # the claim says that the difference lies between them
+    sides: Literal[1, 2] = 2  # whether a claim with one bound is tested on one side or on two
 
     @property
     def holding(self) -> Numbers:
-        """p-value, small where it clearly lies between the bounds; of two bounds each is tested on one side."""
+        """p-value, small if the difference clearly lies between the bounds; two bounds are each tested on one side."""
         low, high = self.bounds
         worst = np.maximum(self.estimate.above(low), self.estimate.below(high))
         return np.asarray(np.minimum(1, self._sides * worst))
 
     @property
     def failing(self) -> Numbers:
-        """p-value, small where it clearly does not; always on two sides."""
+        """p-value, small if the difference clearly lies outside the bounds; always two-sided."""
         low, high = self.bounds
         return np.asarray(np.minimum(1, 2 * np.minimum(self.estimate.below(low), self.estimate.above(high))))
 
@@ -64,7 +64,10 @@ class Pair:
         return bool(self.bounds[0] < self.estimate.value < self.bounds[1])
 
     def seeds(self, level: float) -> int | None:
-        """How many seeds would show on which side of its bounds it is, were it as measured; None above a hundred."""
+        """How many seeds would show on which side of a bound the difference lies, if it is as measured.
+
+        None if more than a hundred are needed.
+        """
         if self.inside:
             return seeds_for(self.estimate, self.bounds, level / self._sides)
         below = self.estimate.value <= self.bounds[0]
@@ -77,23 +80,23 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The pairs of a claim, and the rows it was taken from; or why there is none."""
+    """The pairs of rows that a claim is tested on, or the reason why it cannot be tested."""
 
-    measured: str
+    measured: str  # the numbers, in words
     pairs: tuple[Pair, ...] = ()
-    seeds: int | None = None  # of the row that has the fewest
-    obstacle: str = ""  # why it cannot be tested, whatever the number of seeds
-    void: bool = False  # whether it compares a computation with itself: no record can test it
+    seeds: int | None = None  # of the row with the fewest
+    obstacle: str = ""  # why the claim cannot be tested with any number of seeds
+    void: bool = False  # whether the claim compares a computation with itself, which no record can test
     lacking: str = ""  # which seeds are missing
 
     @property
     def holding(self) -> Numbers:
-        """p-value of the claim, NaN where it cannot be tested and infinite where seeds are missing."""
+        """p-value of the claim, NaN if it cannot be tested and infinite if seeds are missing."""
         return np.asarray(np.maximum.reduce([pair.holding for pair in self.pairs])) if self.pairs else self._none
 
     @property
     def failing(self) -> Numbers:
-        """p-value of its contrary."""
+        """p-value of the contrary of the claim, NaN or infinite like `holding`."""
         if not self.pairs:
             return self._none
         return np.asarray(np.minimum(1, len(self.pairs) * np.minimum.reduce([pair.failing for pair in self.pairs])))
@@ -103,19 +106,22 @@ class Evidence:
         return np.asarray(math.nan if self.obstacle else math.inf)
 
     def deciding(self, fails: bool) -> Pair:
-        """The strongest pair of a claim that fails, else the weakest."""
+        """The pair that decides: the strongest if the claim fails, otherwise the weakest."""
         if fails:
             return min(self.pairs, key=lambda pair: float(pair.failing))
         return max(self.pairs, key=lambda pair: float(pair.holding))
 
     def confidence(self, pair: Pair, level: float) -> float:
-        """Of the interval that holds a bound as long as the test at this level does not tell the difference from it."""
+        """The confidence of the interval that contains a bound exactly if the test at this level is not significant."""
         if not pair.inside:
             return 1 - level / len(self.pairs)
         return 1 - level * (2 if pair.two_bounds else 1)
 
     def seeds_needed(self, level: float) -> int | None:
-        """How many seeds of each row would settle it, were all differences as measured; None above a hundred."""
+        """How many seeds of each row would settle the claim, if all differences are as measured.
+
+        None if more than a hundred are needed.
+        """
         against = [pair for pair in self.pairs if not pair.inside]
         if against:
             share = level / len(self.pairs)
@@ -126,18 +132,18 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim, judged."""
+    """The verdict on one claim."""
 
     claim: str
     outcome: Outcome
-    p_value: float | None  # of the pair that decides, corrected for all claims; None where nothing was tested
-    measured: str  # the numbers it was judged by
-    seeds: int | None = None  # that each row had, at least, when it was judged
+    p_value: float | None  # of the pair that decides, corrected for all claims; None if it was not tested
+    measured: str  # the numbers, in words
+    seeds: int | None = None  # the smallest number of seeds of its rows when it was judged
     difference: str = ""  # of the pair that decides, with its interval at the level of the test, in points
-    remark: str = ""  # why it was not tested, or what would settle it
-    looks: int = 0  # at which its rows had their seeds
-    lacking: bool = False  # whether more seeds would make it a test
-    void: bool = False  # whether it compares a computation with itself: no record can test it
+    remark: str = ""  # why the claim was not tested, or what would settle it
+    looks: int = 0  # the number of looks at which its rows had enough seeds
+    lacking: bool = False  # whether it was not tested only because seeds are missing
+    void: bool = False  # whether the claim compares a computation with itself, which no record can test
 
     @property
     def open(self) -> bool:
@@ -146,10 +152,11 @@ class Verdict:
 
 
 def judge(claims: Sequence[Claim], rows: Sequence[Row], settle: int | None = None) -> tuple[Verdict, ...]:
-    """The verdicts on the claims of a table: a family, of which one is false with a chance of at most 5 %.
+    """The verdicts on the claims of a table, with a chance of at most 5 % that any of them is false.
 
-    With `settle`, the most seeds a row may have, they are taken look by look from the rows: at look k the first n_k
-    seeds count, and of a settled claim's rows no more are needed. Without, one look counts all seeds.
+    `settle` is the largest number of seeds of a launch with `seeds=settle`. The claims are then judged look by look: at
+    look k the first n_k seeds of each row count, and a settled claim stays settled. With None, the default, there is
+    one look, at which all seeds count.
     """
     texts = [claim.text for claim in claims]
     if settle is None:
@@ -163,7 +170,7 @@ def judge(claims: Sequence[Claim], rows: Sequence[Row], settle: int | None = Non
 def conclude(
     claims: Sequence[str], evidence: Sequence[Sequence[Evidence]], levels: Sequence[float]
 ) -> tuple[Verdict, ...]:
-    """The verdicts, from the evidence on each claim at each look."""
+    """The verdicts from `evidence[look][claim]`, with the significance level of each look."""
     if not claims:
         return ()
     decisions = decide(
@@ -171,30 +178,39 @@ def conclude(
         [[each.failing for each in look] for look in evidence],
         levels,
     )
-    verdicts = []
-    for index, claim in enumerate(claims):
-        looks = sum(bool(look[index].pairs) for look in evidence)
-        if not looks:
-            own = evidence[0][index]
-            remark, lacking = own.obstacle or own.lacking, bool(own.lacking)
-            verdicts.append(
-                Verdict(claim, "not tested", None, own.measured, remark=remark, lacking=lacking, void=own.void)
-            )
-            continue
-        own, level = evidence[int(decisions.look[index])][index], float(decisions.level[index])
-        outcome: Outcome = ("inconclusive", "holds", "fails")[int(decisions.outcome[index])]
-        pair = own.deciding(outcome == "fails")
-        text = difference_text(pair.estimate, own.confidence(pair, level))
-        remark = _open(own, pair, level) if outcome == "inconclusive" else ""
-        if len(own.pairs) > 1:
-            text = f"{pair.name}: {text}"
-        p_value = float(decisions.p_value[index])
-        verdicts.append(Verdict(claim, outcome, p_value, own.measured, own.seeds, text, remark, looks))
-    return tuple(verdicts)
+    return tuple(
+        _tested(claim, index, decisions, evidence)
+        if any(look[index].pairs for look in evidence)
+        else _not_tested(claim, evidence[0][index])
+        for index, claim in enumerate(claims)
+    )
+
+
+def _tested(claim: str, index: int, decisions: Decisions, evidence: Sequence[Sequence[Evidence]]) -> Verdict:
+    """The verdict on the claim at position `index`, at the look that settled it or else the last that tested it."""
+    own, level = evidence[int(decisions.look[index])][index], float(decisions.level[index])
+    outcome: Outcome = ("inconclusive", "holds", "fails")[int(decisions.outcome[index])]
+    pair = own.deciding(outcome == "fails")
+    text = difference_text(pair.estimate, own.confidence(pair, level))
+    return Verdict(
+        claim,
+        outcome,
+        float(decisions.p_value[index]),
+        own.measured,
+        own.seeds,
+        difference=f"{pair.name}: {text}" if len(own.pairs) > 1 else text,
+        remark=_open(own, pair, level) if outcome == "inconclusive" else "",
+        looks=sum(bool(look[index].pairs) for look in evidence),
+    )
+
+
+def _not_tested(claim: str, evidence: Evidence) -> Verdict:
+    remark, lacking = evidence.obstacle or evidence.lacking, bool(evidence.lacking)
+    return Verdict(claim, "not tested", None, evidence.measured, remark=remark, lacking=lacking, void=evidence.void)
 
 
 def examine(claim: Claim, rows: Sequence[Row], whole: Sequence[Row] | None = None) -> Evidence:
-    """The evidence on a claim in the rows; `whole` are the rows with all their seeds, where these have some of them."""
+    """The evidence on a claim in the rows. `whole` are the same rows with all their seeds; None if `rows` have them."""
     by_label, complete = ({row.label: row for row in each} for each in (rows, whole or rows))
     measured = _measured(claim, rows)
     absent = [label for label in claim.labels if label not in by_label]
@@ -202,27 +218,27 @@ def examine(claim: Claim, rows: Sequence[Row], whole: Sequence[Row] | None = Non
         return Evidence(measured, obstacle=f"the table has no row {', '.join(absent)}")
     wanted = comparisons(claim, whole or rows)
     if not wanted:
-        return Evidence(measured, obstacle="its group has no other row, or none that is another computation")
+        return Evidence(measured, obstacle="its group has no other row that is a different computation")
     for left, right in ((complete[each.left], complete[each.right]) for each, _ in wanted):
         fault = obstacle(left, right)
         if fault:
             return Evidence(measured, obstacle=fault, void=left.same_training(right))
-    involved = [by_label[label] for label in named(claim, rows)]
+    involved = [by_label[label] for label in compared_labels(claim, rows)]
     unfinished = [row.label for row in involved if not row.counted]
     if unfinished:
         return Evidence(measured, lacking=f"not finished: {', '.join(unfinished)}")
     seeds = [len(row.counted) for row in involved if row.random]
     if not all(row.enough for row in involved):
-        return Evidence(measured, lacking=few(min(seeds)))
+        return Evidence(measured, lacking=too_few(min(seeds)))
     pairs = tuple(_pair(each, by_label[each.left], by_label[each.right], sides) for each, sides in wanted)
     return Evidence(measured, pairs, min(seeds, default=None))
 
 
 def comparisons(claim: Claim, rows: Sequence[Row]) -> list[tuple[Comparison, Literal[1, 2]]]:
-    """The pairs a claim comes to, and on how many sides each is tested.
+    """The pairs of rows that a claim compares, and on how many sides each is tested.
 
-    The best row of a group is above each of its rivals, which all have to be shown: one side is enough, unless there is
-    but one rival and the claim is that of a pair.
+    The best row of a group is compared with each of its rivals. As all of these comparisons have to hold, one side is
+    enough for each; with a single rival the claim is that of a pair and is tested on two sides.
     """
     found: list[tuple[Comparison, Literal[1, 2]]] = []
     for part in claim.parts:
@@ -235,21 +251,21 @@ def comparisons(claim: Claim, rows: Sequence[Row]) -> list[tuple[Comparison, Lit
 
 
 def rivals(best: Best, rows: Sequence[Row]) -> list[Row]:
-    """The other rows of a group, without those that are the best row's own computation under another label."""
+    """The other rows of a group, without those that are the same computation as the best row under another label."""
     group = [row for row in rows if best.has(row.label)]
     own = next((row for row in group if row.label == best.row), None)
     return [row for row in group if own is not None and row is not own and not row.same_training(own)]
 
 
-def named(claim: Claim, rows: Sequence[Row]) -> list[str]:
-    """The labels of all rows a claim speaks of, each once; none that the table does not have."""
+def compared_labels(claim: Claim, rows: Sequence[Row]) -> list[str]:
+    """The labels of the rows that a claim compares, each once, without labels that the table does not have."""
     pairs = [(each.left, each.right) for each, _ in comparisons(claim, rows)]
     there = {row.label for row in rows}
     return [label for label in dict.fromkeys(label for pair in pairs for label in pair) if label in there]
 
 
 def obstacle(left: Row, right: Row) -> str:
-    """Why two rows cannot be compared, whatever the number of their seeds; empty where they can."""
+    """Why two rows cannot be compared with any number of seeds; empty if they can."""
     if left.same_training(right):
         return f"{left.label} and {right.label} are one computation under two labels"
     if left.counted and right.counted:
@@ -261,8 +277,8 @@ def obstacle(left: Row, right: Row) -> str:
     return ""
 
 
-def compared(left: Row, right: Row) -> Estimate:
-    """The difference of two rows that can be compared; seed by seed where they test the same trained weights."""
+def row_difference(left: Row, right: Row) -> Estimate:
+    """The difference of two comparable rows, `left` minus `right`; paired by seed if they test the same weights."""
     shared = left.same_weights(right)
     if len(shared) >= LEAST_SEEDS:
         left, right = left.only(shared), right.only(shared)
@@ -273,11 +289,11 @@ def compared(left: Row, right: Row) -> Estimate:
 def _pair(part: Comparison, left: Row, right: Row, sides: Literal[1, 2]) -> Pair:
     margin = part.margin / 100
     bounds = (margin, math.inf) if part.relation == ">" else (-margin, margin)
-    return Pair(f"{part.left} − {part.right}", compared(left, right), bounds, sides)
+    return Pair(f"{part.left} − {part.right}", row_difference(left, right), bounds, sides)
 
 
 def _open(evidence: Evidence, pair: Pair, level: float) -> str:
-    """Which difference an inconclusive claim leaves open, and what would settle it."""
+    """Which differences an inconclusive claim leaves possible, and what would settle it."""
     low, high = pair.estimate.interval(evidence.confidence(pair, level))
     needed = evidence.seeds_needed(level)
     way = (
@@ -285,7 +301,7 @@ def _open(evidence: Evidence, pair: Pair, level: float) -> str:
         if needed is None
         else f"about {needed} seeds a row would settle it"
     )
-    return f"a difference from {signed(low)} to {signed(high)} may hide; if it is as measured, {way}"
+    return f"a difference from {signed(low)} to {signed(high)} is possible; if it is as measured, {way}"
 
 
 def _measured(claim: Claim, rows: Sequence[Row]) -> str:

@@ -1,4 +1,4 @@
-"""How the numbers of a verdict are written for a reader."""
+"""Formats the numbers of a verdict for readers."""
 
 from collections.abc import Mapping
 
@@ -9,9 +9,9 @@ from d3d.report.rows import MISSING
 from d3d.report.statistics.inference import CONFIDENCE, LEAST_SEEDS, Estimate
 
 
-def few(seeds: int, way: str = "`seeds=settle` runs as many as it takes") -> str:
-    """Why so few seeds are no test, and the way out."""
-    return f"{seeds} seed{'s' * (seeds != 1)}; {LEAST_SEEDS} are the least, {way}"
+def too_few(seeds: int, way_out: str = "`seeds=settle` runs as many as are needed") -> str:
+    """Why so few seeds cannot be tested, and how to get more."""
+    return f"{seeds} seed{'s' * (seeds != 1)}, a test needs at least {LEAST_SEEDS}; {way_out}"
 
 
 def difference_text(estimate: Estimate, confidence: float = CONFIDENCE) -> str:
@@ -21,19 +21,19 @@ def difference_text(estimate: Estimate, confidence: float = CONFIDENCE) -> str:
 
 
 def signed(fraction: ArrayLike) -> str:
-    """In points, with its sign."""
+    """A fraction in percentage points, with its sign."""
     return f"{100 * float(np.asarray(fraction)):+.2f}".replace("-", "−")
 
 
 def p_text(p_value: float | None) -> str:
-    """For a reader; four decimals say enough."""
+    """A p-value with four decimals."""
     if p_value is None:
         return MISSING
     return "< 0.0001" if p_value < 0.0001 else f"{p_value:.4f}"
 
 
 def ordering(values: Mapping[str, float]) -> str:
-    """Labels from the highest value to the lowest; equal to two decimals is equal."""
+    """The labels from the highest value to the lowest; values that agree to two decimals are equal."""
     ranked = sorted(values.items(), key=lambda item: -round(item[1], 2))
     text = ""
     for index, (label, value) in enumerate(ranked):

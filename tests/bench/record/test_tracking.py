@@ -151,7 +151,7 @@ def test_runs_are_grouped_by_the_row_that_first_asked_for_them(record: Record, p
         **{cell.id: cell.label for cell in others},
     }
     record.client.delete_tag(found[seeds[0].id].info.run_id, "row")
-    record.serve(plan("ablation=modules", "seeds=2"), finished_in(record))
+    record.tag_finished(plan("ablation=modules", "seeds=2"), finished_in(record))
     rows = {run.data.tags["cell"]: run.data.tags["row"] for run in runs(record)}
     assert rows[seeds[0].id] == "modules: full"
     assert rows[seeds[1].id] == "full: full model"
@@ -181,7 +181,7 @@ def test_a_finished_cell_is_tagged_with_each_ablation_it_serves(record: Record, 
     done, waiting = plan("ablation=full", "seeds=2").cells
     record.begin(done, TAGS).finish(PREDICTIONS)
     record.begin(waiting, TAGS)
-    record.serve(plan("ablation=all", "seeds=2"), finished_in(record))
+    record.tag_finished(plan("ablation=all", "seeds=2"), finished_in(record))
     tags = {run.data.tags["cell"]: run.data.tags for run in runs(record)}
     assert tags[done.id].items() >= {"ablation.stride_grid": "true", "ablation.joint_noise": "true"}.items()
     assert "ablation.stride_grid" not in tags[waiting.id]

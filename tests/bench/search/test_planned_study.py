@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from d3d.bench.plan.planning import Plan
-from d3d.bench.search.planned_study import Study
+from d3d.bench.search.planned_study import PlannedStudy
 from d3d.data.clip import Dataset
 from d3d.data.skeleton import nameless
 from d3d.errors import ConfigError, DataError
@@ -23,10 +23,10 @@ SPACE = {
 
 
 @pytest.fixture
-def studies(plan: Callable[..., Plan], tmp_path: Path) -> Callable[..., dict[str, Study]]:
+def studies(plan: Callable[..., Plan], tmp_path: Path) -> Callable[..., dict[str, PlannedStudy]]:
     """The studies of a launch by row, for a space."""
 
-    def of(space: dict[str, Any], *arguments: str) -> dict[str, Study]:
+    def of(space: dict[str, Any], *arguments: str) -> dict[str, PlannedStudy]:
         path = tmp_path / "mine.yaml"
         path.write_text(yaml.safe_dump({"title": "", "cost": "", "trials": 2, "space": space}))
         planned = plan(f"search='{path}'", *arguments)
@@ -36,7 +36,7 @@ def studies(plan: Callable[..., Plan], tmp_path: Path) -> Callable[..., dict[str
 
 
 def test_a_row_leaves_open_what_it_does_not_vary_and_what_matters_to_it(
-    studies: Callable[..., dict[str, Study]],
+    studies: Callable[..., dict[str, PlannedStudy]],
 ) -> None:
     modules = studies(SPACE, "ablation=modules")
     assert modules.keys() == {
@@ -50,13 +50,15 @@ def test_a_row_leaves_open_what_it_does_not_vary_and_what_matters_to_it(
     assert {frozenset(study.space) for study in depth.values()} == {frozenset(SPACE) - {"model.depth"}}
 
 
-def test_trials_are_the_rows_own_training_on_the_validation_split(studies: Callable[..., dict[str, Study]]) -> None:
+def test_trials_are_the_rows_own_training_on_the_validation_split(
+    studies: Callable[..., dict[str, PlannedStudy]],
+) -> None:
     study = studies(SPACE, "ablation=modules", "seeds=[3,4]")["modules: no_joint"]
-    cell = study.cell(7, {"model.depth": 2})
+    cell = study.trial_cell(7, {"model.depth": 2})
     assert cell.label == "modules: no_joint, mine trial 7, seed 3"
     assert (cell.config.data.split, d3d_model(cell.config).depth) == ("validation", 2)
     assert not d3d_model(cell.config).joint_attention
-    tuned = study.tuned("modules: no_joint", {"model.depth": 2}, 4)
+    tuned = study.tuned_cell("modules: no_joint", {"model.depth": 2}, 4)
     assert tuned.label == "modules: no_joint, tuned, seed 4"
     assert (tuned.config.data.split, d3d_model(tuned.config).depth, tuned.config.seed) == ("test", 2, 4)
 
@@ -70,9 +72,11 @@ def test_rows_that_leave_the_same_open_share_a_study(plan: Callable[..., Plan]) 
     assert {name for name, _ in by_row}.isdisjoint({"complexity", "baselines"}), "nothing is trained there"
 
 
-def test_what_a_study_is_made_over_is_all_that_its_trials_share(studies: Callable[..., dict[str, Study]]) -> None:
+def test_the_definition_of_a_study_is_all_that_its_trials_share(
+    studies: Callable[..., dict[str, PlannedStudy]],
+) -> None:
     same = studies(SPACE, "ablation=full")["full: full model"]
-    assert json.loads(json.dumps(same.made_over)) == same.made_over, "Optuna keeps JSON"
+    assert json.loads(json.dumps(same.definition)) == same.definition, "Optuna keeps JSON"
 
     def id(*arguments: str, space: dict[str, Any] = SPACE) -> str:
         return studies(space, "ablation=full", *arguments)["full: full model"].id
@@ -94,14 +98,18 @@ def test_what_a_study_is_made_over_is_all_that_its_trials_share(studies: Callabl
         ({"model.width": {"int": [2, 7]}}, ["ablation=full", "model.heads=8"], "must divide 4 × model.width = 12"),
         ({"model.norm": {"choices": ["pre", "post"]}}, ["ablation=full"], "model.norm=post: must be 'pre' or"),
         ({"model.depth": {"choices": ["two", 3]}}, ["ablation=full"], "model.depth=two: must be a valid integer"),
-        ({"model.depth": {"int": [1, 3]}}, ["ablation=depth"], "nothing to vary there"),
+        ({"model.depth": {"int": [1, 3]}}, ["ablation=depth"], "no key of the search space makes a difference"),
         ({"model.offset_range": {"float": [0, 1]}}, ["ablation=modules"], "row no_deformable of modules"),
-        ({"model.depth": {"int": [1, 3]}}, ["ablation=full", "search.trials=4"], "search.trials=4: the space has 3"),
+        (
+            {"model.depth": {"int": [1, 3]}},
+            ["ablation=full", "search.trials=4"],
+            "the space has only 3 different points",
+        ),
         (SPACE, ["ablation=complexity"], "complexity trains nothing to be tuned; leave it out"),
     ],
 )
 def test_a_space_that_does_not_suit_a_row_is_refused(
-    space: dict[str, Any], arguments: list[str], words: str, studies: Callable[..., dict[str, Study]]
+    space: dict[str, Any], arguments: list[str], words: str, studies: Callable[..., dict[str, PlannedStudy]]
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         studies(space, *arguments)
@@ -110,7 +118,7 @@ def test_a_space_that_does_not_suit_a_row_is_refused(
 
 
 def test_a_search_flips_clips_only_where_left_and_right_are_known(
-    studies: Callable[..., dict[str, Study]], dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    studies: Callable[..., dict[str, PlannedStudy]], dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unknown = replace(dataset, skeleton=nameless(13))
     monkeypatch.setattr("d3d.bench.plan.planning.open_dataset", lambda config, cache: unknown)
@@ -118,6 +126,6 @@ def test_a_search_flips_clips_only_where_left_and_right_are_known(
         studies({"augmentation.flip": {"choices": [True, False]}}, "ablation=full", "augmentation.flip=false")
 
 
-def test_more_frames_than_the_clips_have_are_refused(studies: Callable[..., dict[str, Study]]) -> None:
+def test_more_frames_than_the_clips_have_are_refused(studies: Callable[..., dict[str, PlannedStudy]]) -> None:
     with pytest.raises(DataError, match=r"training\.frames"):
         studies({"training.frames": {"choices": [12, 19]}}, "ablation=full")

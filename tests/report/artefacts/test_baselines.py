@@ -1,11 +1,11 @@
-"""What no deep learning gives stands below every table of accuracies."""
+"""The accuracies of the classical baselines are noted below every table of accuracies."""
 
 from typing import Any
 
 import pytest
 
 from d3d import report
-from d3d.report.artefacts.baselines import anchors_of
+from d3d.report.artefacts.baselines import baseline_accuracies
 from d3d.report.record import Record
 from tests.report.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, point
 
@@ -14,7 +14,7 @@ SAID = (
     "- Without deep learning, from the joints of 12 frames alone: ridge 50.00 (95 % interval 41.19 to 58.81); "
     "kernel ridge 75.00 (95 % interval 66.56 to 81.89); nearest neighbour 60.00 (95 % interval 51.06 to 68.32).\n"
 )
-UNKNOWN = "What no deep learning gives on these clips is not known"
+UNKNOWN = "The accuracy without deep learning is not known for these clips"
 
 
 def text(record: FakeRecord, name: str) -> str:
@@ -94,8 +94,8 @@ def test_the_best_is_drawn(record: FakeRecord) -> None:
     report.build(["figure7a"], record.storage)
     without = record.made("figure7a.png").read_bytes()
     record.baselines(TOP1)
-    anchors = anchors_of(Record(record.storage), Record(record.storage).launches("7a")[0])
-    assert anchors and anchors.best and anchors.best.label == "kernel ridge"
+    baselines = baseline_accuracies(Record(record.storage), Record(record.storage).launches("7a")[0])
+    assert baselines and baselines.best and baselines.best.label == "kernel ridge"
     report.build(["figure7a"], record.storage)
     assert record.made("figure7a.png").read_bytes() != without
 

@@ -38,16 +38,16 @@ def test_a_tally_counts_or_says_why_nothing_was_tested() -> None:
         [parse_claim(text) for text in ("a > b", "b > a")], [row("a", [True] * 9), row("b", [True] * 8 + [False])]
     )
     assert str(tally("figure7a", "", few)) == (
-        "figure7a: not tested: 1 seed; 3 are the least, `seeds=settle` runs as many as it takes"
+        "figure7a: not tested: 1 seed, a test needs at least 3; `seeds=settle` runs as many as are needed"
     )
     some = [*few, Verdict("a > c", "holds", 0.01, "…")]
     assert str(tally("table4", "tuned", some)) == "table4, tuned: of 3 claims 1 holds, 2 not tested"
 
 
-def test_a_tally_names_the_lack_that_can_be_mended() -> None:
-    few = Verdict("a > b", "not tested", None, "", remark="1 seed; 3 are the least", lacking=True)
+def test_a_tally_names_what_is_lacking_if_more_seeds_can_help() -> None:
+    few = Verdict("a > b", "not tested", None, "", remark="1 seed, a test needs at least 3", lacking=True)
     same = Verdict("b > c", "not tested", None, "", remark="b and c are one computation under two labels", void=True)
     settled = Verdict("a > c", "holds", 0.001, "")
-    assert str(tally("figure7a", "", [few, same])) == "figure7a: not tested: 1 seed; 3 are the least"
+    assert str(tally("figure7a", "", [few, same])) == "figure7a: not tested: 1 seed, a test needs at least 3"
     assert str(tally("figure7a", "", [same])) == f"figure7a: not tested: {same.remark}"
     assert str(tally("table4", "tuned", [few, settled])) == "table4, tuned: of 2 claims 1 holds, 1 not tested"

@@ -81,7 +81,7 @@ def test_a_measurement_has_no_seeds_and_a_baseline_one(record: FakeRecord) -> No
 def test_a_line_says_how_many_seeds_an_open_claim_needs(record: FakeRecord) -> None:
     launch(record, {"a": 3, "b": 3, "c": 5, "d": 1}, most=None, claims=["a > b", "b > a", "c > d", "a > c"])
     lines = seeds_needed(record.storage, None, "1a")
-    assert lines == ("c > d: not tested: 1 seed; 3 are the least, `seeds=settle` runs as many as it takes",)
+    assert lines == ("c > d: not tested: 1 seed, a test needs at least 3; `seeds=settle` runs as many as are needed",)
     points = [point(row, f"{row}{seed}", seed) for row in "ce" for seed in range(5)]
     for seed in range(5):
         record.finish(f"e{seed}", NEAR["c"][seed] - 0.12)

@@ -2,7 +2,7 @@ import pytest
 
 from d3d.bench.declare.claims import Best, parse_claim
 from d3d.report.rows import Row
-from d3d.report.statistics.verdicts import Verdict, compared, judge, rivals
+from d3d.report.statistics.verdicts import Verdict, judge, rivals, row_difference
 from tests.report.measured_rows import marks, noisy, row
 
 CLIPS = 1000
@@ -31,13 +31,15 @@ def test_an_inconclusive_claim_says_what_may_hide_and_how_many_seeds_would_show_
     assert found.seeds == 3
     low, high = found.difference.removesuffix(")").split(" (")[1].split(" to ")
     assert float(low.replace("−", "-")) < 0 < float(high)
-    assert f"a difference from {low} to {high} may hide; if it is as measured, about " in found.remark
+    assert f"a difference from {low} to {high} is possible; if it is as measured, about " in found.remark
     assert found.remark.endswith(" seeds a row would settle it")
     same = verdict("a > b", steady("a", 900), row("b", *(marks(right, CLIPS) for right in (895, 901, 906))))
     assert "it takes more than 100 seeds a row or more test clips to settle it" in same.remark
 
 
-@pytest.mark.parametrize(("seeds", "said"), [(1, "1 seed; 3 are the least"), (2, "2 seeds; 3 are the least")])
+@pytest.mark.parametrize(
+    ("seeds", "said"), [(1, "1 seed, a test needs at least 3"), (2, "2 seeds, a test needs at least 3")]
+)
 def test_under_three_seeds_nothing_is_tested(seeds: int, said: str) -> None:
     found = verdict("a > b", steady("a", 990, seeds), steady("b", 10))
     assert (found.outcome, found.p_value) == ("not tested", None)
@@ -134,7 +136,7 @@ def test_tests_of_the_same_weights_are_paired() -> None:
     assert verdict("full > noise", weights, noise).outcome == "holds"
     assert verdict("full > noise", weights, apart).outcome == "inconclusive"
     more = row("full", *(marks(right, CLIPS) for right in (700, 800, 900, 600)))
-    assert len(compared(more, noise).trainings) == 1, "of the seeds that both have"
+    assert len(row_difference(more, noise).trainings) == 1, "of the seeds that both have"
 
 
 def test_takes_known_from_either_row_count() -> None:
@@ -142,9 +144,9 @@ def test_takes_known_from_either_row_count() -> None:
     takes = [f"t{index // 4}" for index in range(400)]
     old, new = (row(label, *[marks(right, 400)] * 3) for label, right in (("a", 320), ("b", 300)))
     dated = row("b", *[marks(300, 400)] * 3, takes=takes)
-    assert compared(old, dated).takes == 100
-    assert compared(old, new).takes == 400
-    assert compared(old, dated).error > compared(old, new).error
+    assert row_difference(old, dated).takes == 100
+    assert row_difference(old, new).takes == 400
+    assert row_difference(old, dated).error > row_difference(old, new).error
 
 
 def test_p_values_grow_with_the_number_of_claims() -> None:
