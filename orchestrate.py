@@ -1,4 +1,4 @@
-"""The command of the bench: `python orchestrate.py ablation=stride_grid`, or `--help`. d3d/command.py is all of it."""
+"""The command of the bench, such as `python orchestrate.py ablation=stride_grid` or `--help`; see d3d/command.py."""
 
 from d3d.command import entry
 

@@ -1,4 +1,4 @@
-"""A YAML file states an ablation of the paper; this command runs what it asks for and makes its table or figure.
+"""The command of the bench: runs what an ablation declared in YAML asks for, and makes its table or figure.
 
     python orchestrate.py ablation=stride_grid
     python orchestrate.py ablation=all
@@ -6,8 +6,9 @@
     python orchestrate.py show clip=0001 data=penn_action data.root=DIR
     python orchestrate.py tables storage=DIR
 
-A bare first word is a command, none is `run`: `check` reads a whole dataset, `show` draws one of its clips, `tables`
-builds tables and figures from the record anew. `--help` lists what there is. Installed, the command is `d3d`.
+A first word without "=" is a subcommand; without one the command is `run`. `check` reads a whole dataset, `show` draws
+one of its clips, and `tables` builds tables and figures from the record again. `--help` lists everything that can be
+launched. In an installation the command is called `d3d`.
 """
 
 import shlex
@@ -33,7 +34,7 @@ COMMANDS = ("run", "check", "show", "tables")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit status: 0 done, 1 something is missing or broken, 2 a fault the user can mend, 130 interrupted."""
+    """Runs the command. Returns the exit status: 0 done, 1 something missing or broken, 2 user error, 130 interrupted."""
     try:
         command, rest = split_command(arguments)
         if command == "tables":
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
             show_catalogue(Console(highlight=False, markup=False), program())
             return 0
         if command != "run":
-            return look(command, rest)
+            return inspect_data(command, rest)
         launch = compose(rest)
         check_storage(launch.storage)
         check_resources(launch)
@@ -57,12 +58,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def program() -> str:
-    """How this command was started."""
+    """The command as the user typed it: "d3d" or "python orchestrate.py"."""
     return "d3d" if Path(sys.argv[0]).name == "d3d" else "python orchestrate.py"
 
 
 def split_command(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
-    """The command and what follows it. Raises ConfigError for a command there is not."""
+    """The subcommand and its arguments. Raises ConfigError for an unknown subcommand."""
     if not arguments or "=" in arguments[0] or not arguments[0].isidentifier():
         return "run", arguments
     if arguments[0] not in COMMANDS:
@@ -72,15 +73,15 @@ def split_command(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
 
 
 def build_tables(arguments: Sequence[str]) -> int:
-    """Builds tables and figures from the record, and launches nothing."""
+    """The command `tables`: builds tables and figures from the record. Returns the exit status."""
     from d3d.report.command import main as build  # as in `run`
 
     with quiet(local=False):
         return build(arguments)
 
 
-def look(command: str, arguments: Sequence[str]) -> int:
-    """Looks at data, and launches nothing."""
+def inspect_data(command: str, arguments: Sequence[str]) -> int:
+    """The commands `check` and `show`, which inspect data. Returns the exit status."""
     from d3d.bench.run.inspection import run_check, run_show  # as in `run`
 
     inspection = compose_inspection(command, arguments)
@@ -89,8 +90,8 @@ def look(command: str, arguments: Sequence[str]) -> int:
 
 
 def run(launch: Launch) -> int:
-    """Carries out a launch, which a full disk stops."""
-    # Imported here because they take seconds, and libraries must find the environment of `quiet`.
+    """The command `run`: carries out a launch and explains a full disk. Returns the exit status."""
+    # Imports take seconds, and libraries must see the environment variables that `quiet` sets.
     from d3d.bench.run.failures import full_disk_explained
 
     with full_disk_explained():
@@ -98,7 +99,10 @@ def run(launch: Launch) -> int:
 
 
 def carry_out(launch: Launch) -> int:
-    """Plan → run, and search, what is not finished, as long as claims want more seeds → tables → summary."""
+    """Plans a launch, runs its unfinished cells and trials, builds its tables and prints a summary.
+
+    With `seeds=settle`, running is repeated as long as open claims need more seeds. Returns the exit status.
+    """
     from d3d import report  # as in `run`
     from d3d.bench.plan.planning import make_plan
     from d3d.bench.record.tracking import finished_cells, timed_cells
@@ -129,7 +133,7 @@ def carry_out(launch: Launch) -> int:
 
 
 def at_next_look(plan: "Plan") -> "Plan":
-    """The plan with the seeds that open claims of `seeds=settle` want, as the record has them; itself where none do."""
+    """With `seeds=settle`, the plan with the seeds that open claims need next; the same plan if none needs more."""
     from d3d import report  # as in `run`
     from d3d.bench.plan.planning import with_seeds
     from d3d.bench.record.tracking import recorded
@@ -146,7 +150,7 @@ def at_next_look(plan: "Plan") -> "Plan":
 
 
 def seeds_needed(plan: "Plan") -> list[str]:
-    """How many seeds each open claim would need, of what the record has of the launch."""
+    """A line for each open claim of the launch in the record: how many seeds would settle it."""
     from d3d import report  # as in `run`
     from d3d.bench.record.tracking import recorded
 
@@ -156,14 +160,14 @@ def seeds_needed(plan: "Plan") -> list[str]:
 
 
 def check_artefacts(launch: Launch, known: Iterable[str]) -> None:
-    """Raises ConfigError where an ablation asks for a table or figure that nobody makes, or none of its rows can be."""
+    """Raises ConfigError if an ablation names an artefact that does not exist or that its rows cannot make."""
     from d3d.report.artefacts.registry import artefact_of, misfit
 
     for ablation in launch.ablations:
         for name in ablation.artefacts:
             if name not in (*known, ablation.name):
-                fault = f"{ablation.source}: artefact {name}: nobody makes it{did_you_mean(name, known)}"
-                way_out = f"leave it out to have {ablation.name}, the table of its rows"
+                fault = f"{ablation.source}: artefact {name}: unknown artefact{did_you_mean(name, known)}"
+                way_out = f"leave it out to get {ablation.name}, a table of the rows"
                 raise ConfigError(f"{fault}; {way_out}; there are: {', '.join(known)}")
             module = launch.config.measurement.module
             rows = {row.label: {"measurement.module": module, **row.settings} for row in ablation.rows}
@@ -172,5 +176,5 @@ def check_artefacts(launch: Launch, known: Iterable[str]) -> None:
 
 
 def entry() -> None:
-    """What `d3d` on the PATH calls."""
+    """The entry point of the installed command `d3d`."""
     sys.exit(main(sys.argv[1:]))

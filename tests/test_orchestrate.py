@@ -328,7 +328,7 @@ def test_an_artefact_nobody_makes_is_refused_before_anything_is_trained(user: Us
     (user.folder / "mine.yaml").write_text(f"{MINE}artefact: figure7\n")
     done = user.run("ablation=mine.yaml")
     assert done.returncode == 2
-    assert "mine.yaml: artefact figure7: nobody makes it (did you mean figure7" in done.stderr
+    assert "mine.yaml: artefact figure7: unknown artefact (did you mean figure7" in done.stderr
     assert [path.name for path in user.folder.iterdir()] == ["mine.yaml"]
 
 
@@ -367,7 +367,7 @@ def test_a_table_that_misses_cells_is_a_failure_until_they_are_there(
         assert f"{path}, .md, .tex\n" in said
         latest = tmp_path / "tables" / "latest"
         assert (latest / "tableA2.csv").exists() == (not status)
-        assert (f"what is complete, under names that stay: {latest}\n" in said) == (not status)
+        assert (f"complete tables and figures, under fixed names: {latest}\n" in said) == (not status)
 
 
 def test_a_list_of_equivalent_code_with_an_unknown_digest_starts_nothing(

@@ -164,7 +164,7 @@ def test_an_artefact_is_no_path(user: User) -> None:
     """What a YAML file calls its table is refused before anything is trained."""
     (user.folder / "mine.yaml").write_text(f"{MINE % 8}\nartefact: ../../outside\n")
     done = user.run("ablation=mine.yaml", "dry_run=true")
-    assert done.returncode == 2 and "../../outside: nobody makes it" in done.stderr
+    assert done.returncode == 2 and "../../outside: unknown artefact" in done.stderr
     assert [path.name for path in user.folder.iterdir()] == ["mine.yaml"]
 
 

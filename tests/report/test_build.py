@@ -235,5 +235,5 @@ def test_a_settle_launch_says_how_many_seeds_each_claim_took(record: FakeRecord)
     built = report.build([], record.storage)
     assert [str(tally) for tally in built.verdicts] == ["depth: of 2 claims 2 inconclusive"]
     text = record.made("depth.md").read_text()
-    assert "Claims were looked at after 3 (α = 0.005), 5 (α = 0.01) seeds" in text
+    assert "Claims were tested after 3 (α = 0.005), 5 (α = 0.01) seeds" in text
     assert "| b > c | inconclusive | 1.0000 | b 58.00; c 58.00 | 5 |" in text

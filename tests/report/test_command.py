@@ -23,7 +23,7 @@ def test_without_names_all_that_the_record_can_make_is_built(
         *(f"depth.{kind}" for kind in ("csv", "md", "tex")),
     ]
     assert all(path.is_file() for path in paths)
-    assert str(latest) == f"what is complete, under names that stay: {record.storage / 'tables' / 'latest'}"
+    assert str(latest) == f"complete tables and figures, under fixed names: {record.storage / 'tables' / 'latest'}"
     assert err == ""
 
 

@@ -129,7 +129,7 @@ def test_how_far_deformable_attention_moved_is_a_note(record: FakeRecord) -> Non
         record.client.log_metric(run, f"moved_{axis}", 0.25)
     record.launch([point("full", "c1")])
     report.build([], record.storage)
-    assert "in the mean: full 0.25, 0.25, 0.25." in record.made("depth.md").read_text()
+    assert "along t, y and x: full 0.25, 0.25, 0.25." in record.made("depth.md").read_text()
 
 
 def test_figure_7a_has_its_columns_and_a_row_for_each_window_and_stride(everything: Everything) -> None:

@@ -100,7 +100,7 @@ def test_rows_keep_the_plans_order_and_seeds_ascend() -> None:
 
 
 def test_a_plan_that_names_two_cells_for_a_seed_of_a_row_is_refused() -> None:
-    with pytest.raises(RecordError, match=r"launch=1a: b, seed 0 stands for two cells"):
+    with pytest.raises(RecordError, match=r"launch=1a: b, seed 0 has two cells"):
         rows_of(launch(Point("b", {}, 0, "c0"), Point("b", {}, 0, "c1")), {}, partial=False)
 
 
@@ -165,7 +165,7 @@ def test_chance_and_the_majority_class_are_of_the_clips_at_hand() -> None:
 
     alike = {0: labelled(0, 0, 1, 2), 1: labelled(0, 0, 1, 2)}
     (note,) = chance_note([replace(plain, asked=dict.fromkeys(alike, "c"), cells=alike)])
-    assert note == "Of 4 clips chance is 33.3 %, the majority class 50.0 %."
+    assert note == "On 4 clips chance is 33.3 %, the majority class 50.0 %."
     other = alike | {2: labelled(1, 1, 1, 2, 2)}
     (both,) = chance_note([replace(plain, asked=dict.fromkeys(other, "c"), cells=other)])
     assert both == f"Of 5 clips chance is 50.0 %, the majority class 60.0 %; {note[0].lower()}{note[1:]}"

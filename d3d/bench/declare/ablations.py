@@ -1,7 +1,7 @@
-"""What is declared in YAML: the ablations, each a row of the paper, and the presets and datasets they run on.
+"""Reads the ablations, presets, datasets and systems that are declared in YAML.
 
-An ablation varies configuration keys over `grids`, a list of products whose union is taken, or over named `rows`.
-Nothing here imports torch, ray or mlflow.
+An ablation varies configuration keys over `grids`, a list of Cartesian products whose union is taken, over named
+`rows`, or over both. Nothing here imports torch, ray or mlflow.
 """
 
 import itertools
@@ -24,34 +24,36 @@ from d3d.models.config import FROM_DATA, SystemConfig
 from d3d.models.d3d.config import D3DConfig
 from d3d.yaml_file import read_yaml
 
-VALIDATION = ", validation split"  # the end of the name of data that is tested on a part of its training clips
-ROWS = 10_000  # of a grid
-RECIPE, TUNED = "same recipe", "tuned"  # parts of a table: the rows as they are, and as their search found them
-PLACES = {"data.root", "data.annotations"}  # keys that say where data are, and nothing of what they are
+VALIDATION = ", validation split"  # ends the name of data whose test clips are a part of the training clips
+MOST_ROWS = 10_000  # of a grid
+RECIPE, TUNED = "same recipe", "tuned"  # the parts of a table: its rows as declared, and with tuned settings
+PLACES = {"data.root", "data.annotations"}  # keys that say where the data is, not what it is
 
-SECTIONS = {"preset": "preset", "data": "dataset", "model": "system"}  # group → what describes each of its options
-MODEL = "model"  # the key with which a row names another system than the launch's
+SECTIONS = {"preset": "preset", "data": "dataset", "model": "system"}  # group → the section that describes an option
+MODEL = "model"  # the key with which a row selects another system than the launch's
+
+NAME_RULE = "use only letters, digits, '_', '-' and '.', with neither '.' nor '-' first"
 
 Value = bool | int | float | str | None
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: the keys it sets. For each seed it asks for one cell."""
+    """One row of an ablation's table. It asks for one cell for each seed."""
 
     label: str
-    settings: dict[str, Value]
-    fuse: tuple[str, ...] = ()  # rows above it, of whose predictions it takes the mean instead of being trained
+    settings: dict[str, Value]  # configuration key → value
+    fuse: tuple[str, ...] = ()  # labels of rows above it; it is the mean of their predictions instead of a training
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation:
-    """One experiment of the paper, as rows."""
+    """One experiment of the paper as a list of rows."""
 
     name: str
     source: str  # the file it was read from
     title: str
-    artefacts: tuple[str, ...]  # the tables and figures that tables/ makes of it
+    artefacts: tuple[str, ...]  # the tables and figures that are built from it
     section: str  # of the paper
     command: str
     cost: str
@@ -66,7 +68,7 @@ class Ablation:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A preset, a dataset or a system: what it is and what it costs."""
+    """The description of a preset, a dataset or a system."""
 
     title: str
     cost: str
@@ -100,9 +102,10 @@ class _Declared:
 
 
 def parse_ablation(name: str, declared: object, source: str) -> Ablation:
-    """The ablation a YAML file declares; without an artefact it makes a table of its rows, under its own name.
+    """The ablation `name` that the contents of the YAML file `source` declare.
 
-    Raises ConfigError naming the file, the key and the nearest known one.
+    If it names no artefact, it makes a table of its rows under its own name. Raises ConfigError that names the file,
+    the key and the nearest known key.
     """
     try:
         written = TypeAdapter(_Declared).validate_python(declared)
@@ -110,8 +113,8 @@ def parse_ablation(name: str, declared: object, source: str) -> Ablation:
         known = [*_Declared.__dataclass_fields__, *_DeclaredRow.__dataclass_fields__]
         raise ConfigError(f"{source}: {fault_of(error, known)}") from error
     for grid in written.grids:
-        if (count := prod(map(len, grid.values()))) > ROWS:
-            raise ConfigError(f"{source}: grids: {', '.join(grid)}: {count} rows; {ROWS} are the most")
+        if (count := prod(map(len, grid.values()))) > MOST_ROWS:
+            raise ConfigError(f"{source}: grids: {', '.join(grid)}: {count} rows; at most {MOST_ROWS} are allowed")
     rows = (*_union(written.grids), *(Row(row.label, row.settings, tuple(row.fuse)) for row in written.rows))
     _check_rows(rows, source)
     _check_claims(written.claims, [row.label for row in rows], source)
@@ -130,32 +133,36 @@ def parse_ablation(name: str, declared: object, source: str) -> Ablation:
 
 
 def read_ablation(path: Path) -> Ablation:
-    """The ablation of a file, named as the file is. Raises ConfigError."""
-    if not re.fullmatch(r"\w[\w.-]*", path.stem):
-        rule = "use letters, digits, '_', '-' and '.' alone, and neither '.' nor '-' first"
-        raise ConfigError(f"{path}: an ablation is named as its file; {rule}")
+    """The ablation that a file declares, named after the file. Raises ConfigError."""
+    if not is_name(path.stem):
+        raise ConfigError(f"{path}: an ablation is named after its file; {NAME_RULE}")
     return parse_ablation(path.stem, read_yaml(path), str(path))
 
 
 def ablations() -> dict[str, Ablation]:
-    """The project's own by name, in the order of the paper's sections."""
+    """The project's own ablations by name, in the order of the paper's sections."""
     own = [read_ablation(EXPERIMENTS / "ablation" / f"{name}.yaml") for name in options("ablation")]
     return {each.name: each for each in sorted(own, key=lambda each: (each.section, each.name))}
 
 
 def choices(group: str) -> dict[str, Choice]:
-    """The project's presets (group `preset`), datasets (`data`) or systems (`model`), by name."""
+    """The options of a configuration group by name. The group is `preset`, `data` or `model`."""
     section = SECTIONS[group]
     return {name: Choice(**read_yaml(EXPERIMENTS / group / f"{name}.yaml")[section]) for name in options(group)}
 
 
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of an ablation or of a search, see NAME_RULE."""
+    return re.fullmatch(r"\w[\w.-]*", text) is not None
+
+
 def options(group: str) -> list[str]:
-    """The names a configuration group offers."""
+    """The names of the options of a configuration group."""
     return sorted(path.stem for path in (EXPERIMENTS / group).glob("*.yaml"))
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, its keys dotted."""
+    """Nested mappings as one mapping with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
@@ -163,24 +170,24 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def settable(model: type[SystemConfig] = D3DConfig) -> list[str]:
-    """The configuration keys that a row may set where its system has this configuration."""
+    """The configuration keys that a row may set if its system has this type of configuration."""
     own = [f"{MODEL}.{field.name}" for field in fields(model) if field.name not in (*FROM_DATA, "system")]
     return [*own, *_shared()]
 
 
 @cache
 def _shared() -> tuple[str, ...]:
-    """Those that do not depend on the system."""
+    """The settable keys that do not depend on the system."""
     groups = asdict(Config())
     del groups["seed"], groups[MODEL]
     return tuple(flatten(groups))
 
 
 def overrides_of(arguments: Iterable[str]) -> tuple[str, ...]:
-    """Of the arguments of a command line those that change the configuration, "model.norm=pre", as they were typed.
+    """The arguments of a command line that change the configuration, as they were typed, such as "model.norm=pre".
 
-    Which ablation, preset, data and seeds were taken is no change, nor is how and where to launch. Of a key that was
-    typed twice the last one holds.
+    The choice of ablation, preset, data and seeds is no change of the configuration, nor is how and where to launch.
+    If a key was typed twice, the last one counts.
     """
     groups = {field.name for field in fields(Config)}
     typed = {argument.partition("=")[0]: argument for argument in arguments}
@@ -192,15 +199,15 @@ def overrides_of(arguments: Iterable[str]) -> tuple[str, ...]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The nearest known word as a question in brackets, or nothing where none is near."""
+    """The nearest known word as a question in brackets, or an empty text if none is near."""
     nearest = get_close_matches(word, list(known), 1, 0.5)
     return f" (did you mean {nearest[0]}?)" if nearest else ""
 
 
 def fault_of(error: ValidationError, known: Iterable[str]) -> str:
-    """What is wrong with a YAML file whose keys are known."""
+    """What is wrong with a YAML file, in a line; `known` are the keys that it may have."""
     faults = error.errors()
-    for fault in faults:  # a misspelt key is also a missing one
+    for fault in faults:  # first, because a misspelt key is reported as a missing one as well
         if fault["type"] == "unexpected_keyword_argument":
             return f"{fault['loc'][-1]}: unknown key{did_you_mean(str(fault['loc'][-1]), known)}"
     if not faults[0]["loc"]:
@@ -216,16 +223,16 @@ def _check_rows(rows: Sequence[Row], source: str) -> None:
     labels: set[str] = set()
     for row in rows:
         for key in row.settings:
-            if key not in known and key != MODEL and not key.startswith(f"{MODEL}."):  # those depend on the system
+            if key not in known and key != MODEL and not key.startswith(f"{MODEL}."):  # a launch checks those
                 raise ConfigError(f"{source}: {key}: unknown key{did_you_mean(key, known)}")
         _check_fusion(row, labels, source)
         if row.label in labels:
-            raise ConfigError(f"{source}: label {row.label}: two rows have it; a row is named by its label")
+            raise ConfigError(f"{source}: label {row.label}: two rows have this label; give each row its own")
         labels.add(row.label)
 
 
 def _check_fusion(row: Row, above: Collection[str], source: str) -> None:
-    """A fused row is made of other rows alone."""
+    """Raises ConfigError unless a fused row names at least two different rows above it, and nothing else."""
     where = f"{source}: row {row.label}: fuse"
     for label in row.fuse:
         if label not in above:
@@ -233,7 +240,7 @@ def _check_fusion(row: Row, above: Collection[str], source: str) -> None:
             raise ConfigError(f"{where}: {label}: no row above it has this label{near}")
     if row.fuse and row.settings:
         raise ConfigError(
-            f"{where}: it has settings too ({', '.join(row.settings)}); leave them out, it is not trained"
+            f"{where}: the row has settings too ({', '.join(row.settings)}); leave them out, it is not trained"
         )
     if row.fuse and len(set(row.fuse)) < max(2, len(row.fuse)):
         raise ConfigError(f"{where}: [{', '.join(row.fuse)}]: must be two or more different rows")
@@ -252,7 +259,7 @@ def _check_claims(claims: Sequence[str], labels: Sequence[str], source: str) -> 
 
 
 def _union(grids: list[dict[str, list[Value]]]) -> list[Row]:
-    """A row a point, labelled by the axes that vary."""
+    """A row for each point of the grids, labelled by the keys that vary."""
     points = [dict(zip(grid, values, strict=True)) for grid in grids for values in itertools.product(*grid.values())]
     varied = {key for point in points for key in point if len({p[key] for p in points if key in p}) > 1}
     labels = [_label({key: value for key, value in point.items() if key in varied}) for point in points]
@@ -262,7 +269,7 @@ def _union(grids: list[dict[str, list[Value]]]) -> list[Row]:
 
 
 def _label(settings: Mapping[str, Value]) -> str:
-    """Such as "temporal window 4, temporal stride 2"; words speak for themselves: "pre, depth 2"."""
+    """A label such as "temporal window 4, temporal stride 2"; values that are words stand alone: "pre, depth 2"."""
     return ", ".join(
         value if isinstance(value, str) else f"{key.rpartition('.')[2].replace('_', ' ')} {value}"
         for key, value in settings.items()

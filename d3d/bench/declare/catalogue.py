@@ -1,4 +1,4 @@
-"""What `--help` shows: what can be launched, what it makes and what it costs."""
+"""Prints `--help`: what can be launched, what it makes and what it costs."""
 
 from rich.console import Console
 from rich.table import Table
@@ -10,41 +10,41 @@ from d3d.bench.declare.searches import searches
 ALL_COST = "twenty minutes with preset=quick on 2 cores"
 EXAMPLES = {
     "ablation=stride_grid": "Figure 7a on synthetic data, in minutes on a laptop",
-    "ablation=all preset=small seeds=3 dry_run=true": "what all of it costs",
-    "ablation=stride_grid data=penn_action data.root=DIR data.frames=rendered": "on real motion",
-    "ablation=modules search=optuna search.trials=12": "each row also at its best settings",
+    "ablation=all preset=small seeds=3 dry_run=true": "what everything costs",
+    "ablation=stride_grid data=penn_action data.root=DIR data.frames=rendered": "on the motion of real people",
+    "ablation=modules search=optuna search.trials=12": "each row also with tuned settings",
 }
 KEYS = {
     "seeds=3, seeds=[0,4]": "how many seeds, or which",
-    "seeds=settle seeds.most=8": "three, then more of the rows whose claims are open; 20 at most unless given",
-    "storage=DIR": "all that a launch writes; results/ unless said",
+    "seeds=settle seeds.most=8": "three, then more for rows whose claims are open, up to seeds.most (default 20)",
+    "storage=DIR": "folder for everything that a launch writes; default results/",
     "dry_run=true": "prints the plan and starts nothing",
-    "stale=rerun": "runs again what code other than today's has made; keep, the default, keeps it and says so",
-    "search.trials=12": "another budget; also search.pruner, search.seed, search.name",
+    "stale=rerun": "runs finished cells again if other code made them; keep, the default, keeps them and says so",
+    "search.trials=12": "another number of trials; also search.pruner, search.seed, search.name",
     "resources.cpus=2": "CPUs to use; also resources.cpus_per_cell, resources.gpus_per_cell",
     "cluster.address=auto": "a running Ray cluster instead of this machine",
     "tracking.uri=URI": "an MLflow server instead of DIR/mlflow.db",
-    "tracking.test_every=5": "a training is tested after every fifth epoch and the last, and is done sooner",
-    "model.KEY, data.KEY, training.KEY, ...": "everything d3d/config.py names",
+    "tracking.test_every=5": "test a training after every fifth epoch and the last, which takes less time",
+    "model.KEY, data.KEY, training.KEY, ...": "every key in d3d/config.py",
 }
 
 
 def show_catalogue(console: Console, program: str) -> None:
-    """Prints it; `program` is how the command was started."""
+    """Prints the help; `program` is the command as the user typed it."""
     console.print(f"usage: {program} ablation=NAME|FILE|all [search=NAME|FILE] [preset=NAME] [data=NAME]")
     console.print(f"       {' ' * len(program)} [KEY=VALUE ...]")
     console.print(f"       {program} check data=NAME [data.root=DIR] [KEY=VALUE ...]")
     console.print(f"       {program} show clip=ID data=NAME [data.root=DIR] [KEY=VALUE ...]")
     console.print(f"       {program} tables [ARTEFACT ...] [storage=DIR] [KEY=VALUE ...]\n")
-    console.print("Runs what an ablation of the paper asks for and is not finished yet, and makes its table or figure.")
+    console.print("Runs the unfinished cells of an ablation of the paper, and makes its table or figure.")
     console.print("The same command again continues a launch that was interrupted.")
-    console.print("check reads a whole dataset and lists all that is broken; show draws a clip with its joints; tables")
-    console.print("builds the tables and figures of a record again, and lists what it takes with tables --help.\n")
+    console.print("check reads a whole dataset and lists everything that is broken; show draws a clip with its joints;")
+    console.print("tables builds the tables and figures of a record again, see tables --help.\n")
     rows = {
         each.name: [each.title, f"makes {', '.join(each.artefacts) or 'no table'} ({each.section})", each.cost]
         for each in ablations().values()
     }
-    rows[ALL] = ["Every one of these in one launch; what they share is run once", ALL_COST]
+    rows[ALL] = ["All of these in one launch; cells that they share are run once", ALL_COST]
     _section(console, "ablation", rows)
     for group in SECTIONS:
         _section(console, group, {name: [each.title, each.cost] for name, each in choices(group).items()})

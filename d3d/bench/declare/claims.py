@@ -1,16 +1,16 @@
-"""What a paper claims of an ablation's rows, as data.
+"""Parses the claims that a paper makes about an ablation's rows.
 
     full > no_deformable             the mean of the first is higher
-    full > no_deformable by 2.3      it is higher by at least so many points
+    full > no_deformable by 2.3      it is higher by at least 2.3 points
     cross > single > none            each is higher than the next
-    stride 1 < stride 3 > stride 6   a peak: the middle one is higher than both
+    stride 1 < stride 3 > stride 6   a peak: the middle one is higher than both others
     frames 12 ~ frames 16            level: they differ by at most one point
-    frames 12 ~ frames 16 within 2   they differ by at most so many points
+    frames 12 ~ frames 16 within 2   they differ by at most 2 points
     best(frames) = frames 12         of the rows whose label starts with `frames`, this one is the best
 
-Rows are named by their labels. `>`, `<` and `~` stand between blanks and may be mixed in a chain; `by` and `within` end
-a claim of two rows. A group takes whole words: `best(window 1) = …` is not about `window 10`. Nothing here knows what
-was measured: tables/ judges.
+Rows are named by their labels. `>`, `<` and `~` need a space on both sides and may be mixed in a chain; `by` and
+`within` can only end a claim about two rows. A group consists of whole words: `best(window 1) = …` does not include
+`window 10`. Nothing here knows what was measured; d3d/report judges the claims.
 """
 
 import math
@@ -24,16 +24,15 @@ GRAMMAR = (
     "write `a > b`, `a > b by 2`, `a ~ b`, `a ~ b within 2`, a chain of rows with >, < and ~, "
     "or `best(start of labels) = a`"
 )
-LEVEL = 1.0  # points of top-1: what differs by no more is level, unless the claim states another margin
-MARGINS = {">": "by", "<": "by", "~": "within"}  # the word that states a margin, by the relation it goes with
-
+LEVEL = 1.0  # points of top-1 by which level rows may differ, unless the claim states another margin
+MARGINS = {">": "by", "<": "by", "~": "within"}  # relation → the word before a margin
 
 Relation = Literal[">", "<", "~"]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two rows: the mean of the left one is higher by more than the margin (>), or they differ by less than it (~)."""
+    """Compares two rows: the left mean is higher by more than the margin (>), or they differ by less than it (~)."""
 
     left: str
     relation: Literal[">", "~"]
@@ -43,7 +42,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Best:
-    """One row against all the others of its group."""
+    """Claims that one row is better than all others of its group."""
 
     group: str
     row: str
@@ -55,24 +54,24 @@ class Best:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim holds where all of its parts do."""
+    """A claim, which holds if all of its parts do."""
 
     text: str
     parts: tuple[Comparison | Best, ...]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The rows it names, each once, in its order."""
+        """The labels it names, each once, in order."""
         named = [(each.row,) if isinstance(each, Best) else (each.left, each.right) for each in self.parts]
         return tuple(dict.fromkeys(label for labels in named for label in labels))
 
     def concerns(self, label: str) -> bool:
-        """Whether a row has a part in it: it is named, or belongs to a group whose best row is claimed."""
+        """Whether the claim is about a row: it names the row, or claims the best row of the row's group."""
         return label in self.labels or any(isinstance(each, Best) and each.has(label) for each in self.parts)
 
 
 def parse_claim(text: str) -> Claim:
-    """The claim a line states. Raises ConfigError where it states none."""
+    """The claim in a line of text. Raises ConfigError if the line is not a claim."""
     text = " ".join(text.split())
     best = re.fullmatch(r"best\((.+?)\) = (.+)", text)
     if best:
@@ -83,7 +82,7 @@ def parse_claim(text: str) -> Claim:
     chain, margin = _margin(text)
     labels, relations = _chain(chain)
     if not relations or "" in labels or text.startswith("best("):
-        raise ConfigError(f"{text}: is no claim; {GRAMMAR}")
+        raise ConfigError(f"{text}: is not a claim; {GRAMMAR}")
     if len(set(labels)) < len(labels):
         raise ConfigError(f"{text}: names a row twice; {GRAMMAR}")
     if margin is not None:
@@ -94,22 +93,22 @@ def parse_claim(text: str) -> Claim:
 
 
 def _comparison(left: str, relation: Relation, right: str, margin: float) -> Comparison:
-    """The higher row is the left one, however the line has it."""
+    """A comparison with the higher row on the left, for either direction of the relation."""
     if relation == "<":
         return Comparison(right, ">", left, margin)
     return Comparison(left, relation, right, margin)
 
 
 def _margin(text: str) -> tuple[str, tuple[str, str] | None]:
-    """The claim without its margin, and the margin's word and number, where it ends with one."""
+    """The claim without its margin, and the word and number of the margin, or None if there is none."""
     stated = re.fullmatch(r"(.+) (by|within)(?: (\S+))?", text)
     return (stated[1], (stated[2], stated[3] or "")) if stated and _chain(stated[1])[1] else (text, None)
 
 
 def _points(text: str, word: str, number: str, relations: list[Relation]) -> float:
-    """The margin in points. Raises ConfigError where it is none, or does not go with the claim."""
+    """The margin in points. Raises ConfigError if it is invalid or does not go with the claim."""
     if len(relations) > 1:
-        raise ConfigError(f"{text}: `{word}` goes with two rows; write a claim for each pair of the chain")
+        raise ConfigError(f"{text}: `{word}` needs a claim of two rows; write one for each pair of the chain")
     if word != MARGINS[relations[0]]:
         raise ConfigError(f"{text}: `{word}` does not go with {relations[0]}; write `{MARGINS[relations[0]]}`")
     try:
@@ -117,12 +116,12 @@ def _points(text: str, word: str, number: str, relations: list[Relation]) -> flo
     except ValueError:
         points = math.nan
     if not 0 < points <= 100:
-        raise ConfigError(f"{text}: `{word} {number}` states no margin; write a number of points above 0, at most 100")
+        raise ConfigError(f"{text}: `{word} {number}` is not a margin; write a number of points above 0, at most 100")
     return points
 
 
 def _chain(text: str) -> tuple[list[str], list[Relation]]:
-    """The labels and the relations between them, one fewer."""
+    """The labels of a chain, and the relations between them."""
     pieces = [piece.strip() for piece in re.split(r"(?<!\S)([><~])(?!\S)", text)]
     known: dict[str, Relation] = {">": ">", "<": "<", "~": "~"}
     return pieces[::2], [known[piece] for piece in pieces[1::2]]

@@ -1,8 +1,8 @@
-"""From the command line to a launch: Hydra composes, pydantic checks the types, the dataclasses check the values.
+"""Turns a command line into a launch: Hydra composes, pydantic checks the types, dataclasses check the values.
 
-Hydra's compose API alone is used, so that nothing is written to outputs/ and no logging is configured. Presets and
-datasets are its groups; what `ablation=` and `search=` name is read apart, for it may be a file from anywhere. Whatever
-a user can get wrong is a ConfigError that names the key and the way out.
+Only Hydra's compose API is used, so that nothing is written to outputs/ and no logging is configured. Presets, datasets
+and systems are Hydra groups. Ablations and searches are read separately, because they can be files in any folder. A
+user's error is a ConfigError that names the key and what to do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,10 +47,9 @@ from d3d.yaml_file import read_yaml
 
 T = TypeVar("T")
 
-ALL = "all"  # the ablation that is every ablation of the project
-PRESET = "quick"  # unless another is named, as config.yaml has it
-SETTLE = "settle"  # as many seeds as it takes until every claim is settled
-
+ALL = "all"  # ablation=all runs every ablation of the project
+PRESET = "quick"  # the default preset, as in config.yaml
+SETTLE = "settle"  # seeds=settle adds seeds until every claim is settled
 
 _CHOICE, _SETTINGS = TypeAdapter(Choice), TypeAdapter(Settings)
 
@@ -97,14 +96,14 @@ def compose(arguments: Sequence[str]) -> Launch:
 
 
 def compose_inspection(command: str, arguments: Sequence[str]) -> Inspection:
-    """What the overrides of a command that looks at data ask for, one of COMMANDS. Raises ConfigError."""
+    """The inspection that the overrides of the command `check` or `show` ask for. Raises ConfigError."""
     apart = ("ablation", "search")
     system = _system_of(arguments)
     known = [key for key in _known_keys(system) if key.partition(".")[0] not in apart and key != "seeds.most"]
     own = ["clip"] if command == "show" else []
     for argument in arguments:
         if argument.partition("=")[0].partition(".")[0] in apart:
-            raise ConfigError(f"{argument}: {command} looks at data and trains nothing; leave it out")
+            raise ConfigError(f"{argument}: {command} inspects data and trains nothing; leave it out")
     overrides = _parse_all(arguments, [*known, *own])
     clips = [str(override.input_line).partition("=")[2] for override in overrides if override.key_or_group == "clip"]
     if own and not clips:
@@ -131,7 +130,7 @@ def _require_known(tree: Mapping[str, Any], known: Sequence[str]) -> None:
 
 
 def _typed_parts(tree: dict[str, Any]) -> tuple[Settings, Config]:
-    """What a composed tree says of how to launch, and of what to train."""
+    """The parts of a composed tree that say how to launch and what to train. The tree is consumed."""
     for section in SECTIONS.values():
         typed(_CHOICE, tree.pop(section))
     settings = typed(_SETTINGS, {key: tree.pop(key) for key in Settings.__dataclass_fields__})
@@ -141,7 +140,7 @@ def _typed_parts(tree: dict[str, Any]) -> tuple[Settings, Config]:
 def _parse(argument: str) -> Override:
     try:
         return OverridesParser.create().parse_override(argument)
-    except (HydraException, RecursionError, ValueError) as error:  # nested too deeply; a number of too many digits
+    except (HydraException, RecursionError, ValueError) as error:  # the last two: deep nesting, very long numbers
         key, equals, value = argument.partition("=")
         way_out = f"""quote it: '{key}="{value}"'""" if equals else "--help shows how to launch"
         raise ConfigError(f"{argument}: is not key=value as Hydra reads it; {way_out}") from error
@@ -152,7 +151,7 @@ def _check(override: Override, known: Sequence[str]) -> None:
     if override.type != OverrideType.CHANGE:
         raise ConfigError(f"{line}: keys can be set, not added or removed; write key=value")
     if override.is_sweep_override():
-        raise ConfigError(f"{line}: a launch has one value a key; an ablation file is what varies a key")
+        raise ConfigError(f"{line}: a launch has one value for each key; write an ablation file to vary a key")
     if key in SECTIONS and override.value() not in options(key):
         near = did_you_mean(str(override.value()), options(key))
         raise ConfigError(f"{line}: unknown {key}{near}; there are: {', '.join(options(key))}")
@@ -162,7 +161,7 @@ def _check(override: Override, known: Sequence[str]) -> None:
 
 
 def _chosen(overrides: Sequence[Override]) -> tuple[str, tuple[Ablation, ...]]:
-    """What the last `ablation=` names: one of the project's ablations, all of them, or a YAML file of the user's."""
+    """The name and ablations of the last `ablation=`: one of the project's, all of them, or a user's YAML file."""
     own = ablations()
     names = [*own, ALL]
     offered = "; ".join(f"{each.name} ({', '.join(each.artefacts) or 'no table'})" for each in own.values())
@@ -185,7 +184,7 @@ def _of_search(override: Override) -> bool:
 
 
 def _search(overrides: Sequence[Override], model: type[SystemConfig]) -> Search | None:
-    """What the last `search=` names, with the keys of it that are changed: one of the project's, or a file."""
+    """The search that the last `search=` names, one of the project's or a file, with its keys overridden."""
     named = [override for override in overrides if override.key_or_group == "search"]
     if not named:
         if overrides:
@@ -201,7 +200,7 @@ def _search(overrides: Sequence[Override], model: type[SystemConfig]) -> Search 
 
 
 def _system_of(arguments: Sequence[str]) -> str:
-    """The system that a command line names, by `model.system=` or by `model=`. Raises ConfigError."""
+    """The system that a command line selects with `model.system=` or `model=`. Raises ConfigError."""
     named = dict(argument.partition("=")[::2] for argument in arguments)
     if "model.system" in named:
         return named["model.system"].strip("'\"")
@@ -213,7 +212,10 @@ def _system_of(arguments: Sequence[str]) -> str:
 
 
 def _models(preset: str, option: str, own: SystemConfig) -> dict[str, SystemConfig]:
-    """What each `model=` comes to with a preset; the command line changes the keys of the launch's own system alone."""
+    """The configuration of each `model=` option with a preset.
+
+    `own` is the configuration of the launch's own option, the only one that the command line can change.
+    """
     models = {}
     for each in options(MODEL):
         written = read_yaml(EXPERIMENTS / MODEL / f"{each}.yaml")[MODEL]
@@ -223,14 +225,14 @@ def _models(preset: str, option: str, own: SystemConfig) -> dict[str, SystemConf
 
 
 def _sized(system: str, preset: str) -> dict[str, Any]:
-    """The defaults of a system's keys, and the preset's size of it."""
+    """The default values of a system's keys, with the size that the preset gives it."""
     size = read_yaml(EXPERIMENTS / "preset" / f"{preset}.yaml").get("models", {}).get(system, {})
     sized: dict[str, Any] = asdict(config_type(system)(system=system)) | size
     return sized
 
 
 def _compose(overrides: Sequence[Override], system: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The composed tree without Hydra's own part, and which option of each group was taken."""
+    """The composed tree without Hydra's own keys, and the chosen option of each group."""
     presets = [str(override.value()) for override in overrides if override.key_or_group == "preset"]
     ConfigStore.instance().store(name="schema", node=_schema(system, presets[-1] if presets else PRESET))
     lines = [str(override.input_line) for override in overrides]
@@ -247,7 +249,7 @@ def _compose(overrides: Sequence[Override], system: str) -> tuple[dict[str, Any]
 
 
 def _schema(system: str, preset: str) -> dict[str, Any]:
-    """Every key a user may set, with its default; the size of the system is the preset's."""
+    """Every key that a user may set, with its default; the system has the preset's size."""
     tree = asdict(Config())
     del tree["seed"]
     tree[MODEL] = {key: value for key, value in _sized(system, preset).items() if key not in FROM_DATA}
@@ -256,7 +258,7 @@ def _schema(system: str, preset: str) -> dict[str, Any]:
 
 def _known_keys(system: str) -> list[str]:
     settings = {key: value for key, value in read_yaml(EXPERIMENTS / "config.yaml").items() if key != "defaults"}
-    searched = [f"search.{key}" for key in KEYS if key != "space"]  # which a file alone can write
+    searched = [f"search.{key}" for key in KEYS if key != "space"]  # a space can only be written in a file
     keys = [*flatten(settings), "model.system", *settable(config_type(system))]
     return ["ablation", *SECTIONS, "search", *searched, "seeds.most", *keys]
 
@@ -270,43 +272,43 @@ def _check_rows(launch: Launch, ablation: Ablation) -> None:
 
 
 def _with_absolute_paths(config: Config) -> Config:
-    """Trainings run in folders of Ray's."""
+    """The configuration with absolute paths, because Ray runs trainings in other folders."""
     data = config.data
     places = {"root": data.root, "annotations": data.annotations}
-    if data.skeleton and data.skeleton.endswith((".yaml", ".yml")):  # else the name of a known one
+    if data.skeleton and data.skeleton.endswith((".yaml", ".yml")):  # otherwise it is the name of a known skeleton
         places["skeleton"] = data.skeleton
     absolute = {key: path and str(_path(f"data.{key}", path).absolute()) for key, path in places.items()}
     return replace(config, data=DataConfig(**(asdict(data) | absolute)))
 
 
 def _path(key: str, text: str) -> Path:
-    """Where a user means. Raises ConfigError."""
+    """The path that a user typed, with ~ expanded. Raises ConfigError."""
     try:
         return Path(text).expanduser()
-    except RuntimeError as error:  # ~ of nobody
+    except RuntimeError as error:  # "~name" of an unknown user
         raise ConfigError(f"{key}={text}: {error}; write the path without ~") from error
 
 
 def _tracking_uri(tracking: Tracking, storage: Path) -> str:
-    """Of the record, its path absolute where it is a file. Raises ConfigError."""
+    """The URI of the record, with an absolute path if it is a file. Raises ConfigError."""
     if tracking.uri is None:
         return sqlite_uri(storage / DATABASE)
     file = sqlite_file(tracking.uri)
     if file and "?" in tracking.uri:
-        raise ConfigError(f"tracking.uri={tracking.uri}: takes no options; in the name of a file write %3F for a ?")
+        raise ConfigError(f"tracking.uri={tracking.uri}: options are not supported; write %3F for a ? in a file name")
     return sqlite_uri(file.absolute()) if file else tracking.uri
 
 
 def _settle(seeds: int | list[int] | str, most: Sequence[Override], chosen: Sequence[Ablation]) -> int | None:
-    """The most seeds that `seeds=settle` may take. Raises ConfigError where there is nothing to settle."""
+    """The largest number of seeds for `seeds=settle`, None otherwise. Raises ConfigError if no claim is declared."""
     if seeds != SETTLE:
         if most:
-            raise ConfigError(f"{most[-1].input_line}: belongs to seeds={SETTLE}; write that too, or leave it out")
+            raise ConfigError(f"{most[-1].input_line}: needs seeds={SETTLE}; add that, or leave this out")
         return None
     if not any(ablation.claims for ablation in chosen):
         names = ", ".join(ablation.name for ablation in chosen)
         raise ConfigError(
-            f"seeds={SETTLE}: {names} declares no claims to be settled; name a number, such as seeds={LEAST}"
+            f"seeds={SETTLE}: {names} declares no claims to settle; give a number instead, such as seeds={LEAST}"
         )
     number = most[-1].value() if most else MOST
     if not isinstance(number, int) or isinstance(number, bool):
@@ -316,12 +318,12 @@ def _settle(seeds: int | list[int] | str, most: Sequence[Override], chosen: Sequ
 
 
 def _seeds(seeds: int | list[int] | str) -> tuple[int, ...]:
-    """Those of every row, of `seeds=settle` at the first look. Raises ConfigError."""
+    """The seeds of every row, which for `seeds=settle` are those of the first look. Raises ConfigError."""
     if seeds == SETTLE:
         return tuple(range(LEAST))
     chosen = range(seeds) if isinstance(seeds, int) else seeds
     numbers = tuple(seed for seed in chosen if isinstance(seed, int))
     if not numbers or len(set(numbers)) < len(chosen) or min(numbers) < 0:
-        rule = f"must be how many, at least 1, a list of different ones such as [0,4], or {SETTLE}"
+        rule = f"must be a number of seeds (at least 1), a list of different seeds such as [0,4], or {SETTLE}"
         raise ConfigError(f"seeds={seeds}: {rule}")
     return numbers

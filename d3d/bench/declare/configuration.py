@@ -1,4 +1,4 @@
-"""From nested mappings to the configuration that they describe, with types and values checked."""
+"""Turns nested mappings into a configuration, and checks types and values."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _CONFIG = TypeAdapter(Config)
 
 
 def with_settings(config: Config, settings: Mapping[str, Value]) -> Config:
-    """The configuration with some keys set. Raises ConfigError for an unknown key, and for a value that cannot be."""
+    """The configuration with these dotted keys set. Raises ConfigError for an unknown key or an invalid value."""
     tree, known = asdict(config), settable(type(config.model))
     for key, value in settings.items():
         if key not in known:
@@ -29,30 +29,31 @@ def with_settings(config: Config, settings: Mapping[str, Value]) -> Config:
 
 
 def read_config(tree: Mapping[str, Any]) -> Config:
-    """The configuration that nested mappings describe. Raises ConfigError where a value cannot be."""
+    """The configuration that nested mappings describe. Raises ConfigError for an invalid value."""
     own = tree[MODEL]
     model = typed(system_adapter(own["system"]), own, (MODEL,))
     rest = typed(_CONFIG, {**tree, MODEL: {"system": own["system"]}})
     return replace(rest, model=model)
 
 
-@cache  # making one takes longer than all else that is done for a row
+@cache  # because creating one takes longer than everything else that is done for a row
 def system_adapter(system: str) -> TypeAdapter[Any]:
-    """What reads the hyper-parameters of a system. Raises ConfigError where there is no such system."""
+    """The pydantic adapter that reads the hyper-parameters of a system. Raises ConfigError for an unknown system."""
     return TypeAdapter(config_type(system))
 
 
 def typed(kind: TypeAdapter[T], tree: Mapping[str, Any], within: tuple[str, ...] = ()) -> T:
-    """The dataclass that a tree describes; `within` are the keys above it.
+    """The dataclass that a tree describes; `within` are the keys above the tree, for messages.
 
-    Raises ConfigError. JSON is pydantic's strict input that still admits mappings for dataclasses.
+    The tree is validated as JSON, the only strict input in which pydantic accepts mappings for dataclasses. Raises
+    ConfigError for an invalid value.
     """
     try:
         return kind.validate_json(json.dumps(tree), strict=True)
     except ValidationError as error:
         fault = error.errors()[0]
         value, path = tree, [*within]
-        for step in fault["loc"]:  # a union's members stand at the end of the path
+        for step in fault["loc"]:  # may end with the name of a union's member, which is no key
             if isinstance(value, Mapping) and step in value:
                 value = value[str(step)]
                 path.append(str(step))

@@ -1,4 +1,4 @@
-"""What a launch is: the ablations, what their rows start from, the seeds, and where and on what it runs."""
+"""Defines a launch: the ablations to run, the configuration their rows start from, the seeds, and where it runs."""
 
 import re
 from collections.abc import Mapping
@@ -16,32 +16,33 @@ from d3d.models.config import SystemConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What of this machine a launch may use, and what one training needs."""
+    """What a launch may use of this machine, and what one training needs."""
 
-    cpus: int | None
+    cpus: int | None  # None: all
     cpus_per_cell: int
-    gpus_per_cell: float | None
+    gpus_per_cell: float | None  # a fraction lets several trainings share a GPU; None: 1 if there is a GPU, else 0
 
     def __post_init__(self) -> None:
         for key in ("cpus", "cpus_per_cell"):
             if getattr(self, key) is not None and getattr(self, key) < 1:
                 raise ConfigError(f"resources.{key}={getattr(self, key)}: must be at least 1")
         if self.gpus_per_cell is not None and not 0 <= self.gpus_per_cell <= 1:
-            raise ConfigError(f"resources.gpus_per_cell={self.gpus_per_cell}: must be in [0, 1], a training uses one")
+            rule = "must be in [0, 1], because a training uses at most one GPU"
+            raise ConfigError(f"resources.gpus_per_cell={self.gpus_per_cell}: {rule}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """The Ray cluster to use; None is one of this launch's own, on this machine."""
+    """The Ray cluster to use; with None the launch starts Ray on this machine."""
 
     address: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tracking:
-    """What is logged where. A `uri` that is None is the SQLite file in the storage folder."""
+    """Where and how often results are logged."""
 
-    uri: str | None
+    uri: str | None  # None: the SQLite file in the storage folder
     test_every: int  # epochs from one test of a training to the next
 
     def __post_init__(self) -> None:
@@ -51,7 +52,7 @@ class Tracking:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The keys of config.yaml itself: how to launch, not what to train."""
+    """The keys of config.yaml that say how to launch rather than what to train."""
 
     seeds: int | list[int] | str
     storage: str
@@ -64,27 +65,27 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """All that a command line says."""
+    """Everything that a command line asks for."""
 
-    arguments: tuple[str, ...]
-    name: str  # of the ablation, or all
+    arguments: tuple[str, ...]  # as typed
+    name: str  # of the ablation, or "all"
     ablations: tuple[Ablation, ...]
     preset: str
-    config: Config  # what the ablations' rows start from
-    models: Mapping[str, SystemConfig]  # what rows that name a system start from, by that name
-    search: Search | None  # None: every row is trained as it is, and that is all
+    config: Config  # the configuration that the ablations' rows start from
+    models: Mapping[str, SystemConfig]  # name of a system → the configuration that rows which select it start from
+    search: Search | None  # None: rows are not tuned
     seeds: tuple[int, ...]  # of every row; with `settle` those of the first look
-    settle: int | None  # the most seeds of a row, which gets more of them while its claims are open; None: no more
+    settle: int | None  # with seeds=settle the largest number of seeds of a row; None: the seeds are given
     storage: Path  # absolute
     tracking_uri: str
     test_every: int  # epochs from one test of a training to the next
     dry_run: bool
-    stale: Literal["keep", "rerun"]  # what becomes of finished cells that other code made
+    stale: Literal["keep", "rerun"]  # what to do with finished cells that other code made
     resources: Resources
     cluster: Cluster
 
     def configure(self, row: Row) -> Config:
-        """The configuration of an ablation's row. Raises ConfigError where a key or a value cannot be."""
+        """The configuration of an ablation's row. Raises ConfigError for an unknown key or an invalid value."""
         settings = dict(row.settings)
         named = settings.pop(MODEL, None)
         if named is None:
@@ -97,21 +98,21 @@ class Launch:
 
     @property
     def data(self) -> str:
-        """How the data is called in the record."""
+        """The name of the data in the record, such as "penn_action, rendered"."""
         data = self.config.data
         parts: list[str] = [data.name, data.frames]
         if data.name in OF_DATASET["protocol"]:
             parts[1:1] = [data.protocol]
-        elif data.name == "pyskl":  # any dataset may be behind it
+        elif data.name == "pyskl":  # which can be any dataset
             parts[1:1] = [re.sub(r"[^\w.-]", "_", part) for part in (Path(data.annotations or "").stem, data.splits[1])]
         return ", ".join(parts) + VALIDATION * (data.split == "validation")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What a command line says that looks at data and launches nothing."""
+    """What a command line asks for that inspects data instead of launching an ablation."""
 
     config: Config
     storage: Path  # absolute
     resources: Resources
-    clip: str  # to show
+    clip: str  # id of the clip to show; empty for the command `check`

@@ -1,8 +1,8 @@
-"""When the claims of `seeds=settle` are looked at: after how many seeds, and how much of the error each look may spend.
+"""The schedule of the looks at claims with `seeds=settle`: the number of seeds and the significance level of each look.
 
-Looking five times must not be five chances of a false verdict. Look k tests at its own level α_k, and the levels sum to
-0.05: by the union bound the chance that any look settles a claim falsely is at most that, whatever the joint law of
-the looks is. The report judges; here is only the timetable, so that a plan can say beforehand what it may cost.
+Testing five times must not give five chances of a false verdict. Look k tests at its own level α_k, and the levels sum
+to 0.05. By the union bound, the chance that any look settles a claim falsely is at most 0.05, for any dependence
+between the looks. The report does the testing; the schedule is here so that a plan can say what a launch may cost.
 """
 
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ from d3d.errors import ConfigError
 class Look:
     """One look at the claims that are still open."""
 
-    seeds: int  # the first so many of each row count
-    level: float  # α_k, shared by the open claims after Holm
+    seeds: int  # the number of seeds of each row that count, in the order of the seeds
+    level: float  # α_k, for all open claims together, which Holm's correction divides
 
 
 LOOKS = (Look(3, 0.005), Look(5, 0.010), Look(8, 0.010), Look(12, 0.0125), Look(20, 0.0125))
-LEAST, MOST = LOOKS[0].seeds, LOOKS[-1].seeds  # seeds that a verdict can be taken at
+LEAST, MOST = LOOKS[0].seeds, LOOKS[-1].seeds  # the smallest and largest number of seeds of a look
 
 
 def looks_until(most: int) -> tuple[Look, ...]:
-    """The looks of at most so many seeds; a `most` between two looks makes the last one at `most`.
+    """The looks with at most `most` seeds; if `most` is between two looks, the last look is at `most`.
 
-    The levels stay as they are, so that a launch that is later given more seeds has not spent what they need. Raises
-    ConfigError where `most` is not 3 to 20.
+    The levels do not depend on `most`, so that a launch can later be given more seeds. Raises ConfigError if `most` is
+    not in 3 to 20.
     """
     if not LEAST <= most <= MOST:
-        raise ConfigError(f"seeds.most={most}: must be {LEAST} to {MOST}, the looks that a verdict can be taken at")
+        raise ConfigError(f"seeds.most={most}: must be {LEAST} to {MOST}, the range in which claims are tested")
     within = tuple(look for look in LOOKS if look.seeds <= most)
     if within[-1].seeds == most:
         return within

@@ -1,11 +1,11 @@
-"""What a search varies: configuration keys, each with the range its values are taken from.
+"""Parses the space of a search: the configuration keys it varies, each with the range of its values.
 
     training.learning_rate: {float: [1.0e-4, 1.0e-2], log: true}
     model.depth: {int: [1, 4]}
     model.width: {int: [8, 32], step: 8}
     model.norm: {choices: [pre, printed]}
 
-Ends belong to their range. Nothing here knows Optuna.
+Both ends belong to the range. Nothing here knows Optuna.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,13 +18,13 @@ from d3d.errors import ConfigError
 from d3d.models.config import SystemConfig
 from d3d.models.registry import SYSTEMS, config_type
 
-SEARCHED = ("model.", "training.", "augmentation.")  # other keys decide what is asked, not how well it is learnt
+SEARCHED = ("model.", "training.", "augmentation.")  # other keys define the task, not how well it is learned
 WRITTEN = "write {float: [low, high], log: true}, {int: [low, high], step: 2} or {choices: [a, b]}"
 
 
 @dataclass(frozen=True)
 class Real:
-    """Any number from low to high; `log`: each decade as likely as the next."""
+    """A real number from low to high; with `log` it is drawn uniformly on a logarithmic scale."""
 
     low: float
     high: float
@@ -32,18 +32,18 @@ class Real:
 
     @property
     def values(self) -> Sequence[Value]:
-        """Its ends: no value is further out."""
+        """The two ends, which stand for all values when a range is checked."""
         return self.low, self.high
 
     @property
     def count(self) -> int | None:
-        """Of different values; None where there is no end of them."""
+        """The number of different values; None if it is infinite."""
         return None
 
 
 @dataclass(frozen=True)
 class Whole:
-    """low, low + step, … up to high."""
+    """A whole number: low, low + step, … up to high."""
 
     low: int
     high: int
@@ -51,24 +51,24 @@ class Whole:
 
     @property
     def values(self) -> Sequence[Value]:
-        """All of them."""
+        """All values."""
         return range(self.low, self.high + 1, self.step)
 
     @property
     def count(self) -> int | None:
-        """How many they are."""
+        """The number of different values."""
         return len(self.values)
 
 
 @dataclass(frozen=True)
 class Choices:
-    """One of these."""
+    """One of a list of values."""
 
     values: Sequence[Value]
 
     @property
     def count(self) -> int | None:
-        """How many they are."""
+        """The number of different values."""
         return len(self.values)
 
 
@@ -77,9 +77,10 @@ Space = dict[str, Range]
 
 
 def parse_space(declared: Mapping[str, Any], source: str, models: Iterable[type[SystemConfig]] = ()) -> Space:
-    """The space a YAML file's mapping declares, whose keys are of any of these systems or of one of the project's.
+    """The space that the mapping in the YAML file `source` declares.
 
-    Raises ConfigError naming the file, the key and the way out.
+    Its keys may belong to any of the project's systems, or to one of the system configurations in `models`. Raises
+    ConfigError that names the file, the key and what to do.
     """
     models = [*models, *map(config_type, SYSTEMS)]
     every = dict.fromkeys(key for model in models for key in settable(model))
@@ -87,7 +88,7 @@ def parse_space(declared: Mapping[str, Any], source: str, models: Iterable[type[
     space: Space = {}
     for key, range_ in declared.items():
         if key in every and key not in known:
-            searched = "keys of model, training and augmentation alone"
+            searched = "only keys of model, training and augmentation"
             raise ConfigError(f"{source}: space: {key}: a search varies {searched}; leave it out")
         if key not in known:
             near = did_you_mean(str(key), known) or "; d3d/config.py names them all"
@@ -99,13 +100,13 @@ def parse_space(declared: Mapping[str, Any], source: str, models: Iterable[type[
 
 
 def point_count(space: Space) -> int | None:
-    """How many different points a space has; None where there is no end of them."""
+    """The number of different points of a space; None if it is infinite."""
     counts = [each.count for each in space.values()]
     return None if None in counts else prod(count for count in counts if count is not None)
 
 
 def written(range_: Range) -> str:
-    """As YAML's flow style writes it: equal where two ranges are."""
+    """The range in YAML's flow style; the texts of two ranges are equal exactly if the ranges are."""
     match range_:
         case Real(low, high, log):
             return f"{{float: [{low}, {high}], log: {str(log).lower()}}}"
@@ -121,7 +122,7 @@ def _parse_range(declared: Any, where: str) -> Range:
             ends = options.pop(kind, None)
             if isinstance(ends, list) and options.keys() <= known:
                 return parse(ends, options, where)
-    raise ConfigError(f"{where}: is no range; {WRITTEN}")
+    raise ConfigError(f"{where}: is not a range; {WRITTEN}")
 
 
 def _parse_real(ends: list[Any], options: Mapping[str, Any], where: str) -> Real:
@@ -178,5 +179,5 @@ def _is_whole(value: Any) -> bool:
 
 
 def _flow(value: Any) -> str:
-    """As YAML's flow style writes it, nearly."""
+    """A value roughly as YAML's flow style writes it."""
     return str(value).replace("'", "").replace("True", "true").replace("False", "false").replace("None", "null")

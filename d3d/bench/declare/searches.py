@@ -1,6 +1,5 @@
-"""What a search's YAML file declares: what is varied, what for, how often, and what is stopped early."""
+"""Reads hyper-parameter searches from YAML: the space, the objectives, the number of trials and the pruner."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from d3d.bench.declare.ablations import fault_of, options
+from d3d.bench.declare.ablations import NAME_RULE, fault_of, is_name, options
 from d3d.bench.declare.search_space import Space, parse_space
 from d3d.errors import ConfigError
 from d3d.folders import EXPERIMENTS
@@ -22,27 +21,27 @@ MODES: dict[Objective, Literal["max", "min"]] = {"top1": "max", "gmacs": "min"}
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """A search, which gives every row of an ablation the same budget."""
+    """A hyper-parameter search, which gives every row of an ablation the same number of trials."""
 
     name: str
     source: str  # the file it was read from
     title: str
     cost: str
-    trials: int  # of each row
-    objectives: tuple[Objective, ...]  # top-1 first
+    trials: int  # for each row
+    objectives: tuple[Objective, ...]  # "top1" comes first
     pruner: Pruner
-    seed: int  # of the proposals
+    seed: int  # of the sampler that proposes settings
     space: Space
 
     @property
     def modes(self) -> list[Literal["max", "min"]]:
-        """Of the objectives."""
+        """Whether each objective is maximized or minimized."""
         return [MODES[each] for each in self.objectives]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Declared:
-    """The YAML file, as written."""
+    """The YAML file as written."""
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
@@ -60,9 +59,10 @@ KEYS = tuple(_Declared.__dataclass_fields__)
 
 
 def read_search(path: Path, changes: Mapping[str, Any], models: Iterable[type[SystemConfig]] = ()) -> Search:
-    """The search of a file, with the keys that a command line changes; `models` are systems beside the project's.
+    """The search that a file declares.
 
-    Raises ConfigError naming the file, the key and the way out.
+    `changes` are keys that the command line overrides. `models` are the configurations of systems outside the project,
+    whose keys the space may name as well. Raises ConfigError that names the file, the key and what to do.
     """
     written = read_yaml(path)
     if isinstance(written, dict):
@@ -87,14 +87,13 @@ def read_search(path: Path, changes: Mapping[str, Any], models: Iterable[type[Sy
 
 
 def searches() -> dict[str, Search]:
-    """The project's own, by name."""
+    """The project's own searches, by name."""
     return {name: read_search(EXPERIMENTS / "search" / f"{name}.yaml", {}) for name in options("search")}
 
 
 def _check(declared: _Declared, name: str, source: str) -> None:
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        rule = "use letters, digits, '_', '-' and '.' alone, and neither '.' nor '-' first"
-        raise ConfigError(f"search.name={name}: {rule}")
+    if not is_name(name):
+        raise ConfigError(f"search.name={name}: {NAME_RULE}")
     for key, least in (("trials", 1), ("seed", 0)):
         if getattr(declared, key) < least:
             raise ConfigError(f"search.{key}={getattr(declared, key)}: must be at least {least} ({source})")
@@ -102,5 +101,5 @@ def _check(declared: _Declared, name: str, source: str) -> None:
         asked = ", ".join(declared.objectives)
         raise ConfigError(f"search.objectives=[{asked}]: must be [top1] or [top1, gmacs] ({source})")
     if len(declared.objectives) > 1 and declared.pruner != "none":
-        fault = f"search.pruner={declared.pruner}: Optuna prunes searches of one objective alone"
+        fault = f"search.pruner={declared.pruner}: Optuna prunes only searches with one objective"
         raise ConfigError(f"{fault}; write pruner: none, or search.pruner=none ({source})")

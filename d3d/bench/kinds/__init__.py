@@ -1,1 +1,1 @@
-"""The kinds of cells, a file each; kind.py says what a kind is, registry.py which there are."""
+"""The kinds of cells, one in each file; kind.py defines what a kind is, registry.py lists them."""

@@ -1,4 +1,4 @@
-"""A classical method that is fitted to the joints of the training clips."""
+"""The baseline kind: a classical method fitted to the joints of the training clips."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Baseline(Kind):
-    """Named by the method, the clips, and how many of their frames it sees; nothing of it is random."""
+    """Identified by the method, the clips and the number of frames. It does not depend on a seed."""
 
     name = "baseline"
     verb = "fit"
@@ -28,7 +28,7 @@ class Baseline(Kind):
     on_gpu = False
 
     def canonical(self, config: Config) -> Config:
-        """The joints of the clips as they are annotated, at the frames of the test."""
+        """Keeps only what the method reads: the annotated joints, and the number of frames of a test."""
         return Config(
             data=with_defaults(of_dataset(config.data), "view", "resize", "crop"),
             training=TrainingConfig(frames=config.training.frames),
@@ -43,7 +43,7 @@ class Baseline(Kind):
         return {Tag.BASELINE: str(cell.config.baseline.method)}
 
     def carry_out(self, cell: "Cell", run: "CellRun", job: "Job") -> dict[str, float]:
-        from d3d.analysis.baselines import classify  # scikit-learn takes seconds, and other cells need none
+        from d3d.analysis.baselines import classify  # imports scikit-learn, which takes seconds
 
         fitted = classify(cell.config.baseline, cell.config.training.frames, job.dataset(cell))
         run.finish(fitted.predictions, {Metric.VALIDATION_TOP1: fitted.validation_top1, **fitted.chosen})

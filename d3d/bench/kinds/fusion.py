@@ -1,4 +1,4 @@
-"""The mean of what finished cells say of the test clips; nothing is trained."""
+"""The fusion kind: the mean of the predictions of finished cells; nothing is trained."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Fusion(Kind):
-    """Needs the cells that it fuses, and is named by them, whatever their order."""
+    """Needs the cells that it fuses, and is identified by them in any order."""
 
     name = "fusion"
     verb = "fuse"
@@ -26,7 +26,7 @@ class Fusion(Kind):
     on_gpu = False
 
     def canonical(self, config: Config) -> Config:
-        """The clips and the seed; all else is that of the fused cells."""
+        """Keeps only the clips and the seed; everything else belongs to the fused cells."""
         return Config(data=of_dataset(config.data), seed=config.seed)
 
     def identity(self, config: Config, digest: str, needs: "Sequence[Cell]") -> dict[str, Any]:

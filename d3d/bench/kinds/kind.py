@@ -1,4 +1,4 @@
-"""What a kind of cell is: all that a launch has to know to name, plan, schedule, carry out and record such a cell."""
+"""The interface of a kind of cell: everything a launch needs to identify, plan, schedule, run and record such cells."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,33 +13,39 @@ if TYPE_CHECKING:
 
 
 class Kind(ABC):
-    """One object for each kind. Nothing else of the project tells kinds apart by their names.
+    """A kind of cell, of which there is one object each. No other code distinguishes kinds by their names.
 
-    A cell is carried out once the cells that it needs are finished. What it is named by decides which cells are one.
+    A cell is run once the cells that it needs are finished. Cells with the same identity are the same cell.
     """
 
     name: ClassVar[str]
-    verb: ClassVar[str]  # what a plan says is to be done: "3 to train"
-    beginning: ClassVar[str]  # what the progress shows until the first result: "starting"
-    entries: ClassVar[tuple[str, ...]]  # the modules where its code begins, beside those of the system
-    runs_system: ClassVar[bool] = True  # whether the code of a system is part of its code
-    random: ClassVar[bool] = True  # whether another seed is another result
-    predicts: ClassVar[bool] = True  # whether it says something of each test clip
-    on_gpu: ClassVar[bool] = True  # whether it uses a GPU where there is one
-    alone: ClassVar[bool] = False  # whether it has all CPUs of a node, because what runs beside it would disturb it
+    verb: ClassVar[str]  # in a plan: "3 to train"
+    beginning: ClassVar[str]  # in the progress display until the first result: "starting"
+    entries: ClassVar[tuple[str, ...]]  # the modules in which its code starts, besides that of the system
+    runs_system: ClassVar[bool] = True  # whether it runs the code of a system
+    random: ClassVar[bool] = True  # whether another seed gives another result
+    predicts: ClassVar[bool] = True  # whether it makes a prediction for each test clip
+    on_gpu: ClassVar[bool] = True  # whether it uses a GPU if there is one
+    alone: ClassVar[bool] = False  # whether it needs all CPUs of a node, because other cells would disturb it
 
     @abstractmethod
     def canonical(self, config: Config) -> Config:
-        """The one configuration that stands for all that compute exactly the same; it is the one that is run."""
+        """The configuration that represents all configurations which compute the same; it is the one that is run."""
 
     @abstractmethod
     def identity(self, config: Config, digest: str, needs: "Sequence[Cell]") -> dict[str, Any]:
-        """All that can change the result: of a canonical configuration, a dataset's digest and the cells it needs."""
+        """Everything that can change the result, which is hashed to the cell's id.
+
+        Takes a canonical configuration, the digest of the dataset, and the cells that this one needs.
+        """
 
     def tags(self, cell: "Cell") -> dict[str, str]:
-        """What the run of a cell of this kind has as tags beside those of every cell."""
+        """The tags of a cell's run that only cells of this kind have."""
         return {}
 
     @abstractmethod
     def carry_out(self, cell: "Cell", run: "CellRun", job: "Job") -> dict[str, float]:
-        """Computes the cell and ends its run. Returns the results that a launch shows. Raises D3DError."""
+        """Computes the cell and ends its run.
+
+        Returns the results to show on the terminal, by name: "top1" (a fraction) or "seconds". Raises D3DError.
+        """

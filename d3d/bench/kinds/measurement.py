@@ -1,4 +1,4 @@
-"""A measurement of what one attention module costs."""
+"""The measurement kind: the time, memory and operations of one attention module."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Measurement(Kind):
-    """Named by what is measured alone; no clip takes part."""
+    """Identified by the module and the sizes that are measured. It uses no clips."""
 
     name = "measurement"
     verb = "measure"
@@ -30,13 +30,13 @@ class Measurement(Kind):
     alone = True
 
     def canonical(self, config: Config) -> Config:
-        """A window as long as the axis is full attention, and full attention has no window.
+        """A window as long as its axis is full attention, and full attention has no window.
 
-        Raises ConfigError where the system has no module to be measured.
+        Raises ConfigError if the system has no module that can be measured.
         """
         measurement, model = config.measurement, config.model
         if not model.measured:
-            fault = f"model.system={model.system} has no such module; use model=d3d"
+            fault = f"model.system={model.system} has no module that can be measured; use model=d3d"
             raise ConfigError(f"measurement.module={measurement.module}: {fault}")
         if measurement.module == "joint":
             length, measurement = measurement.joints, with_defaults(measurement, "rgb_tokens")
@@ -44,8 +44,8 @@ class Measurement(Kind):
             length = measurement.frames
         if measurement.attention == "full" or measurement.window >= length:
             measurement = replace(with_defaults(measurement, "window"), attention="full")
-        kept = {key: getattr(model, key) for key in model.measured}
-        return Config(model=type(model)(system=model.system, **kept), measurement=measurement)
+        measured = {key: getattr(model, key) for key in model.measured}
+        return Config(model=type(model)(system=model.system, **measured), measurement=measurement)
 
     def identity(self, config: Config, digest: str, needs: "Sequence[Cell]") -> dict[str, Any]:
         tree = asdict(config)

@@ -1,4 +1,4 @@
-"""Which kinds of cells there are, in the order in which a launch runs what is ready."""
+"""Lists the kinds of cells, in the order in which a launch runs them."""
 
 from d3d.bench.kinds.baseline import Baseline
 from d3d.bench.kinds.fusion import Fusion
@@ -15,12 +15,15 @@ _BY_NAME = {kind.name: kind for kind in KINDS}
 
 
 def kind_named(name: str) -> Kind:
-    """The kind that a cell or a run says it is of."""
+    """The kind with this name."""
     return _BY_NAME[name]
 
 
 def kind_of(config: Config) -> Kind:
-    """What a configuration asks for by itself: a cell that needs others is a test or a fusion instead of a training."""
+    """The kind of cell that a configuration asks for, if the cell needs no other cells.
+
+    A test or a fusion needs others, and has the configuration of a training.
+    """
     if config.measurement.module is not None:
         return MEASUREMENT
     if config.baseline.method is not None:

@@ -1,4 +1,4 @@
-"""A test of the weights of a training under other conditions than its own."""
+"""The test kind: tests the weights of a finished training again with other evaluation settings."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Test(Training):
-    """Needs the training, by which it is named, beside how it is tested."""
+    """Needs the training, and is identified by it and by the evaluation settings."""
 
     name = "test"
     verb = "test"

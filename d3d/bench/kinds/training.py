@@ -1,4 +1,4 @@
-"""A training of a system; its run holds the curves, its folder the weights."""
+"""The training kind: trains a system. Its run holds the learning curves, its folder the weights."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Training(Kind):
-    """Named by the model, the clips, how it is trained, and the seed."""
+    """Identified by the model, the clips, the training settings and the seed."""
 
     name = "training"
     verb = "train"
@@ -25,10 +25,9 @@ class Training(Kind):
     entries = ("d3d.training.loop",)
 
     def canonical(self, config: Config) -> Config:
-        """A system says what of its own keys computes the same on the frames of the test.
+        """The system decides which values of its own keys compute the same for the number of frames in the test.
 
-        What is done to frames or joints that the system does not read, and what belongs to another dataset, is set to
-        its default.
+        Keys that concern frames or joints the system does not read, or another dataset, are set to their defaults.
         """
         config = without_unread(config)
         evaluation = config.evaluation
@@ -42,12 +41,12 @@ class Training(Kind):
         return training_identity(config, digest)
 
     def carry_out(self, cell: "Cell", run: "CellRun", job: "Job") -> dict[str, float]:
-        """Goes on from the checkpoint where there is one."""
+        """Trains from the checkpoint if there is one, otherwise from the start."""
         from d3d.analysis.complexity import forward_gmacs, parameter_count
         from d3d.training.checkpoint import discard_checkpoints
         from d3d.training.loop import train
 
-        if not run.logged:  # a checkpoint without a record would leave out the epochs before it, or be of other code
+        if not run.logged:  # the record would lack the epochs before the checkpoint, which other code may have made
             discard_checkpoints(job.folder(cell))
 
         def report(result: "EpochResult") -> None:
@@ -63,7 +62,7 @@ class Training(Kind):
         predictions = train(
             cell.config, dataset, job.device, job.folder(cell), report, job.readers, job.test_every, notice
         )
-        if not run.results:  # else only its weights had to be mended
+        if not run.results:  # otherwise the cell was finished, and only its weights had to be restored
             gmacs, parameters = (count(cell.config, dataset.skeleton) for count in (forward_gmacs, parameter_count))
             run.finish(predictions, {Metric.GMACS: gmacs, Metric.PARAMETERS: parameters})
         return {}

@@ -1,4 +1,4 @@
-"""Under what conditions a run came about: the versions, the processor and the settings its last digits depend on."""
+"""Records the conditions of a run on which its last digits depend: library versions, processor, threads, autocast."""
 
 import platform
 import re
@@ -13,7 +13,7 @@ from d3d.bench.record.schema import ENVIRONMENT_PREFIX
 if TYPE_CHECKING:
     import torch
 
-SEPARATOR = " + "  # between the values of a run that was continued elsewhere; a version may have a + of its own
+SEPARATOR = " + "  # joins the values of a run that was continued elsewhere; with spaces, as a version may contain "+"
 
 SEVERAL = {
     "python": "versions of Python",
@@ -26,12 +26,12 @@ SEVERAL = {
     "processor": "processors",
     "threads": "numbers of threads",
     "autocast": "types of automatic casting",
-}  # what is recorded, and how a note calls several different ones
+}  # recorded condition → what a note calls different values of it
 
 
 def conditions(device: "torch.device", threads: int) -> dict[str, str]:
-    """The tags of a run on this device with so many threads: what is not there, such as a driver, has none."""
-    import av  # here because the tables know of the tags and need none of these
+    """The tags of a run on a device with so many threads; a condition that does not apply has no tag."""
+    import av  # imported here because the report reads SEVERAL without needing these libraries
     import torch
 
     from d3d.training.forward import autocast_dtype
@@ -53,7 +53,7 @@ def conditions(device: "torch.device", threads: int) -> dict[str, str]:
 
 
 def joined(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
-    """The tags of a run of which a part came about under other conditions: each value once."""
+    """The tags of a run that was continued under other conditions: each different value once, joined by SEPARATOR."""
     both = {}
     for key in [key for key in {**before, **now} if key.startswith(ENVIRONMENT_PREFIX)]:
         values = [value for tags in (before, now) if key in tags for value in tags[key].split(SEPARATOR)]
@@ -62,7 +62,7 @@ def joined(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
 
 
 def _processor() -> str:
-    """The model of this machine's CPU, as the system names it."""
+    """The model name of this machine's CPU, as the operating system reports it."""
     with suppress(OSError):
         if found := re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
             return found[1].strip()
@@ -70,7 +70,7 @@ def _processor() -> str:
 
 
 def _driver() -> str | None:
-    """The version of NVIDIA's driver, where the system shows it."""
+    """The version of NVIDIA's driver, if the operating system reports it."""
     with suppress(OSError):
         if found := re.search(r"Kernel Module.*?\s(\d[\d.]+)", Path("/proc/driver/nvidia/version").read_text()):
             return found[1]

@@ -1,9 +1,9 @@
-"""The pages of a storage folder, for this machine alone: MLflow's of its record, Optuna's of its searches.
+"""Serves the web pages of a storage folder to this machine: MLflow's for its record, Optuna's for its searches.
 
     python -m d3d.bench.record.pages ui results 5000
     python -m d3d.bench.record.pages optuna results 8080
 
-`make ui` and `make optuna` are these. The process becomes the server; Ctrl-C ends it.
+`make ui` and `make optuna` run these commands. The process is replaced by the server, which Ctrl-C ends.
 """
 
 import os
@@ -20,11 +20,11 @@ from d3d.bench.record.schema import ARTIFACTS, DATABASE
 from d3d.errors import D3DError, RecordError
 
 HOST = "127.0.0.1"
-SILENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
 def ui(storage: Path, port: str) -> list[str]:
-    """The command that serves MLflow's page, whose address it prints. Raises RecordError where there is no record."""
+    """The command that serves MLflow's page; prints its address. Raises RecordError if there is no record."""
     database = storage / DATABASE
     if not database.exists():
         raise RecordError(
@@ -41,8 +41,8 @@ def ui(storage: Path, port: str) -> list[str]:
 
 
 def optuna(storage: Path, port: str) -> list[str]:
-    """The same of Optuna's. Raises RecordError where there is no search."""
-    from d3d.bench.search.study_storage import FILE  # with Optuna, which MLflow's page does not need
+    """The command that serves Optuna's dashboard; prints its address. Raises RecordError if there is no search."""
+    from d3d.bench.search.study_storage import FILE  # imports Optuna, which MLflow's page does not need
 
     database = storage / FILE
     if not database.exists():
@@ -58,7 +58,7 @@ PAGES = {"ui": ui, "optuna": optuna}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Becomes the server of a page; 2 where there is nothing to serve."""
+    """Replaces the process by the server of a page, or returns the exit status 2 if there is nothing to serve."""
     try:
         page, storage, port = arguments
         command = PAGES[page](Path(storage).absolute(), port)
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _become(command: Sequence[str]) -> NoReturn:
     program = Path(sys.executable).with_name(command[0])  # of the same virtual environment
-    os.execve(program, [str(program), *command[1:]], os.environ | SILENT)
+    os.execve(program, [str(program), *command[1:]], os.environ | NO_TELEMETRY)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Whether a result was made by today's code, by code that is known to give the same bits, or by other code.
+"""Tells whether a result was made by the current code, by code known to give the same bits, or by other code.
 
-A result carries the digest of the code that its kind of cell runs through (d3d/digest.py), or several joined with "+"
-where it was continued, or tests the weights of another cell. Nothing here imports torch: the tables ask as well.
+A result carries the digest of the code that its kind of cell runs through (d3d/digest.py). If it was continued with
+other code, or tests the weights of another cell, it carries several digests joined with "+". Nothing here imports
+torch, because the report uses it as well.
 """
 
 import re
@@ -30,19 +31,19 @@ EQUIVALENT = EXPERIMENTS / "equivalent_code.yaml"
 
 @dataclass(frozen=True)
 class Code:
-    """The code of today that one kind of cell runs through."""
+    """The current code that one kind of cell runs through."""
 
     digest: str
-    equivalent: frozenset[str]  # the digests of all code that gives the same bits, with this one's
+    equivalent: frozenset[str]  # the digests of all code that gives the same bits, including this one
 
     def made(self, recorded: str) -> bool:
-        """Whether a result of this digest, or of several joined with "+", has the bits that this code gives."""
+        """Whether this code would give the same bits as a result with this digest, or several joined with "+"."""
         return self.equivalent.issuperset(recorded.split("+"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Known:
-    """What the list of equivalent code says of one kind of cell."""
+    """An entry of the list of equivalent code."""
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
@@ -51,39 +52,43 @@ class _Known:
 
 
 def code_of(run: "Run") -> str:
-    """The digest that a run carries; nothing where it carries none."""
+    """The code digest that a run carries, or an empty text if it carries none."""
     return str(run.data.tags.get(Tag.CODE_DIGEST, ""))
 
 
 def kind_of(tags: Mapping[str, str]) -> str:
-    """The kind of cell that a run with these tags is of."""
-    of_one = {
+    """The name of the kind of cell whose run has these tags."""
+    by_tag = {
         Tag.MEASUREMENT: MEASUREMENT,
         Tag.BASELINE: BASELINE,
         Tag.TRAINED: TEST,
         Tag.FUSED: FUSION,
-    }  # tag → the kind that alone has it
-    return next((kind.name for tag, kind in of_one.items() if tag in tags), TRAINING.name)
+    }  # tag → the only kind that has it
+    return next((kind.name for tag, kind in by_tag.items() if tag in tags), TRAINING.name)
 
 
 def part_of(kind: str, system: str) -> str:
-    """How the list calls the code that cells of a kind run through, which for trainings and tests is a system's own."""
+    """The name, in the list of equivalent code, of the code that a kind of cell runs through.
+
+    Trainings and tests of different systems run through different code.
+    """
     return f"{TRAINING.name} of {system}" if kind_named(kind).runs_system else kind
 
 
 @cache
 def current_code(own: str | None = None) -> dict[str, Code]:
-    """Today's code by part, see `part_of`; that of the user's `own` system too, where one is named.
+    """The current code by part (see `part_of`), including that of a user's `own` system if one is named.
 
-    Raises ConfigError where the list of equivalent code cannot be used.
+    Raises ConfigError if the list of equivalent code is invalid.
     """
     return read_code(EQUIVALENT, own)
 
 
 def read_code(path: Path, own: str | None = None) -> dict[str, Code]:
-    """The same, with a list of equivalent code of one's own.
+    """Like `current_code`, with the list of equivalent code in the file `path`.
 
-    Raises ConfigError naming the file, the part of the code and the digest that is of no release and not today's.
+    Raises ConfigError that names the file, the part of the code, and a digest that is neither that of a release nor
+    the current one.
     """
     try:
         known = TypeAdapter(dict[str, _Known]).validate_python(read_yaml(path))
@@ -92,14 +97,14 @@ def read_code(path: Path, own: str | None = None) -> dict[str, Code]:
     entries = all_entries(own)
     for part in known:
         if part not in entries:
-            raise ConfigError(f"{path}: {part}: is no part of the code; there are: {', '.join(entries)}")
+            raise ConfigError(f"{path}: {part}: unknown part of the code; there are: {', '.join(entries)}")
     codes = {part: _code(f"{path}: {part}", modules, known.get(part, _Known())) for part, modules in entries.items()}
     every = frozenset().union(*(code.equivalent for code in codes.values()))
-    return codes | {FUSION.name: replace(codes[FUSION.name], equivalent=every)}  # it has the digests of what it fuses
+    return codes | {FUSION.name: replace(codes[FUSION.name], equivalent=every)}  # it carries those of its cells
 
 
 def all_entries(own: str | None = None) -> dict[str, tuple[str, ...]]:
-    """Part of the code → the modules it begins with."""
+    """Part of the code → the modules in which it starts."""
     systems = dict.fromkeys([*SYSTEMS, *([own] if own else [])])
     trainings = {part_of(TRAINING.name, system): (*TRAINING.entries, module_of(system)) for system in systems}
     return trainings | {kind.name: kind.entries for kind in KINDS if not kind.runs_system}
@@ -109,9 +114,10 @@ def _code(where: str, entries: Sequence[str], known: _Known) -> Code:
     today = code_digest(*entries)
     for digest in (*known.releases.values(), *(each for group in known.equivalent for each in group)):
         if not re.fullmatch("[0-9a-f]{16}", digest):
-            raise ConfigError(f"{where}: {digest}: is no digest; write 16 hexadecimal digits, in quotes")
+            raise ConfigError(f"{where}: {digest}: is not a digest; write 16 hexadecimal digits in quotes")
         if digest not in (*known.releases.values(), today):
-            way_out = "name its release under releases, or take it out of equivalent"
-            raise ConfigError(f"{where}: {digest}: is the code of no release, nor today's ({today}); {way_out}")
+            way_out = "add its release under releases, or remove it from equivalent"
+            fault = f"is neither the code of a release nor the current code ({today})"
+            raise ConfigError(f"{where}: {digest}: {fault}; {way_out}")
     groups = [set(group) for group in known.equivalent if today in group]
     return Code(today, frozenset({today}.union(*groups)))

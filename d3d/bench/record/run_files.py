@@ -1,11 +1,10 @@
-"""Where the files of a run are: those of a record in a storage folder lie below that folder, wherever it is now.
+"""Reads and writes the files of runs, so that a storage folder can be moved, copied and renamed.
 
-MLflow keeps with each run a URI of its files, which it calls artifacts. The runs of a storage folder have one that
-names no place, `mlflow-artifacts:/RUN/artifacts`: a server of MLflow's, such as that of `make ui`, looks for it below
-its --artifacts-destination, and this module below the folder of the database. So a storage folder can be moved, copied
-and renamed. The runs of older versions have the path that the folder had then; they are read as if they had not, and
-`make_relocatable` makes them like the others. The runs of a tracking server, or of a database that lies outside the
-storage folder, have their files where they say.
+MLflow stores with each run the URI of its files, which it calls artifacts. In a storage folder that URI names no place:
+it is `mlflow-artifacts:/RUN/artifacts`. An MLflow server, such as that of `make ui`, looks for the files below its
+--artifacts-destination, and this module looks below the folder of the database. Older versions stored the path that the
+folder had at the time; these runs are read in the same way, and `make_relocatable` replaces their paths. The runs of a
+tracking server, or of a database outside a storage folder, have their files where their URI says.
 """
 
 from pathlib import Path
@@ -22,7 +21,7 @@ from d3d.bench.database import sqlite_file, sqlite_uri
 from d3d.bench.record.schema import ARTIFACTS, DATABASE, EXPERIMENT
 
 ANYWHERE = "mlflow-artifacts:/"
-PATHS = ("/", "file:")  # how the URIs of older records begin
+PATHS = ("/", "file:")  # the beginnings of URIs in older records
 RELOCATE = (
     "update runs set artifact_uri = :anywhere || run_uuid || '/artifacts' "
     "where (artifact_uri like '/%' or artifact_uri like 'file:%') "
@@ -33,7 +32,7 @@ RELOCATE = (
 
 
 def files_of(run: Run, uri: str) -> ArtifactRepository:
-    """The files of a run in the record of this tracking URI, to be listed, read and added to."""
+    """The repository of a run's files, to list, read and add files. `uri` is the tracking URI of the run's record."""
     database, location = sqlite_file(uri), str(run.info.artifact_uri)
     if database and location.startswith(ANYWHERE):
         location = (database.absolute().parent / ARTIFACTS / urlsplit(location).path.lstrip("/")).as_uri()
@@ -43,16 +42,23 @@ def files_of(run: Run, uri: str) -> ArtifactRepository:
 
 
 def read_file(run: Run, uri: str, name: str) -> str:
-    """The text of one of its files. Raises OSError or MlflowException where there is none."""
+    """The text of a run's file `name`. Raises OSError or MlflowException if there is no such file."""
     files = files_of(run, uri)
     with TemporaryDirectory() as folder:
-        copy_to = None if isinstance(files, LocalArtifactRepository) else folder  # read where it is, if it can be
+        copy_to = None if isinstance(files, LocalArtifactRepository) else folder  # a local file is read in place
         path = Path(files.download_artifacts(name, copy_to))  # type: ignore[no-untyped-call]
         return path.read_text("utf-8")
 
 
 def write_file(run: Run, uri: str, name: str, text: str) -> None:
-    """Keeps a text as one of its files, in place of the one there is."""
+    """Writes a text to a run's file, and replaces the file if there is one.
+
+    Args:
+        run: The run.
+        uri: The tracking URI of the run's record.
+        name: The name of the file.
+        text: Its contents.
+    """
     with TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_text(text, "utf-8")
@@ -60,12 +66,12 @@ def write_file(run: Run, uri: str, name: str, text: str) -> None:
 
 
 def location_of_new_runs(database: Path, storage: Path) -> str:
-    """Below what the runs of a new record in a database keep their files, for a launch with this storage folder."""
+    """The URI below which the runs of a new record keep their files, for a launch with this storage folder."""
     return ANYWHERE if database.parent == storage else (storage / ARTIFACTS).as_uri()
 
 
 def make_relocatable(database: Path) -> None:
-    """Has the runs of a storage folder's record no longer say where the folder was when they were made."""
+    """Removes from the runs of a storage folder's record the path that the folder had when they were made."""
     if not _is_in_storage(database):
         return
     engine = create_engine(sqlite_uri(database))
@@ -78,5 +84,5 @@ def make_relocatable(database: Path) -> None:
 
 
 def _is_in_storage(database: Path) -> bool:
-    """Whether it is the record of the folder it lies in, which has the files of its runs."""
+    """Whether a database is the record of the folder that it lies in, next to the files of its runs."""
     return database.name == DATABASE and (database.parent / ARTIFACTS).is_dir()

@@ -1,10 +1,10 @@
-"""What the record holds: the names of its tags, metrics and files, and the shape of plan.json and predictions.csv.
+"""Defines what the record holds: names of tags, metrics and files, and the format of plan.json and predictions.csv.
 
-Whoever writes the record and whoever reads it import these from here, so that neither can mean something else than the
-other. Older records stay readable: what they lack has a default, and a field that is new gets one.
+The code that writes the record and the code that reads it both import these, so that they always agree. Older records
+stay readable: every field that they lack has a default, and a new field must have one.
 
-The record has one *report* run per ablation of a launch, which keeps plan.json, and one *cell* run per training, test,
-baseline or measurement. Nothing here imports torch, ray or mlflow.
+The record has one *report* run for each ablation of a launch, which holds plan.json, and one *cell* run for each
+training, test, fusion, baseline or measurement. Nothing here imports torch, ray or mlflow.
 """
 
 import csv
@@ -22,7 +22,7 @@ from d3d.prediction import Prediction
 EXPERIMENT = "3d-deformable-transformer"  # the record's name in MLflow
 DATABASE = "mlflow.db"  # in the storage folder
 ARTIFACTS = "artifacts"  # the folder of the runs' files, beside the database
-REPORT, CELL = "report", "cell"  # what a run is: values of the tag `kind`
+REPORT, CELL = "report", "cell"  # the values of the tag `kind`
 
 
 class Tag(StrEnum):
@@ -30,39 +30,39 @@ class Tag(StrEnum):
 
     KIND = "kind"  # REPORT or CELL
     PRESET = "preset"
-    DATA = "data"  # how the data is called, such as "penn_action, rendered"
-    SPLIT = "split"  # of the clips it was tested on, test or validation; old records do not say it
+    DATA = "data"  # the name of the data, such as "penn_action, rendered"
+    SPLIT = "split"  # of the clips it was tested on, test or validation; missing in old records
     DATA_DIGEST = "data_digest"  # several are joined with "+"
 
     LAUNCH = "launch"  # of a report: the id of the launch
     ABLATION = "ablation"  # of a report
-    SEARCH = "search"  # of a report with one
+    SEARCH = "search"  # of a report with a search: its name
 
     CELL = "cell"  # of a cell: its id
     ROW = "row"  # the first row that asked for the cell, such as "modules: full"; the same for all seeds of a row
     SEED = "seed"
     CODE_DIGEST = "code_digest"  # of the code that the cell ran through; several are joined with "+"
     DEVICE = "device"
-    MODALITY = "modality"  # what of a clip the system looks at: R (frames), P (joints) or R+P
+    MODALITY = "modality"  # what the system reads of a clip: R (frames), P (joints) or R+P
     TRAINED = "trained"  # of a test: the cell whose weights it tests
     MEASUREMENT = "measurement"  # of a measurement: what is measured
     BASELINE = "baseline"  # of a baseline: its method
-    FUSED = "fused"  # of a fusion: the cells that it takes the mean of, joined with "+"
-    TUNED = "tuned"  # of a row at the settings that a search found: the study
+    FUSED = "fused"  # of a fusion: the cells whose predictions it averages, joined with "+"
+    TUNED = "tuned"  # of a cell with tuned settings: the study that found them
     STUDY = "study"  # of a trial of a search
     TRIAL = "trial"  # of a trial: its number
-    PRUNED = "pruned"  # "true" where a trial was stopped early
-    FAILURE = "failure"  # of a failed cell: which kind of failure
-    REASON = "reason"  # of a failed cell: why, in a line
-    DAMAGED = "damaged"  # a checkpoint was, and had to be left
+    PRUNED = "pruned"  # of a trial: "true" if it was stopped early
+    FAILURE = "failure"  # of a failed cell: the kind of failure
+    REASON = "reason"  # of a failed cell: the reason in a line
+    DAMAGED = "damaged"  # of a training: a message that a damaged checkpoint could not be used
 
 
-ABLATION_PREFIX = "ablation."  # of tags that name each ablation a cell serves: "ablation.modules" is "true"
+ABLATION_PREFIX = "ablation."  # of a tag for each ablation that asked for a cell: "ablation.modules" is "true"
 ENVIRONMENT_PREFIX = "environment."  # of the tags of d3d/bench/record/conditions.py
 
 
 class Metric(StrEnum):
-    """The metrics of cells: accuracies are fractions of the clips."""
+    """The metrics of cells. Accuracies are fractions of the clips."""
 
     TOP1 = "top1"  # the result
     MEAN_CLASS_ACCURACY = "mean_class_accuracy"
@@ -72,19 +72,19 @@ class Metric(StrEnum):
     LEARNING_RATE = "learning_rate"
     CLIPS_PER_SECOND = "clips_per_second"
     PEAK_MEMORY_MIB = "peak_memory_mib"
-    PARAMETERS = "parameters"  # of a training: how many numbers it adjusts
+    PARAMETERS = "parameters"  # of a training: the number of trainable parameters
     GMACS = "gmacs"  # of a training: billions of multiply-accumulates of one clip's forward pass
-    EVAL_LOSS = "eval_loss"  # and these of each epoch after which the training was tested
+    EVAL_LOSS = "eval_loss"  # these are of each epoch after which the training was tested
     EVAL_TOP1 = "eval_top1"
     EVAL_MEAN_CLASS_ACCURACY = "eval_mean_class_accuracy"
     EVAL_CLIPS_PER_SECOND = "eval_clips_per_second"
     TEST_TOP1 = "test_top1"  # what EVAL_TOP1 was called before runs had the tag `split`
-    MOVED_T = "moved_t"  # tokens that the points of 3D deformable attention moved along each axis, the mean
+    MOVED_T = "moved_t"  # mean distance in tokens that the points of 3D deformable attention moved along each axis
     MOVED_Y = "moved_y"
     MOVED_X = "moved_x"
 
-    VALIDATION_TOP1 = "validation_top1"  # of a baseline: in cross-validation of the training clips
-    ALPHA = "alpha"  # of a baseline: what was chosen there
+    VALIDATION_TOP1 = "validation_top1"  # of a baseline: in cross-validation on the training clips
+    ALPHA = "alpha"  # of a baseline: the values chosen in cross-validation
     GAMMA = "gamma"
 
     SCORE_PAIRS = "score_pairs"  # of a measurement: see d3d/analysis/complexity.py
@@ -95,19 +95,19 @@ class Metric(StrEnum):
 
 
 class File(StrEnum):
-    """The files of runs, and the folders of them."""
+    """The files and folders of runs."""
 
     PLAN = "plan.json"  # of a report
     TABLES = "tables"  # of a report: its tables and figures
-    SEARCH = "search"  # of a report: the pictures of its studies
-    PREDICTIONS = "predictions.csv"  # of a cell: what the model says of each test clip
-    PROBABILITIES = "probabilities.csv"  # of a cell: what the model gives each class of each test clip
+    SEARCH = "search"  # of a report: the plots of its studies
+    PREDICTIONS = "predictions.csv"  # of a cell: the predicted class of each test clip
+    PROBABILITIES = "probabilities.csv"  # of a cell: the probability of each class for each test clip
     ERROR = "error.txt"  # of a failed cell: the traceback
 
 
 @dataclass(frozen=True)
 class Point:
-    """One row of an ablation with one seed, as asked for, and the cell that answers it."""
+    """One row of an ablation with one seed, and the cell that gives its result."""
 
     row: str
     axes: dict[str, Value]  # configuration key → value
@@ -117,57 +117,57 @@ class Point:
 
 @dataclass(frozen=True)
 class Study:
-    """The search over the settings of one row, as far as it has come."""
+    """The progress of the search over the settings of one row."""
 
     study: str  # its name in Optuna
-    trials: int  # that ended, however they did
+    trials: int  # that have ended: complete, pruned or failed
     pruned: int
     failed: int
-    epochs: int  # trained over all its trials
-    validation_top1: float | None  # percent, of the best trial; None before there is one
+    epochs: int  # trained in all trials together
+    validation_top1: float | None  # percent, of the best trial; None before the first complete trial
     settings: dict[str, Value] | None  # of the best trial
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a launch with a search asks for beside its rows: each again, with the settings its study found."""
+    """The tuned rows of a launch with a search: each row again, with the settings that its study found."""
 
     search: str
-    points: tuple[Point, ...]  # none of a row whose study is unfinished
+    points: tuple[Point, ...]  # without the rows whose study is unfinished
     studies: dict[str, Study]  # by row
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What one launch asks of one ablation: its plan.json. Several points may share one cell."""
+    """What a launch asks for in one ablation, as plan.json holds it. Several points may share one cell."""
 
     ablation: str
-    artefacts: tuple[str, ...]  # the tables and figures it makes
+    artefacts: tuple[str, ...]  # the tables and figures that are built from it
     title: str
     section: str  # of the paper
     claims: tuple[str, ...]  # as d3d/bench/declare/claims.py reads them
     preset: str
-    data: str  # how the data is called, "penn_action, rendered"; it ends with VALIDATION where it was tested on that
+    data: str  # the name of the data; it ends with VALIDATION if that split is tested on
     data_digest: str  # several are joined with "+"
     frames: int  # T
     points: tuple[Point, ...]
-    command: str  # what a user types to fill the cells that are missing
-    reference: str | None = None  # the row that the others are tested against
+    command: str  # what a user types to run the cells that are missing
+    reference: str | None = None  # the label of the row that the others are compared with
     tuned: Tuned | None = None  # None without a search
-    settle: int | None = None  # with seeds=settle the most seeds a row may take; None where the seeds were named
-    split: str = ""  # of the clips it was tested on, test or validation; the plans of old records do not say it
-    overrides: tuple[str, ...] | None = None  # keys that its command line changed, as typed; None: the plan is older
+    settle: int | None = None  # with seeds=settle the largest number of seeds of a row; None: the seeds were given
+    split: str = ""  # of the clips it is tested on, test or validation; empty in old plans
+    overrides: tuple[str, ...] | None = None  # the keys that its command line changed, as typed; None in old plans
     seeds: tuple[int, ...] = ()  # of its points
-    id: str = ""  # its name in the record, which is also the report's tag; the plans of old records do not say it
+    id: str = ""  # also the tag `launch` of the report run; empty in old plans
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """The overrides; of a plan that does not list them, those of its command."""
+        """The overrides; for an old plan, which does not list them, those in its command."""
         return overrides_of(shlex.split(self.command)) if self.overrides is None else self.overrides
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """The distinct cells, in the order in which the points name them, the tuned ones last."""
+        """The ids of its cells, each once, in the order of the points, with the tuned ones last."""
         points = (*self.points, *(self.tuned.points if self.tuned else ()))
         return tuple(dict.fromkeys(point.cell for point in points))
 
@@ -181,7 +181,7 @@ def write_plan(launch: Launch) -> str:
 
 
 def read_plan(text: str) -> Launch:
-    """The launch of a plan.json. Raises ValueError, which says in a line what is wrong and where."""
+    """The launch in a plan.json. Raises ValueError that says in a line what is wrong and where."""
     try:
         return _LAUNCH.validate_json(text)
     except ValidationError as error:
@@ -191,19 +191,19 @@ def read_plan(text: str) -> Launch:
 
 
 def write_predictions(predictions: Iterable[Prediction]) -> str:
-    """The text of predictions.csv: a header and a line a clip."""
+    """The text of predictions.csv: a header, and a line for each clip."""
     lines = [(each.clip, each.label, each.predicted, each.take) for each in predictions]
     return _table([("clip", "label", "predicted", "take"), *lines])
 
 
 def write_probabilities(predictions: Sequence[Prediction]) -> str:
-    """The text of probabilities.csv: a column for each class, by its number, and a line a clip."""
+    """The text of probabilities.csv: a line for each clip, and a column for each class, named by its number."""
     header = ["clip", *map(str, range(len(predictions[0].probabilities)))]
     return _table([header, *([each.clip, *each.probabilities] for each in predictions)])
 
 
 def with_probabilities(predictions: Iterable[Prediction], text: str) -> tuple[Prediction, ...]:
-    """The predictions with what a probabilities.csv says of their clips. Raises ValueError like `read_predictions`."""
+    """The predictions with the probabilities in a probabilities.csv. Raises ValueError as `read_predictions` does."""
     _, *lines = csv.reader(io.StringIO(text, newline=""))
     try:
         known = {clip: tuple(map(float, numbers)) for clip, *numbers in lines}
@@ -219,9 +219,9 @@ def _table(lines: Iterable[Sequence[object]]) -> str:
 
 
 def read_predictions(text: str) -> tuple[Prediction, ...]:
-    """The predictions of a predictions.csv, one a clip. Raises ValueError, which says in a line what is wrong.
+    """The predictions in a predictions.csv, one for each clip. Raises ValueError that says in a line what is wrong.
 
-    Those of old records say no `take`.
+    In old records they have no `take`.
     """
     rows = csv.DictReader(io.StringIO(text, newline=""))
     try:
@@ -231,5 +231,5 @@ def read_predictions(text: str) -> tuple[Prediction, ...]:
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{File.PREDICTIONS}, line {rows.line_num}: {error!r}") from error
     if not predictions or len({each.clip for each in predictions}) < len(predictions):
-        raise ValueError(f"{File.PREDICTIONS} holds no clip, or one twice")
+        raise ValueError(f"{File.PREDICTIONS} has no clip, or has a clip twice")
     return predictions

@@ -1,7 +1,7 @@
-"""The record in MLflow: one run per cell, one report run per ablation of a launch.
+"""Writes the record in MLflow: one run for each cell, and one report run for each ablation of a launch.
 
-The worker of a cell finds the cell's run by its tag or creates it, logs each epoch once, in one batch and before the
-epoch is checkpointed, and ends the run. So a killed training leaves neither a gap nor a duplicate.
+The worker of a cell finds the cell's run by its tag or creates it. It logs each epoch once, in one batch and before the
+epoch is checkpointed, and then ends the run. A killed training therefore leaves neither a gap nor a duplicate.
 """
 
 import time
@@ -49,23 +49,24 @@ if TYPE_CHECKING:
 
 CELLS, REPORTS = (f"tags.{Tag.KIND} = '{kind}'" for kind in (CELL, REPORT))  # as MLflow's search takes them
 NEWEST_FIRST = ["attributes.start_time DESC"]
-NEWEST = 100  # runs that an estimate looks at
+NEWEST = 100  # the number of runs that an estimate of durations reads
 PURPOSE_TAGS = (ABLATION_PREFIX, Tag.TUNED)  # tags that say what a cell is for
-MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # what the MLflow page opens as
+MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the view in which MLflow's page opens
 
 
 def prepare(uri: str, storage: Path) -> "Record":
-    """The record of a launch that holds the storage folder, made where there is none. Raises RecordError.
+    """The record for a launch that has locked the storage folder, created if there is none. Raises RecordError.
 
-    What is RUNNING in the folder's own database then belongs to a launch that was killed, and is said to be KILLED.
+    Because of the lock, a run that is RUNNING in the folder's own database belongs to a killed launch: it is set to
+    KILLED.
     """
     database = sqlite_file(uri)
-    with _explained(uri):
+    with _record_errors_explained(uri):
         if database and not database.exists():
             make_database(database, MlflowClient)
         client = MlflowClient(uri)
         if client.get_experiment_by_name(EXPERIMENT) is None:
-            own = location_of_new_runs(database, storage) if database else None  # a server says itself where files go
+            own = location_of_new_runs(database, storage) if database else None  # None: a server decides
             client.create_experiment(EXPERIMENT, artifact_location=own, tags=MODEL_TRAINING)
         record = Record(uri)
         if database == storage / DATABASE:
@@ -75,19 +76,19 @@ def prepare(uri: str, storage: Path) -> "Record":
 
 
 def finished_cells(plan: "Plan") -> dict[str, Run]:
-    """The plan's cells that are finished; nothing is made where there is no record yet. Raises RecordError."""
+    """Cell id → run, for the finished cells of a plan. Creates no record. Raises RecordError."""
     with _opened(plan.launch.tracking_uri) as record:
         return record.finished(cell.id for cell in plan.cells) if record else {}
 
 
 def recorded(plan: "Plan") -> tuple["Report", ...]:
-    """Those of the plan's reports that were launched before. Raises RecordError."""
+    """The plan's reports that were launched before. Raises RecordError."""
     with _opened(plan.launch.tracking_uri) as record:
         return tuple(report for report in plan.reports if record and record.holds(report))
 
 
 def timed_cells(plan: "Plan") -> dict[str, Run]:
-    """The newest finished cells of the plan's preset and data that are not the plan's own: how long such a cell takes.
+    """The newest finished cells with the plan's preset and data, without the plan's own, to estimate durations from.
 
     Raises RecordError.
     """
@@ -99,14 +100,14 @@ def timed_cells(plan: "Plan") -> dict[str, Run]:
 
 @contextmanager
 def _opened(uri: str) -> Iterator["Record | None"]:
-    """The record to read from, None where there is none yet."""
+    """The record to read from, None if there is none yet."""
     database = sqlite_file(uri)
-    with _explained(uri):
+    with _record_errors_explained(uri):
         yield None if database and not database.exists() else Record(uri)
 
 
 class Record:
-    """The runs of this project under one tracking URI; without `prepare` there may be none."""
+    """The runs of this project at one tracking URI. It may have no experiment yet unless `prepare` made it."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -115,15 +116,15 @@ class Record:
         self.experiments = [str(experiment.experiment_id)] if experiment else []
 
     def finished(self, cells: Iterable[str]) -> dict[str, Run]:
-        """Of these cells the finished ones, with their runs; the newest counts, for a cell can be run again.
+        """Cell id → run, for those of the cells whose newest run is finished; older runs of a cell do not count.
 
-        A query for each: in a large record that costs as much as reading one or two of its runs.
+        Makes a query for each cell, which in a large record takes no longer than reading one or two runs.
         """
         newest = {id: runs[0] for id in cells if (runs := self._search(f"tags.{Tag.CELL} = '{id}'"))}
         return {id: run for id, run in newest.items() if run.info.status == "FINISHED"}
 
     def newest(self, preset: str, data: str) -> dict[str, Run]:
-        """The newest finished cells on such a preset and data, a hundred at most."""
+        """Cell id → run, for the newest finished cells with this preset and data, at most NEWEST."""
         filter = f"{CELLS} and tags.{Tag.PRESET} = '{preset}' and tags.{Tag.DATA} = '{data}'"
         runs = self.client.search_runs(self.experiments, filter, max_results=NEWEST, order_by=NEWEST_FIRST)
         return {run.data.tags[Tag.CELL]: run for run in reversed(runs) if run.info.status == "FINISHED"}
@@ -131,10 +132,16 @@ class Record:
     def begin(
         self, cell: "Cell", tags: Mapping[str, str], *, anew: bool = False, code: Code | None = None
     ) -> "CellRun":
-        """The cell's run, set to RUNNING: the newest there is, or a new one where that is finished and `anew`.
+        """The run of a cell, set to RUNNING: its newest run, or a new one if it has none.
 
-        One that is finished already, by another launch or a worker that outlived its own, stays as it is. With `code`
-        a run that other code made stays as it ended, and a new one begins.
+        A finished run is returned as it is, whether another launch or a leftover worker finished it.
+
+        Args:
+            cell: The cell.
+            tags: The tags of the run, apart from those that follow from the cell.
+            anew: Whether to start a new run if the newest one is finished.
+            code: The code whose runs may be continued; a run made by other code stays as it ended, and a new one is
+                started. None, the default, allows any code.
         """
         tags = {**tags, **cell.kind.tags(cell), Tag.SPLIT.value: cell.config.data.split, Tag.ROW.value: cell.row}
         runs = self._runs(cell)
@@ -142,7 +149,7 @@ class Record:
             runs = []
         for needed in cell.needs:
             for run in self._runs(needed)[:1]:
-                tags |= _both(run, tags)
+                tags |= _joined_provenance(run, tags)
         finished = bool(runs) and runs[0].info.status == "FINISHED"
         if finished and not anew:
             self._update_tags(runs[0], {key: value for key, value in tags.items() if key.startswith(PURPOSE_TAGS)})
@@ -158,37 +165,37 @@ class Record:
         return CellRun(self, run, new=True)
 
     def predictions(self, cell: str) -> tuple[Prediction, ...]:
-        """What a finished cell says of each test clip, with probabilities where they were kept. Raises RecordError."""
+        """The predictions of a finished cell, with probabilities if they were recorded. Raises RecordError."""
         run = self.finished([cell]).get(cell)
         if run is None:
-            raise RecordError(f"cell {cell}: is not finished; run the same command again")
-        with _explained(self.uri):
+            raise RecordError(f"cell {cell}: it is not finished; run the same command again")
+        with _record_errors_explained(self.uri):
             predictions = read_predictions(read_file(run, self.uri, File.PREDICTIONS))
             try:
                 return with_probabilities(predictions, read_file(run, self.uri, File.PROBABILITIES))
-            except FileNotFoundError:  # finished before they were kept
+            except FileNotFoundError:  # finished by a version that did not record probabilities
                 return predictions
 
     def latest(self, cell: str) -> Run | None:
-        """The newest run of a cell, however it ended."""
+        """The newest run of a cell, with any status; None if it has none."""
         runs = self._search(f"{CELLS} and tags.{Tag.CELL} = '{cell}'")
         return runs[0] if runs else None
 
     def curve(self, run: Run) -> list[tuple[int, float]]:
-        """The epochs of a training that were tested, in their order, each with its top-1."""
-        names = (Metric.TEST_TOP1, Metric.EVAL_TOP1)  # as it was called before, and as it is
+        """(epoch, top-1) for each epoch after which a training was tested, in order; top-1 is a fraction."""
+        names = (Metric.TEST_TOP1, Metric.EVAL_TOP1)  # the former name and the current one
         histories = (self.client.get_metric_history(run.info.run_id, name) for name in names)
         return sorted({metric.step: metric.value for history in histories for metric in history}.items())
 
     def prune(self, cell: str) -> None:
-        """Ends the run of a search's trial that did not promise well."""
+        """Ends the run of a pruned trial as KILLED, with the tag `pruned`."""
         run = self.latest(cell)
         if run:
             self.client.set_tag(run.info.run_id, Tag.PRUNED, "true")
             self.client.set_terminated(run.info.run_id, "KILLED")
 
     def end(self, cells: Iterable[str], failed: Mapping[str, "Failure"]) -> None:
-        """No run is left RUNNING: those of cells that failed are FAILED, the others were KILLED."""
+        """Ends the runs of cells that are still RUNNING: as FAILED for cells in `failed`, as KILLED for the others."""
         for cell in cells:
             for run in self._search(f"tags.{Tag.CELL} = '{cell}' and attributes.status = 'RUNNING'"):
                 if cell in failed:
@@ -197,12 +204,12 @@ class Record:
                     self.client.set_terminated(run.info.run_id, "KILLED")
 
     def end_orphans(self) -> None:
-        """Says of every run that is RUNNING that it was KILLED."""
+        """Sets every run that is RUNNING to KILLED."""
         for run in self._search("attributes.status = 'RUNNING'"):
             self.client.set_terminated(run.info.run_id, "KILLED")
 
     def tag_finished(self, plan: "Plan", finished: Mapping[str, Run]) -> None:
-        """Tags finished cells with each ablation of a launch that asks for them too, and old ones with their row."""
+        """Tags a plan's finished cells with each of its ablations that asks for them, and cells without a row tag."""
         for cell in plan.cells:
             if cell.id in finished:
                 row = finished[cell.id].data.tags.get(Tag.ROW, cell.row)
@@ -215,7 +222,7 @@ class Record:
 
     @contextmanager
     def reports(self, plan: "Plan") -> Iterator[None]:
-        """A report run for each ablation: FINISHED after the block, KILLED where the block was left by an error."""
+        """A context with a report run for each ablation, FINISHED after the block or KILLED if an error left it."""
         runs = [self._report(report) for report in plan.reports]
         status = "KILLED"
         try:
@@ -226,35 +233,35 @@ class Record:
                 self.client.set_terminated(run, status)
 
     def holds(self, report: "Report") -> bool:
-        """Whether it was launched before."""
+        """Whether the report was launched before."""
         return bool(self._report_runs(report))
 
     def log_plans(self, plan: "Plan") -> None:
-        """Keeps what a search has come to with the report runs."""
+        """Writes the plan of each ablation, with the progress of its studies, to its report run."""
         for report in plan.reports:
             self._log_plan(self._report_runs(report)[0], report)
 
     def log_search(self, report: "Report", paths: Iterable[Path]) -> None:
-        """Keeps the pictures of the studies of an ablation with its report run."""
-        self._keep(report, paths, File.SEARCH)
+        """Adds the plots of an ablation's studies to its report run."""
+        self._log_files(report, paths, File.SEARCH)
 
     def log_tables(self, plan: "Plan", paths: Iterable[Path]) -> None:
-        """Keeps the tables and figures of each ablation with its report run."""
+        """Adds the tables and figures of each ablation to its report run."""
         for report in plan.reports:
-            self._keep(report, [path for path in paths if path.stem in report.ablation.artefacts], File.TABLES)
+            self._log_files(report, [path for path in paths if path.stem in report.ablation.artefacts], File.TABLES)
 
-    def _keep(self, report: "Report", paths: Iterable[Path], folder: str) -> None:
+    def _log_files(self, report: "Report", paths: Iterable[Path], folder: str) -> None:
         files = files_of(self._report_runs(report)[0], self.uri)
         for path in paths:
             files.log_artifact(str(path), folder)  # type: ignore[no-untyped-call]
 
     def _report(self, report: "Report") -> str:
-        """The id of the ablation's report run, RUNNING and with its plan: the one there is, or a new one."""
+        """The id of an ablation's report run, created if there is none, set to RUNNING and with its current plan."""
         runs, launch = self._report_runs(report), report.launch
         if runs:
             run = runs[0]
             self.client.update_run(run.info.run_id, "RUNNING")
-            self.client.set_tag(run.info.run_id, Tag.SPLIT, launch.config.data.split)  # which records once did not say
+            self.client.set_tag(run.info.run_id, Tag.SPLIT, launch.config.data.split)  # old records lack it
         else:
             tags: dict[str, str] = {
                 Tag.KIND: REPORT,
@@ -284,16 +291,16 @@ class Record:
 
     def _resume(self, run: Run, tags: Mapping[str, str]) -> None:
         id, before = run.info.run_id, run.data
-        if before.metrics:  # the epochs of this run may come to be of several versions of the code, or processors
-            tags = {**tags, **_both(run, tags)}
-        tags = {**tags, Tag.ROW.value: before.tags.get(Tag.ROW, tags[Tag.ROW])}  # the first that asked for it
-        for tag in {Tag.REASON, Tag.FAILURE, Tag.PRUNED} & before.tags.keys():  # of how it ended before
+        if before.metrics:  # its epochs may be of several versions of the code or several processors
+            tags = {**tags, **_joined_provenance(run, tags)}
+        tags = {**tags, Tag.ROW.value: before.tags.get(Tag.ROW, tags[Tag.ROW])}  # the first row that asked for it
+        for tag in {Tag.REASON, Tag.FAILURE, Tag.PRUNED} & before.tags.keys():  # they say how it ended before
             self.client.delete_tag(id, tag)
         self.client.log_batch(id, tags=[RunTag(key, value) for key, value in tags.items()])
         self.client.update_run(id, "RUNNING")
 
     def _search(self, filter: str) -> list[Run]:
-        """Every run the filter admits, newest first."""
+        """All runs that match MLflow's filter, newest first."""
         runs: list[Run] = []
         page: str | None = None
         while self.experiments:
@@ -306,13 +313,14 @@ class Record:
 
 
 class CellRun:
-    """The run of a cell that is being carried out."""
+    """The run of a cell that a worker is computing."""
 
     def __init__(self, record: Record, run: Run, *, new: bool) -> None:
+        """`new` says whether the run was just created, so that it has no epochs yet."""
         self.record = record
         self.client = record.client
         self.uri = record.uri
-        self.run = run  # as it was found
+        self.run = run  # as it was when it was found
         self.id = str(run.info.run_id)
         self.new = new
         metrics = run.data.metrics if run.info.status == "FINISHED" else {}
@@ -321,7 +329,7 @@ class CellRun:
         self.logged = {metric.step for metric in history}
 
     def log_epoch(self, result: "EpochResult") -> None:
-        """Logs the epoch's metrics in one batch, unless they are there already."""
+        """Logs the metrics of an epoch in one batch, unless they were logged before."""
         if result.epoch in self.logged:
             return
         now = time.time_ns() // 1_000_000
@@ -330,7 +338,7 @@ class CellRun:
         self.logged.add(result.epoch)
 
     def finish(self, predictions: Sequence[Prediction], metrics: Mapping[str, float] = MappingProxyType({})) -> None:
-        """Keeps what the trained model says of every test clip, and ends the run."""
+        """Records the prediction for every test clip, its accuracies and further metrics, and ends the run."""
         if predictions[0].probabilities:
             write_file(self.run, self.uri, File.PROBABILITIES, write_probabilities(predictions))
         write_file(self.run, self.uri, File.PREDICTIONS, write_predictions(predictions))
@@ -341,9 +349,10 @@ class CellRun:
         self.end({**results, **metrics})
 
     def end(self, metrics: Mapping[str, float]) -> None:
-        """Logs the results and ends the run. Killed in between, the next worker logs them again, to no effect.
+        """Logs the results and ends the run.
 
-        MLflow keeps the same value at the same time once, so their time is when the run began.
+        The results get the time at which the run began. If a worker is killed before the run ends, the next worker logs
+        them again with the same time, and MLflow stores equal values with equal times only once.
         """
         began = self.client.get_run(self.id).info.start_time
         results = [entities.Metric(key, value, began, 0) for key, value in metrics.items()]
@@ -351,11 +360,11 @@ class CellRun:
         self.client.set_terminated(self.id, "FINISHED")
 
     def note(self, key: str, text: str) -> None:
-        """Keeps something that is to be known of the run as its tag."""
+        """Adds a tag to the run."""
         self.client.set_tag(self.id, key, text)
 
     def fail(self, failure: "Failure") -> None:
-        """Ends the run as FAILED, its kind and reason in tags; of a traceback error.txt has all."""
+        """Ends the run as FAILED, with the kind and reason of the failure as tags and a traceback in error.txt."""
         self.client.set_tag(self.id, Tag.FAILURE, failure.kind)
         self.client.set_tag(self.id, Tag.REASON, failure.reason)
         if failure.text.strip() != failure.reason:
@@ -363,15 +372,16 @@ class CellRun:
         self.client.set_terminated(self.id, "FAILED")
 
 
-def _both(before: Run, tags: Mapping[str, str]) -> dict[str, str]:
-    """What made a result of which a part is that run's: of the tags that say so each value once."""
+def _joined_provenance(before: Run, tags: Mapping[str, str]) -> dict[str, str]:
+    """The code and environment tags of a result that continues or builds on an earlier run: each value once."""
     digests = "+".join(filter(None, (code_of(before), tags[Tag.CODE_DIGEST])))
     return {Tag.CODE_DIGEST: "+".join(dict.fromkeys(digests.split("+"))), **joined(before.data.tags, tags)}
 
 
 @contextmanager
-def _explained(uri: str) -> Iterator[None]:
+def _record_errors_explained(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise RecordError(f"tracking.uri={uri}: {shorten(str(error), 200)}; mend it, or name another record") from error
+        way_out = "repair the record, or name another one"
+        raise RecordError(f"tracking.uri={uri}: {shorten(str(error), 200)}; {way_out}") from error

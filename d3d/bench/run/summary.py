@@ -167,10 +167,8 @@ def summarise(
         own = [path for path in paths if path.stem == artefact]
         print(", ".join([str(own[0]), *(path.suffix for path in own[1:])]))
     if latest:
-        print(f"what is complete, under names that stay: {latest[0].parent}")
-    print(
-        sqlite_file(plan.launch.tracking_uri) or re.sub("//[^/]*@", "//", plan.launch.tracking_uri)
-    )  # without the password
+        print(f"complete tables and figures, under fixed names: {latest[0].parent}")
+    print(sqlite_file(plan.launch.tracking_uri) or re.sub("//[^/]*@", "//", plan.launch.tracking_uri))  # no password
 
 
 def _failures(plan: Plan, failed: Mapping[str, Failure]) -> Iterator[str]:

@@ -42,7 +42,7 @@ def test_ranges_are_shown_as_they_are_written() -> None:
     [
         ("model.sgima", {"float": [1, 2]}, "unknown key (did you mean model.sigma?)"),
         ("model.classes", {"int": [1, 2]}, "unknown key"),
-        ("data.crop", {"int": [16, 32]}, "keys of model, training and augmentation alone"),
+        ("data.crop", {"int": [16, 32]}, "only keys of model, training and augmentation"),
         ("model.sigma", {"float": [2, 1]}, "{float: [2, 1]}: an empty range"),
         ("model.sigma", {"float": [1, 1]}, "an empty range"),
         ("model.sigma", {"float": ["1e-3", 1]}, "write 1.0e-3"),

@@ -118,9 +118,9 @@ def test_the_best_of_each_window_is_marked(
     assert rows["8"].count("*56.50") == 4, "strides from 4 on are one training"
     assert "note: mixed code" in shown
     assert "tables/figure7a.csv, .md\n" in shown
-    assert "under names that stay" not in shown
+    assert "under fixed names" not in shown
     summarise(grid, finished_in(record), Ended(), [], paths, [Path("tables/latest/figure7a.csv")])
-    assert capsys.readouterr().out.count("what is complete, under names that stay: tables/latest\n") == 1
+    assert capsys.readouterr().out.count("complete tables and figures, under fixed names: tables/latest\n") == 1
 
 
 def test_what_is_missing_shows_as_missing_and_failures_say_why(

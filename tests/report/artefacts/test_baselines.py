@@ -42,7 +42,7 @@ def test_where_there_are_none_a_note_gives_the_command(record: FakeRecord) -> No
     record.rows({"full": 0.9}, command=command)
     report.build([], record.storage)
     way = "python orchestrate.py ablation=baselines preset=quick data=synthetic training.epochs=2"
-    assert f"- {UNKNOWN}; to know it: `{way}`\n" in notes(text(record, "depth"))
+    assert f"- {UNKNOWN}; to measure it: `{way}`\n" in notes(text(record, "depth"))
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,14 @@ def moved(label: str, *seeds: tuple[float, float, float], **params: str) -> Row:
 def test_a_few_rows_say_their_mean_over_seeds_each() -> None:
     rows = [moved("full", (0.4, 0.2, 0.1), (0.6, 0.4, 0.3)), row("no_deformable", marks(1, 2)), moved("b", (1, 1, 1))]
     assert list(movement_notes(rows)) == [
-        "3D deformable attention moved its points by so many tokens in t, y and x, in the mean: "
+        "Mean distance by which 3D deformable attention moved its points, in tokens along t, y and x: "
         "full 0.50, 0.30, 0.20; b 1.00, 1.00, 1.00."
     ]
 
 
 def test_many_rows_say_their_ranges() -> None:
     (note,) = movement_notes([moved(f"row {i}", (0.1 * i, 0.2, 0.3)) for i in range(1, 5)])
-    assert note.endswith("in the mean: 0.10 to 0.40, 0.20 to 0.20, 0.30 to 0.30 over 4 rows.")
+    assert note.endswith("along t, y and x: 0.10 to 0.40, 0.20 to 0.20, 0.30 to 0.30 over 4 rows.")
 
 
 def test_an_axis_without_movement_is_warned_of_once_for_all_its_rows() -> None:
@@ -37,7 +37,8 @@ def test_an_axis_without_movement_is_warned_of_once_for_all_its_rows() -> None:
     ]
     _, *warnings = movement_notes(rows)
     assert warnings == [
-        f"Warning: 3D deformable attention does not move in {where}: there it is a plain resampling of the tokens."
+        f"Warning: 3D deformable attention does not move its points along {where}: there it only resamples the tokens "
+        "at fixed places."
         for where in ("y and x in a; b", "t in d")
     ]
 

@@ -72,9 +72,7 @@ def test_a_search_of_a_launch_on_the_validation_split_says_that_it_looked(record
     launch(record, {"full": 0.9}, {"full": {}}, split="validation", data="synthetic, files, validation split")
     report.build([], record.storage)
     text, _ = read(record)
-    assert (
-        "the clips of that same split, which are no longer unseen" in text and "test clips" not in text.split("##")[0]
-    )
+    assert "the clips of that same split, which the search has seen" in text and "test clips" not in text.split("##")[0]
 
 
 def test_without_a_search_there_is_one_verdict_and_no_column(record: FakeRecord) -> None:

@@ -92,7 +92,7 @@ def test_a_line_says_how_many_seeds_an_open_claim_needs(record: FakeRecord) -> N
 
 def test_what_is_no_settle_launch_is_refused(record: FakeRecord) -> None:
     launch(record, {"a": 3, "b": 3}, most=None)
-    with pytest.raises(ConfigError, match="launch=1a: it named its seeds"):
+    with pytest.raises(ConfigError, match="launch=1a: it was launched with given seeds"):
         wanted(record)
     with pytest.raises(RecordError, match="launch=9z: not in"):
         wanted(record, "9z")

@@ -43,7 +43,7 @@ def test_an_inconclusive_claim_says_what_may_hide_and_how_many_seeds_would_show_
 def test_under_three_seeds_nothing_is_tested(seeds: int, said: str) -> None:
     found = verdict("a > b", steady("a", 990, seeds), steady("b", 10))
     assert (found.outcome, found.p_value) == ("not tested", None)
-    assert found.remark == f"{said}, `seeds=settle` runs as many as it takes"
+    assert found.remark == f"{said}; `seeds=settle` runs as many as are needed"
 
 
 def test_what_is_missing_is_named() -> None:
