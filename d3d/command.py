@@ -34,7 +34,7 @@ COMMANDS = ("run", "check", "show", "tables")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the command. Returns the exit status: 0 done, 1 something missing or broken, 2 user error, 130 interrupted."""
+    """Runs the command. Returns the exit status: 0 done, 1 missing or broken results, 2 user error, 130 interrupted."""
     try:
         command, rest = split_command(arguments)
         if command == "tables":

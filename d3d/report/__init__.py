@@ -175,7 +175,7 @@ def _artefacts(launches: Sequence["Launch"]) -> list[str]:
     for name in made:
         if not re.fullmatch(r"[\w.-]+", name):
             raise RecordError(
-                f"{name}: an artefact of the record, but no file can be named so; launch it by another name"
+                f"{name}: an artefact of the record, but not a valid file name; launch it under another name"
             )
     return [name for name in ARTEFACTS if name in made] + sorted(made - set(ARTEFACTS))
 

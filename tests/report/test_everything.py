@@ -120,7 +120,7 @@ def test_every_document_says_its_command_and_what_it_changed(record: FakeRecord)
 
 def test_every_table_of_rows_says_what_chance_is(everything: Everything) -> None:
     for name in ("table4", "figure7a", "figureA1", "depth", "table3"):
-        assert f"f {CLIPS} clips chance is 6.7 %, the majority class 6.7 %." in everything.text(f"{name}.md"), name
+        assert f"n {CLIPS} clips chance is 6.7 %, the majority class 6.7 %." in everything.text(f"{name}.md"), name
 
 
 def test_how_far_deformable_attention_moved_is_a_note(record: FakeRecord) -> None:

@@ -168,5 +168,5 @@ def test_chance_and_the_majority_class_are_of_the_clips_at_hand() -> None:
     assert note == "On 4 clips chance is 33.3 %, the majority class 50.0 %."
     other = alike | {2: labelled(1, 1, 1, 2, 2)}
     (both,) = chance_note([replace(plain, asked=dict.fromkeys(other, "c"), cells=other)])
-    assert both == f"Of 5 clips chance is 50.0 %, the majority class 60.0 %; {note[0].lower()}{note[1:]}"
+    assert both == f"On 5 clips chance is 50.0 %, the majority class 60.0 %; {note[0].lower()}{note[1:]}"
     assert chance_note([row("a", None)]) == []

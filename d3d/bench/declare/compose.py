@@ -66,10 +66,7 @@ def compose(arguments: Sequence[str]) -> Launch:
     rest = [override for override in overrides if override not in apart]
     tree, choices = _compose(rest, system)
     _require_known(tree, known)
-    for override in overrides:
-        for ablation in chosen:
-            if override.key_or_group in ablation.axes:
-                raise ConfigError(f"{override.input_line}: {ablation.name} varies this key itself; leave it out")
+    _require_not_varied(overrides, chosen)
     settings, config = _typed_parts(tree)
     storage = _path("storage", settings.storage).absolute()
     launch = Launch(
@@ -127,6 +124,13 @@ def _require_known(tree: Mapping[str, Any], known: Sequence[str]) -> None:
     for key in flatten({key: value for key, value in tree.items() if key not in SECTIONS.values()}):
         if key not in known:
             raise ConfigError(f"{key}: unknown key in preset, data or config.yaml{did_you_mean(key, known)}")
+
+
+def _require_not_varied(overrides: Sequence[Override], chosen: Sequence[Ablation]) -> None:
+    for override in overrides:
+        for ablation in chosen:
+            if override.key_or_group in ablation.axes:
+                raise ConfigError(f"{override.input_line}: {ablation.name} varies this key itself; leave it out")
 
 
 def _typed_parts(tree: dict[str, Any]) -> tuple[Settings, Config]:
