@@ -42,7 +42,13 @@ def run_studies(plan: Plan, record: Record, resources: CellResources, progress: 
     studies = [RunningStudy(study, left[study.id], storage) for study in plan.studies if left[study.id]]
     attempts = Attempts()
     search = RoundRobinSearcher(
-        studies, record, resources.slots, partial(common_tags, plan), progress, attempts, code_of_cell=plan.continued_code
+        studies,
+        record,
+        resources.slots,
+        partial(common_tags, plan),
+        progress,
+        attempts,
+        code_of_cell=plan.continued_code,
     )
     config = tune.TuneConfig(search_alg=search, scheduler=PruningScheduler(search), num_samples=-1, reuse_actors=True)
     job = make_job(plan, resources, {}, {})
