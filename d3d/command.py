@@ -112,23 +112,26 @@ def carry_out(launch: Launch) -> int:
 
     check_artefacts(launch, report.ARTEFACTS)
     plan = at_next_look(with_tuned_rows(make_plan(launch)))
-    print(describe(plan, timed_cells(plan) | finished_cells(plan)), flush=True)
+    finished = finished_cells(plan)
+    print(describe(plan, timed_cells(plan) | finished), flush=True)
     if launch.dry_run:
         for line in seeds_needed(plan):
             print(line)
         return 0
     with locked(launch.storage):
-        plan, record, ended = execute(plan, Console(highlight=False))
-        while (grown := at_next_look(plan)) is not plan and not ended.failed:
-            plan, record, more = execute(grown, Console(highlight=False))
-            ended |= more
+        done = execute(plan, finished, Console(highlight=False))
+        ended = done.ended
+        while (grown := at_next_look(done.plan)) is not done.plan and not ended.failed:
+            done = execute(grown, finished_cells(grown), Console(highlight=False))
+            ended |= done.ended
+        plan = done.plan
         built = report.Built((), (), ())
         if plan.artefacts:
             split = launch.config.data.split
             built = report.build(plan.artefacts, launch.storage, launch.tracking_uri, split=split)
-            record.log_tables(plan, built.paths)
+            done.record.log_tables(plan, built.paths)
     said = [*(f"missing: {line}" for line in built.missing), *(f"note: {line}" for line in built.notes)]
-    summarise(plan, finished_cells(plan), ended, [*said, *map(str, built.verdicts)], built.paths, built.latest)
+    summarise(plan, done.finished, ended, [*said, *map(str, built.verdicts)], built.paths, built.latest)
     return 1 if ended.failed or built.missing or plan.untuned else 0
 
 

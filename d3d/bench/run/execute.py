@@ -1,7 +1,8 @@
 """Runs the cells that the record does not have. However a launch ends, none of its runs stays RUNNING."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -14,38 +15,56 @@ from d3d.bench.run.progress import Ended, Progress
 from d3d.bench.search.tuned_rows import with_tuned_rows
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
+
     from d3d.bench.run.schedule import CellResources
 
 
-def execute(plan: Plan, console: Console) -> tuple[Plan, Record, Ended]:
+@dataclass(frozen=True)
+class Execution:
+    """A launch after its cells have run."""
+
+    plan: Plan  # with the cells that the searches tuned
+    record: Record
+    ended: Ended  # what to report about the cells
+    finished: Mapping[str, "Run"]  # cell → its run
+
+
+def execute(plan: Plan, finished: Mapping[str, "Run"], console: Console) -> Execution:
     """Runs the plan's unfinished cells, then the trials that its studies have left, then the cells they tuned.
 
-    Returns the plan with the tuned cells, the record, and what to report about the cells. Raises ScheduleError, before
-    anything is recorded, where no Ray can run them, and StorageError where a disk is full.
+    `finished` are the cells of the plan that the record has. Raises ScheduleError, before anything is recorded, where
+    no Ray can run the others, and StorageError where a disk is full.
     """
-    launch = plan.launch
+    launch, planned = plan.launch, len(plan.cells)
     plan = with_tuned_rows(plan)  # another launch may have continued its studies since the plan was made
-    busy = bool(plan.unfinished(plan.counted(finished_cells(plan))) or plan.trials_left)
+    if len(plan.cells) > planned:
+        finished = finished_cells(plan)
+    busy = bool(plan.unfinished(plan.counted(finished)) or plan.trials_left)
     if busy:
         from d3d.bench.run import schedule  # Ray is not imported where there is nothing to run
     with schedule.attached(launch) if busy else nullcontext() as resources:
         record = prepare(launch.tracking_uri, launch.storage)
         with record.reports(plan):
-            ended = _run(plan, record, resources, console)
+            ended, finished = _run(plan, finished, record, resources, console)
             if resources and plan.trials_left:
                 plan, searched = _search(plan, record, resources, console)
-                ended |= searched
-                ended |= _run(plan, record, resources, console, ended.failed)
+                tuned, finished = _run(plan, finished_cells(plan), record, resources, console, ended.failed)
+                ended |= searched | tuned
             if plan.studies:
                 _draw(plan, record)
-    return plan, record, ended
+    return Execution(plan, record, ended, finished)
 
 
 def _run(
-    plan: Plan, record: Record, resources: "CellResources | None", console: Console, failed: Collection[str] = ()
-) -> Ended:
-    """Runs the cells that are not finished, except those whose ids are in `failed`."""
-    finished = finished_cells(plan)
+    plan: Plan,
+    finished: Mapping[str, "Run"],
+    record: Record,
+    resources: "CellResources | None",
+    console: Console,
+    failed: Collection[str] = (),
+) -> tuple[Ended, Mapping[str, "Run"]]:
+    """Runs the cells that are not finished, except those whose ids are in `failed`. Returns what is finished then."""
     record.tag_finished(plan, finished)
     todo = [cell for cell in plan.unfinished(plan.counted(finished)) if cell.id not in failed]
     progress = Progress(todo, len(plan.cells) - len(todo), console)
@@ -56,7 +75,7 @@ def _run(
             schedule.run(plan, todo, resources, progress)
     finally:
         record.end([cell.id for cell in todo], progress.failed)
-    return progress.outcome
+    return progress.outcome, finished_cells(plan) if todo else finished
 
 
 def _draw(plan: Plan, record: Record) -> None:

@@ -9,14 +9,13 @@ from rich.console import Console
 from d3d.bench.declare.launch import Launch
 from d3d.bench.plan.cell import Cell
 from d3d.bench.plan.planning import Plan
-from d3d.bench.record.tracking import Record
+from d3d.bench.record.tracking import Record, finished_cells
 from d3d.bench.run import schedule
 from d3d.bench.run.execute import execute
 from d3d.bench.run.progress import Ended, Progress
 from d3d.bench.run.schedule import CellResources
 from d3d.errors import ScheduleError
 from d3d.prediction import Prediction
-from tests.bench.conftest import finished_in
 
 SILENT = Console(file=io.StringIO())
 TAGS = {"code_digest": "c0de"}
@@ -54,15 +53,15 @@ def test_what_is_finished_is_left_out_and_nothing_is_left_running(
     three = plan("ablation=full", "seeds=3")
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            execute(three, SILENT)
+            execute(three, finished_cells(three), SILENT)
         statuses = [run.info.status for run in record.client.search_runs(record.experiments)]
         assert "RUNNING" not in statuses
-    execute(three, SILENT)
+    execute(three, finished_cells(three), SILENT)
     first, second, third = three.cells
     assert asked == [[first, second, third], [second, third], [third]]
-    _, again, ended = execute(three, SILENT)
-    assert finished_in(again).keys() == {first.id, second.id, third.id}
-    assert ended == Ended(notices=[])
+    again = execute(three, finished_cells(three), SILENT)
+    assert again.finished.keys() == {first.id, second.id, third.id}
+    assert again.ended == Ended(notices=[])
     assert len(asked) == 3, "Ray is not asked for where nothing is to be done"
 
 
@@ -76,5 +75,5 @@ def test_where_ray_is_refused_nothing_is_recorded(
 
     monkeypatch.setattr(schedule, "attached", refused)
     with pytest.raises(ScheduleError):
-        execute(plan("ablation=full"), SILENT)
+        execute(plan("ablation=full"), {}, SILENT)
     assert not list(tmp_path.iterdir())
