@@ -2,13 +2,17 @@
 
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from d3d.bench.declare.ablations import ablations
+from d3d.bench.declare.ablations import ablations, flatten
 from d3d.bench.declare.compose import compose, compose_inspection
+from d3d.bench.declare.searches import Search
+from d3d.folders import EXPERIMENTS
 from d3d.report import ARTEFACTS
+from d3d.yaml_file import read_yaml
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -52,3 +56,18 @@ def test_a_command_composes(page: Path, command: str, tmp_path: Path, monkeypatc
         compose_inspection(arguments[0], arguments[1:])
     else:
         assert compose(arguments).ablations
+
+
+def test_the_index_names_every_page_once() -> None:
+    pages = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")} - {"index.md"}
+    named = re.findall(r"^\| \[([^]]+)\]\(\1\) \| \S", (DOCS / "index.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(named) == sorted(pages)
+
+
+def test_the_page_on_ablations_names_every_key_of_a_launch() -> None:
+    _, _, keys = (DOCS / "ablations.md").read_text("utf-8").partition("## The keys of a launch")
+    written = read_yaml(EXPERIMENTS / "config.yaml")
+    del written["defaults"]
+    assert [key for key in flatten(written) if f"`{key}`" not in keys] == []
+    searched = {field.name for field in fields(Search)} - {"source", "space"}
+    assert [key for key in sorted(searched) if f"`search.{key}`" not in keys] == []
