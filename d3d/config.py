@@ -22,7 +22,7 @@ A key with that value does not enter the id of a cell or of a checkpoint, so tha
 class DataConfig:
     """Which clips, and how a frame is cut and resized before it enters the model."""
 
-    name: Literal["synthetic", "penn_action", "ntu60", "ntu120", "finegym", "pyskl"] = "synthetic"
+    name: str = "synthetic"  # a line of the table in d3d/data/readers/registry.py
     root: str | None = None  # folder of a dataset on disk; the synthetic one is generated under the storage folder
     annotations: str | None = None  # of finegym and pyskl: the pickle of skeletons; data.root holds the videos
     skeleton: str | None = None  # of pyskl: a known one or a YAML file; None: FILE.skeleton.yaml beside FILE.pkl

@@ -17,8 +17,8 @@ MACHINERY = {"ray", "mlflow", "hydra", "omegaconf", "optuna", "pydantic"}
 KNOWS = {
     "models": {"models", "data"},
     "data": {"data"},
-    "training": METHOD,
-    "analysis": METHOD,
+    "training": {"training", "models", "data"},
+    "analysis": {"analysis", "models", "data"},
     "bench": METHOD | {"bench"},
     "report": {"report", "bench"},
 }  # room → the rooms it may import; what lies in none, such as errors and config, is everybody's

@@ -46,8 +46,8 @@ class Read:
 class Source:
     """A dataset before it is read.
 
-    Several processes may read it: each gets `read`, and with every chunk of work a few of the entries, so both must be
-    picklable.
+    Several processes may read it: each chunk of work is sent with the source, of which a few entries are left, so all
+    functions must be picklable: functions of a module, or `functools.partial` of such functions.
     """
 
     name: str

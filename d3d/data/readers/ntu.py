@@ -58,7 +58,7 @@ def parse_name(name: str) -> Sample | None:
 
 def ntu_source(
     root: Path,
-    name: Literal["ntu60", "ntu120"],
+    name: str,
     protocol: Protocol,
     *,
     persons: int = 2,

@@ -10,7 +10,7 @@ from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from reprlib import repr as short
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,7 @@ def pyskl_source(
     path: Path,
     splits: tuple[str, str],
     *,
-    name: Literal["pyskl", "finegym"] = "pyskl",
+    name: str = "pyskl",
     classes: int | None = None,
     root: Path | None = None,
     named_skeleton: str | None = None,

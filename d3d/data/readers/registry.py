@@ -1,6 +1,8 @@
-"""The datasets there are, and how one is opened."""
+"""The datasets there are, and how one is opened. A new one is a module beside this file and a line in the table."""
 
 import os
+from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 
 from d3d.config import DataConfig
@@ -13,13 +15,6 @@ from d3d.data.source import Source, open_source
 from d3d.data.synthetic.dataset import synthetic_source
 from d3d.data.validation_split import validation_split
 from d3d.errors import ConfigError, DataError
-
-_NTU = "the folder of NTU RGB+D that holds nturgb+d_skeletons/ and nturgb+d_rgb/"
-_ROOTS = {
-    "penn_action": "the folder of Penn Action that holds labels/ and frames/",
-    "ntu60": _NTU,
-    "ntu120": _NTU,
-}
 
 
 def open_dataset(config: DataConfig, cache: Path) -> Dataset:
@@ -38,31 +33,69 @@ def open_dataset(config: DataConfig, cache: Path) -> Dataset:
 
 def find_source(config: DataConfig, cache: Path) -> Source:
     """The source of the dataset that the configuration names; `cache` as in `open_dataset`. Raises as it does."""
+    if config.name not in READERS:
+        nearest = get_close_matches(config.name, READERS, 1, 0)[0]
+        there = ", ".join(READERS)
+        raise ConfigError(f"data.name={config.name}: unknown dataset; did you mean {nearest}? There are: {there}")
     if config.skeleton is not None and config.name != "pyskl":
         raise ConfigError(
             f"data.skeleton={config.skeleton}: {config.name} has a skeleton of its own; leave it out, or use data=pyskl"
         )
-    if config.name == "synthetic":
-        if config.root is not None:
-            raise DataError(f"data.root={config.root}: the synthetic dataset is generated; leave data.root out")
-        return synthetic_source(cache, config.clips, config.frames)
-    root = None if config.root is None else Path(config.root)
-    if config.name == "finegym" or config.name == "pyskl":
-        if config.annotations is None:
-            raise DataError("data.annotations is not set: name the pickle of skeletons in PYSKL's layout")
-        classes = GYM99 if config.name == "finegym" else config.classes
-        return pyskl_source(
-            Path(config.annotations),
-            config.splits,
-            name=config.name,
-            classes=classes,
-            root=root,
-            named_skeleton="coco" if config.name == "finegym" else config.skeleton,
-            persons=config.persons,
-            frame_source=config.frames,
-        )
-    if root is None:
-        raise DataError(f"data.root is not set: name {_ROOTS[config.name]}")
-    if config.name == "penn_action":
-        return penn_action_source(root, frame_source=config.frames)
+    return READERS[config.name](config, cache)
+
+
+def _synthetic(config: DataConfig, cache: Path) -> Source:
+    if config.root is not None:
+        raise DataError(f"data.root={config.root}: the synthetic dataset is generated; leave data.root out")
+    return synthetic_source(cache, config.clips, config.frames)
+
+
+def _penn_action(config: DataConfig, cache: Path) -> Source:
+    root = _root(config, "the folder of Penn Action that holds labels/ and frames/")
+    return penn_action_source(root, frame_source=config.frames)
+
+
+def _ntu(config: DataConfig, cache: Path) -> Source:
+    root = _root(config, "the folder of NTU RGB+D that holds nturgb+d_skeletons/ and nturgb+d_rgb/")
     return ntu_source(root, config.name, config.protocol, persons=config.persons, frame_source=config.frames)
+
+
+def _finegym(config: DataConfig, cache: Path) -> Source:
+    return _pickled(config, GYM99, "coco")
+
+
+def _pyskl(config: DataConfig, cache: Path) -> Source:
+    return _pickled(config, config.classes, config.skeleton)
+
+
+def _pickled(config: DataConfig, classes: int | None, skeleton: str | None) -> Source:
+    """A dataset in the layout of PYSKL."""
+    if config.annotations is None:
+        raise DataError("data.annotations is not set: name the pickle of skeletons in PYSKL's layout")
+    return pyskl_source(
+        Path(config.annotations),
+        config.splits,
+        name=config.name,
+        classes=classes,
+        root=None if config.root is None else Path(config.root),
+        named_skeleton=skeleton,
+        persons=config.persons,
+        frame_source=config.frames,
+    )
+
+
+def _root(config: DataConfig, folder: str) -> Path:
+    """The folder that data.root names, which a dataset on disk cannot do without."""
+    if config.root is None:
+        raise DataError(f"data.root is not set: name {folder}")
+    return Path(config.root)
+
+
+READERS: dict[str, Callable[[DataConfig, Path], Source]] = {
+    "synthetic": _synthetic,
+    "penn_action": _penn_action,
+    "ntu60": _ntu,
+    "ntu120": _ntu,
+    "finegym": _finegym,
+    "pyskl": _pyskl,
+}  # data.name → what makes a source of the configuration and of the folder for what is made or read once
