@@ -67,7 +67,7 @@ def test_paths_do_not_depend_on_where_a_training_runs(tmp_path: Path, monkeypatc
     assert compose(["ablation=full", "tracking.uri='sqlite:///x.db'"]).tracking_uri == f"sqlite:///{tmp_path / 'x.db'}"
     odd = compose(["ablation=full", "tracking.uri='sqlite:///my%20%231.db'"]).tracking_uri
     assert sqlite_file(odd) == tmp_path / "my #1.db"
-    with pytest.raises(ConfigError, match=r"tracking\.uri=sqlite:///x\.db\?timeout=9: takes no options"):
+    with pytest.raises(ConfigError, match=r"tracking\.uri=sqlite:///x\.db\?timeout=9: options are not supported"):
         compose(["ablation=full", "tracking.uri='sqlite:///x.db?timeout=9'"])
     assert not list(tmp_path.iterdir()), "composing writes nothing"
 
