@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,8 @@ from d3d.bench.declare.searches import searches
 from d3d.bench.plan.planning import Plan, make_plan
 from d3d.bench.record.provenance import read_code
 from d3d.bench.record.schema import EXPERIMENT
-from d3d.bench.record.tracking import Record, prepare
+from d3d.bench.record.tracking import finished_cells, prepare
+from d3d.bench.run.execute import Execution
 from d3d.bench.run.progress import Ended
 from d3d.command import main
 from tests.data.penn_files import write_label, write_root
@@ -245,7 +246,7 @@ def test_help_lists_what_there_is_and_what_it_costs(user: User) -> None:
         (["ablation=full", "data=penn_action", "data.root=."], "no labels"),
         (["ablation=mine.yaml"], "cannot be read"),
         (["chekc", "data=penn_action"], "unknown command (did you mean check?); there are: run, check, show"),
-        (["check", "ablation=full"], "check looks at data and trains nothing"),
+        (["check", "ablation=full"], "check inspects data and trains nothing"),
         (["check", "data=penn_action"], "data.root is not set"),
         (["show", "data=penn_action", "data.root=."], "clip= is missing"),
         (["check", "clip=0001"], "clip=0001: unknown key"),
@@ -349,13 +350,13 @@ def test_a_table_that_misses_cells_is_a_failure_until_they_are_there(
 ) -> None:
     measured: list[int] = []
 
-    def execute(plan: Plan, console: Console) -> tuple[Plan, Record, Ended]:
+    def execute(plan: Plan, finished: Mapping[str, Run], console: Console) -> Execution:
         """Measures as many cells as it is told to, in no time."""
         record = prepare(plan.launch.tracking_uri, plan.launch.storage)
         with record.reports(plan):
             for cell in plan.cells[: measured[-1]]:
                 record.begin(cell, {"code_digest": "c0de"}).end(asdict(Complexity(1, 1, 1, 1.0, 1.0)))
-        return plan, record, Ended()
+        return Execution(plan, record, Ended(), finished_cells(plan))
 
     monkeypatch.setattr("d3d.bench.run.execute.execute", execute)
     for count, status in ((1, 1), (100, 0)):
@@ -378,6 +379,6 @@ def test_a_list_of_equivalent_code_with_an_unknown_digest_starts_nothing(
     monkeypatch.setattr("d3d.bench.plan.planning.current_code", lambda own: read_code(path, own))
     assert main(["ablation=full", "preset=smoke", f"storage='{storage}'"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"error: {path}: training of d3d: 0123456789abcdef: is the code of no release")
+    assert said.startswith(f"error: {path}: training of d3d: 0123456789abcdef: is neither the code of a release")
     assert said.count("\n") == 1
     assert not storage.exists()

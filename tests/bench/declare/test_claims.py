@@ -26,15 +26,15 @@ def test_a_margin_is_stated_in_points() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("a > b by 0", "`by 0` states no margin; write a number of points above 0"),
-        ("a > b by -1", "`by -1` states no margin"),
-        ("a ~ b within two", "`within two` states no margin"),
-        ("a ~ b within nan", "`within nan` states no margin"),
-        ("a ~ b within 101", "`within 101` states no margin"),
-        ("a ~ b within", "`within ` states no margin"),
+        ("a > b by 0", "`by 0` is not a margin; write a number of points above 0"),
+        ("a > b by -1", "`by -1` is not a margin"),
+        ("a ~ b within two", "`within two` is not a margin"),
+        ("a ~ b within nan", "`within nan` is not a margin"),
+        ("a ~ b within 101", "`within 101` is not a margin"),
+        ("a ~ b within", "`within ` is not a margin"),
         ("a ~ b by 1", "`by` does not go with ~; write `within`"),
         ("a > b within 1", "`within` does not go with >; write `by`"),
-        ("a > b > c by 1", "`by` goes with two rows"),
+        ("a > b > c by 1", "`by` needs a claim of two rows"),
     ],
 )
 def test_a_margin_that_is_none(text: str, fault: str) -> None:

@@ -49,7 +49,7 @@ def test_ranges_are_shown_as_they_are_written() -> None:
         ("model.sigma", {"float": [0, float("nan")]}, "ends must be numbers"),
         ("model.sigma", {"float": [0, 1], "log": True}, "begin above 0"),
         ("model.sigma", {"float": [0, 1], "log": "yes"}, "log true or false"),
-        ("model.sigma", {"float": [0, 1], "step": 1}, "is no range; write"),
+        ("model.sigma", {"float": [0, 1], "step": 1}, "is not a range; write"),
         ("model.sigma", {"float": [0, 1, 2]}, "two ends"),
         ("model.depth", {"int": [1, 2.5]}, "whole numbers"),
         ("model.depth", {"int": [3, 2]}, "an empty range"),
@@ -57,7 +57,7 @@ def test_ranges_are_shown_as_they_are_written() -> None:
         ("model.depth", {"choices": [2]}, "an empty range"),
         ("model.depth", {"choices": [2, 2]}, "must be different"),
         ("model.depth", {"choices": [2, [3]]}, "must be different, and words"),
-        ("model.depth", [1, 2], "is no range; write"),
+        ("model.depth", [1, 2], "is not a range; write"),
     ],
 )
 def test_what_is_no_range_is_named_with_the_way_out(key: str, range_: Any, words: str) -> None:

@@ -70,7 +70,7 @@ def test_a_search_is_named_as_its_file_and_the_command_line_has_the_last_word(tm
         ({"pruner": "hyperband"}, "pruner: it should be 'halving', 'median' or 'none'"),
         ({"objectives": ["gmacs"]}, "search.objectives=[gmacs]: must be [top1] or [top1, gmacs]"),
         ({"objectives": ["top1", "gmacs"]}, "search.pruner=halving: Optuna prunes only searches with one objective"),
-        ({"name": "a b"}, "search.name=a b: use letters"),
+        ({"name": "a b"}, "search.name=a b: use only letters"),
         ({"space": {"model.dept": {"int": [1, 2]}}}, "did you mean model.depth"),
         ({"space": None}, "space: it should be a valid dictionary"),
     ],

@@ -168,7 +168,9 @@ def test_a_colour_that_is_drawn_before_the_joints_noise_moves_it() -> None:
 
 
 def test_a_module_is_measured_of_a_system_that_has_one() -> None:
-    with pytest.raises(ConfigError, match=r"measurement\.module=joint: model\.system=x has no module that can be measured"):
+    with pytest.raises(
+        ConfigError, match=r"measurement\.module=joint: model\.system=x has no module that can be measured"
+    ):
         canonical(Config(model=SystemConfig(system="x"), measurement=JOINT))
 
 

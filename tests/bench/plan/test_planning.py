@@ -173,7 +173,7 @@ def test_a_fusion_brings_what_it_fuses_of_the_same_seed(plan: Callable[..., Plan
         ("[R(2+1)D, fused]", "fuse: fused: no row above it has this label"),
         ("[ST-GCN]", "must be two or more different rows"),
         ("[ST-GCN, ST-GCN]", "must be two or more different rows"),
-        ("[ST-GCN, R(2+1)D]\n  settings: {model: stgcn}", r"it has settings too \(model\)"),
+        ("[ST-GCN, R(2+1)D]\n  settings: {model: stgcn}", r"the row has settings too \(model\)"),
     ],
 )
 def test_rows_that_cannot_be_fused(plan: Callable[..., Plan], tmp_path: Path, fuse: str, said: str) -> None:

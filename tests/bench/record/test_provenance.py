@@ -78,9 +78,9 @@ def test_releases_that_are_equivalent_among_themselves_alone_are_other_code(tmp_
 @pytest.mark.parametrize(
     ("training", "said"),
     [
-        ({"equivalent": [[OLD, TODAY]]}, f"{D3D}: {OLD}: is the code of no release, nor today's"),
-        ({"equivalent": [["c0de"]]}, f"{D3D}: c0de: is no digest"),
-        ({"releases": {"1": "C0DE"}}, f"{D3D}: C0DE: is no digest"),
+        ({"equivalent": [[OLD, TODAY]]}, f"{D3D}: {OLD}: is neither the code of a release nor the current code"),
+        ({"equivalent": [["c0de"]]}, f"{D3D}: c0de: is not a digest"),
+        ({"releases": {"1": "C0DE"}}, f"{D3D}: C0DE: is not a digest"),
         ({"equivalents": []}, r"equivalents: unknown key \(did you mean equivalent\?\)"),
         ({"equivalent": OLD}, f"{D3D}.equivalent: it should be a valid list"),
     ],
@@ -94,7 +94,7 @@ def test_a_list_that_cannot_be_is_one_line(tmp_path: Path, training: dict[str, o
 def test_a_kind_that_there_is_not(tmp_path: Path) -> None:
     path = tmp_path / "list.yaml"
     path.write_text("fuson: {}")
-    with pytest.raises(ConfigError, match=r"list\.yaml: fuson: is no part of the code"):
+    with pytest.raises(ConfigError, match=r"list\.yaml: fuson: unknown part of the code"):
         read_code(path)
 
 
