@@ -19,30 +19,30 @@ ROOT = Path(__file__).parents[1]
 
 PROBE = """
 import hashlib, json, sys
+from importlib import import_module
 from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from d3d.config import *
 
-try:
-    from d3d.analysis.baselines import classify
-    from d3d.analysis.complexity import measure
-    from d3d.data.readers.registry import open_dataset
-    from d3d.models.d3d.config import D3DConfig
-    from d3d.training.checkpoint import FILE
-    from d3d.training.loop import train
+def found(*places):
+    for place in places:  # from today's to those of older revisions
+        module, name = place.split(":")
+        try:
+            return getattr(import_module(module), name)
+        except (ImportError, AttributeError):
+            pass
+    raise ImportError(places[0])
 
-    try:
-        from d3d.training.evaluation import evaluate_trained
-    except ImportError:  # where the loop and the test were one file
-        from d3d.training.loop import evaluate_trained
-except ImportError:  # as version 0.1 has them
-    from d3d.baselines import classify
-    from d3d.checkpoint import FILE
-    from d3d.complexity import measure
-    from d3d.config import ModelConfig as D3DConfig
-    from d3d.data import open_dataset
-    from d3d.training import evaluate_trained, train
+classify = found("d3d.analysis.baselines:classify", "d3d.baselines:classify")
+measure = found("d3d.analysis.complexity:measure", "d3d.complexity:measure")
+open_dataset = found(
+    "d3d.data.readers.registry:open_dataset", "d3d.data.datasets:open_dataset", "d3d.data:open_dataset"
+)
+D3DConfig = found("d3d.models.d3d.config:D3DConfig", "d3d.config:ModelConfig")
+FILE = found("d3d.training.checkpoint:FILE", "d3d.checkpoint:FILE")
+train = found("d3d.training.loop:train", "d3d.training:train")
+evaluate_trained = found("d3d.training.evaluation:evaluate_trained", "d3d.training:evaluate_trained")
 
 torch.set_num_threads(1)
 folder, cpu = Path(sys.argv[1]), torch.device("cpu")
