@@ -110,7 +110,7 @@ def parse_ablation(name: str, declared: object, source: str) -> Ablation:
     try:
         written = TypeAdapter(_Declared).validate_python(declared)
     except ValidationError as error:
-        known = [*_Declared.__dataclass_fields__, *_DeclaredRow.__dataclass_fields__]
+        known = [field.name for kind in (_Declared, _DeclaredRow) for field in fields(kind)]
         raise ConfigError(f"{source}: {fault_of(error, known)}") from error
     for grid in written.grids:
         if (count := prod(map(len, grid.values()))) > MOST_ROWS:

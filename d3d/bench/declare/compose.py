@@ -6,7 +6,7 @@ user's error is a ConfigError that names the key and what to do.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -137,7 +137,7 @@ def _typed_parts(tree: dict[str, Any]) -> tuple[Settings, Config]:
     """The parts of a composed tree that say how to launch and what to train. The tree is consumed."""
     for section in SECTIONS.values():
         typed(_CHOICE, tree.pop(section))
-    settings = typed(_SETTINGS, {key: tree.pop(key) for key in Settings.__dataclass_fields__})
+    settings = typed(_SETTINGS, {field.name: tree.pop(field.name) for field in fields(Settings)})
     return settings, _with_absolute_paths(read_config(tree))
 
 

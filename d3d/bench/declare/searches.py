@@ -1,7 +1,7 @@
 """Reads hyper-parameter searches from YAML: the space, the objectives, the number of trials and the pruner."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -55,7 +55,7 @@ class _Declared:
     space: dict[str, Any]
 
 
-KEYS = tuple(_Declared.__dataclass_fields__)
+KEYS = tuple(field.name for field in fields(_Declared))
 
 
 def read_search(path: Path, changes: Mapping[str, Any], models: Iterable[type[SystemConfig]] = ()) -> Search:

@@ -7,7 +7,7 @@ torch, because the report uses it as well.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -93,7 +93,7 @@ def read_code(path: Path, own: str | None = None) -> dict[str, Code]:
     try:
         known = TypeAdapter(dict[str, _Known]).validate_python(read_yaml(path))
     except ValidationError as error:
-        raise ConfigError(f"{path}: {fault_of(error, _Known.__dataclass_fields__)}") from error
+        raise ConfigError(f"{path}: {fault_of(error, [field.name for field in fields(_Known)])}") from error
     entries = all_entries(own)
     for part in known:
         if part not in entries:

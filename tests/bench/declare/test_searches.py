@@ -67,6 +67,7 @@ def test_a_search_is_named_as_its_file_and_the_command_line_has_the_last_word(tm
         ({"seed": -1}, "search.seed=-1: must be at least 0"),
         ({"trials": "many"}, "trials: it should be a valid integer"),
         ({"trails": 3}, "trails: unknown key (did you mean trials?)"),
+        ({"__pydantic_config__": {}}, "__pydantic_config__: unknown key"),
         ({"pruner": "hyperband"}, "pruner: it should be 'halving', 'median' or 'none'"),
         ({"objectives": ["gmacs"]}, "search.objectives=[gmacs]: must be [top1] or [top1, gmacs]"),
         ({"objectives": ["top1", "gmacs"]}, "search.pruner=halving: Optuna prunes only searches with one objective"),
