@@ -42,7 +42,11 @@ open_dataset = found(
 D3DConfig = found("d3d.models.d3d.config:D3DConfig", "d3d.config:ModelConfig")
 FILE = found("d3d.training.checkpoint:FILE", "d3d.checkpoint:FILE")
 train = found("d3d.training.loop:train", "d3d.training:train")
-evaluate_trained = found("d3d.training.evaluation:evaluate_trained", "d3d.training:evaluate_trained")
+evaluate_trained = found(
+    "d3d.training.evaluation:evaluate_trained",
+    "d3d.training.loop:evaluate_trained",
+    "d3d.training:evaluate_trained",
+)
 
 torch.set_num_threads(1)
 folder, cpu = Path(sys.argv[1]), torch.device("cpu")

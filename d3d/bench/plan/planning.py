@@ -54,9 +54,7 @@ class Report:
     points: tuple[Point, ...]
     cells: tuple[Cell, ...]  # with all cells that these need
     reference: str | None  # the row that the others are compared with; None: there is none
-    studies: Mapping[str, PlannedStudy] = field(
-        default_factory=dict
-    )  # by row; none without a search, or of no training
+    studies: Mapping[str, PlannedStudy] = field(default_factory=dict)  # by row; with a search, of what is trained
     tuned: Tuned | None = None  # None without studies
     wanted: Seeds = field(default_factory=dict)  # of `seeds=settle`
 

@@ -75,10 +75,14 @@ def prepare(uri: str, storage: Path) -> "Record":
         return record
 
 
-def finished_cells(plan: "Plan") -> dict[str, Run]:
-    """Cell id → run, for the finished cells of a plan. Creates no record. Raises RecordError."""
+def finished_cells(plan: "Plan", cells: "Sequence[Cell] | None" = None) -> dict[str, Run]:
+    """Cell id → run, for those of these cells of a plan that are finished; None: for all of its cells.
+
+    Creates no record. Raises RecordError.
+    """
+    asked = plan.cells if cells is None else cells
     with _opened(plan.launch.tracking_uri) as record:
-        return record.finished(cell.id for cell in plan.cells) if record else {}
+        return record.finished(cell.id for cell in asked) if record else {}
 
 
 def recorded(plan: "Plan") -> tuple["Report", ...]:

@@ -75,7 +75,7 @@ def _run(
             schedule.run(plan, todo, resources, progress)
     finally:
         record.end([cell.id for cell in todo], progress.failed)
-    return progress.outcome, finished_cells(plan) if todo else finished
+    return progress.outcome, {**finished, **finished_cells(plan, todo)}
 
 
 def _draw(plan: Plan, record: Record) -> None:
