@@ -11,50 +11,56 @@ one of its clips, and `tables` builds tables and figures from the record again. 
 launched. In an installation the command is called `d3d`.
 """
 
+import os
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from d3d.bench.declare.ablations import did_you_mean
-from d3d.bench.declare.catalogue import show_catalogue
-from d3d.bench.declare.compose import compose, compose_inspection
-from d3d.bench.declare.launch import Launch
-from d3d.bench.plan.machine import check_resources, check_storage, locked
-from d3d.bench.run.environment import quiet
+from d3d.bench.run.environment import quiet, settled, unused
+from d3d.bench.run.interruption import listen
 from d3d.errors import ConfigError, D3DError
+from d3d.terminal import WIDTH, console, make_output_last, output_fault
 
 if TYPE_CHECKING:
+    from d3d.bench.declare.launch import Launch
     from d3d.bench.plan.planning import Plan
+
+# All other imports are made by the functions that need them: they take seconds, and libraries must not see the
+# environment variables as the user has set them.
 
 COMMANDS = ("run", "check", "show", "tables")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command. Returns the exit status: 0 done, 1 missing or broken results, 2 user error, 130 interrupted."""
+    asked = dict(os.environ)
     try:
-        command, rest = split_command(arguments)
-        if command == "tables":
-            return build_tables(rest)
-        if {"--help", "-h"} & set(rest):
-            show_catalogue(Console(highlight=False, markup=False), program())
-            return 0
-        if command != "run":
-            return inspect_data(command, rest)
-        launch = compose(rest)
-        check_storage(launch.storage)
-        check_resources(launch)
-        with quiet(local=launch.cluster.address is None):
-            return run(launch)
+        with settled(local=False):  # `quiet` sees to the variables of a launch's own Ray
+            return carry_out(arguments, asked)
     except D3DError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\ninterrupted; to continue: {program()} {shlex.join(arguments)}", file=sys.stderr)
         return 130
+
+
+def carry_out(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
+    """Carries out the command. Returns the exit status; raises D3DError.
+
+    `asked` are the environment variables as the user has set them.
+    """
+    command, rest = split_command(arguments)
+    if command == "tables":
+        return build_tables(rest, asked)
+    if {"--help", "-h"} & set(rest):
+        from d3d.bench.declare.catalogue import show_catalogue
+
+        show_catalogue(console(least=WIDTH), program())
+        return 0
+    return run(rest, asked) if command == "run" else inspect_data(command, rest)
 
 
 def program() -> str:
@@ -67,43 +73,63 @@ def split_command(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
     if not arguments or "=" in arguments[0] or not arguments[0].isidentifier():
         return "run", arguments
     if arguments[0] not in COMMANDS:
+        from d3d.bench.declare.ablations import did_you_mean
+
         near = did_you_mean(arguments[0], COMMANDS)
         raise ConfigError(f"{arguments[0]}: unknown command{near}; there are: {', '.join(COMMANDS)}")
     return arguments[0], arguments[1:]
 
 
-def build_tables(arguments: Sequence[str]) -> int:
+def build_tables(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
     """The command `tables`: builds tables and figures from the record. Returns the exit status."""
-    from d3d.report.command import main as build  # as in `run`
+    from d3d.report.command import main as build
 
+    note_unused(asked, local=False)
     with quiet(local=False):
         return build(arguments)
 
 
 def inspect_data(command: str, arguments: Sequence[str]) -> int:
     """The commands `check` and `show`, which inspect data. Returns the exit status."""
-    from d3d.bench.run.inspection import run_check, run_show  # as in `run`
+    from d3d.bench.declare.compose import compose_inspection
+    from d3d.bench.plan.machine import check_storage
+    from d3d.bench.run.inspection import run_check, run_show
 
     inspection = compose_inspection(command, arguments)
     check_storage(inspection.storage)
-    return {"check": run_check, "show": run_show}[command](inspection, Console(highlight=False, markup=False))
+    return {"check": run_check, "show": run_show}[command](inspection, console())
 
 
-def run(launch: Launch) -> int:
-    """The command `run`: carries out a launch and explains a full disk. Returns the exit status."""
-    # Imports take seconds, and libraries must see the environment variables that `quiet` sets.
-    from d3d.bench.run.failures import full_disk_explained
+def run(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
+    """The command `run`: launches, and explains a full disk. Returns the exit status."""
+    from d3d.bench.declare.compose import compose
+    from d3d.bench.plan.machine import check_resources, check_storage
 
-    with full_disk_explained():
-        return carry_out(launch)
+    launch = compose(arguments)
+    check_storage(launch.storage)
+    check_resources(launch)
+    local = launch.cluster.address is None
+    note_unused(asked, local=local)
+    with quiet(local=local):
+        from d3d.bench.run.failures import full_disk_explained
+
+        with full_disk_explained():
+            return run_launch(launch)
 
 
-def carry_out(launch: Launch) -> int:
+def note_unused(asked: Mapping[str, str], *, local: bool) -> None:
+    """Notes on standard error which variables of the user's environment name a place that is not used."""
+    for line in unused(asked, local=local):
+        print(f"note: {line}", file=sys.stderr)
+
+
+def run_launch(launch: "Launch") -> int:
     """Plans a launch, runs its unfinished cells and trials, builds its tables and prints a summary.
 
     With `seeds=settle`, running is repeated as long as open claims need more seeds. Returns the exit status.
     """
-    from d3d import report  # as in `run`
+    from d3d import report
+    from d3d.bench.plan.machine import locked
     from d3d.bench.plan.planning import make_plan
     from d3d.bench.record.tracking import finished_cells, timed_cells
     from d3d.bench.run.execute import execute
@@ -119,10 +145,10 @@ def carry_out(launch: Launch) -> int:
             print(line)
         return 0
     with locked(launch.storage):
-        done = execute(plan, finished, Console(highlight=False))
+        done = execute(plan, finished, console())
         ended = done.ended
         while (grown := at_next_look(done.plan)) is not done.plan and not ended.failed:
-            done = execute(grown, finished_cells(grown), Console(highlight=False))
+            done = execute(grown, finished_cells(grown), console())
             ended |= done.ended
         plan = done.plan
         built = report.Built((), (), ())
@@ -137,7 +163,7 @@ def carry_out(launch: Launch) -> int:
 
 def at_next_look(plan: "Plan") -> "Plan":
     """With `seeds=settle`, the plan with the seeds that open claims need next; the same plan if none needs more."""
-    from d3d import report  # as in `run`
+    from d3d import report
     from d3d.bench.plan.planning import with_seeds
     from d3d.bench.record.tracking import recorded
     from d3d.bench.search.tuned_rows import with_tuned_rows
@@ -154,7 +180,7 @@ def at_next_look(plan: "Plan") -> "Plan":
 
 def seeds_needed(plan: "Plan") -> list[str]:
     """A line for each open claim of the launch in the record: how many seeds would settle it."""
-    from d3d import report  # as in `run`
+    from d3d import report
     from d3d.bench.record.tracking import recorded
 
     launch = plan.launch
@@ -162,8 +188,9 @@ def seeds_needed(plan: "Plan") -> list[str]:
     return [line for lines in found for line in lines]
 
 
-def check_artefacts(launch: Launch, known: Iterable[str]) -> None:
+def check_artefacts(launch: "Launch", known: Iterable[str]) -> None:
     """Raises ConfigError if an ablation names an artefact that does not exist or that its rows cannot make."""
+    from d3d.bench.declare.ablations import did_you_mean
     from d3d.report.artefacts.registry import artefact_of, misfit
 
     for ablation in launch.ablations:
@@ -179,5 +206,11 @@ def check_artefacts(launch: Launch, known: Iterable[str]) -> None:
 
 
 def entry() -> None:
-    """The entry point of the installed command `d3d`."""
-    sys.exit(main(sys.argv[1:]))
+    """The entry point of the process: the command, whose output lasts and which signals end in order."""
+    make_output_last()
+    listen()
+    status = main(sys.argv[1:])
+    if fault := output_fault():
+        print(f"error: a part of the output is lost ({fault.strerror}); run the same command again", file=sys.stderr)
+        status = status or 2
+    sys.exit(status)

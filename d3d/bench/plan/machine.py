@@ -1,7 +1,6 @@
 """What this machine has and must have, checked before anything is started or written."""
 
 import fcntl
-import os
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from d3d.bench.declare.launch import Launch, Resources
+from d3d.cpus import cpu_count
 from d3d.errors import ScheduleError
 
 
@@ -40,7 +40,8 @@ def _check_this_machine(asked: Resources) -> None:
     cpus = cpu_count()
     granted = asked.cpus or cpus
     if granted > cpus:
-        raise ScheduleError(f"resources.cpus={granted}: this machine has {cpus}; ask for at most that")
+        fault = f"resources.cpus={granted}: this machine has {cpus} that this launch may use"
+        raise ScheduleError(f"{fault}; ask for at most that")
     if asked.cpus_per_cell > granted:
         fault = f"resources.cpus_per_cell={asked.cpus_per_cell}: this launch has {granted} CPUs"
         raise ScheduleError(f"{fault}; ask for at most that")
@@ -70,11 +71,6 @@ def slots(launch: Launch) -> int:
 def gpus_per_cell(asked: float | None) -> float:
     """GPUs of one training on this machine: as many as asked for; None: one where there is any, else none."""
     return float(gpu_count() > 0) if asked is None else asked
-
-
-def cpu_count() -> int:
-    """The CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpu_count() -> int:

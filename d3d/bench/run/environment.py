@@ -1,54 +1,100 @@
-"""The environment of a launch: libraries without chatter or telemetry, and a temporary folder that is removed."""
+"""The environment variables under which the libraries of a command are imported and the processes of a launch started.
 
-import fcntl
+Libraries read variables that the user has set for other programs. Each is treated in one of four ways: KEPT as it is,
+a default (SETTINGS) that the user may change, FIXED, or removed. docs/environment.md explains the choices.
+"""
+
 import os
+import re
 import secrets
-import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from logging import ERROR, getLogger
-from pathlib import Path
 
-PLACE, PREFIX, LOCK = "/tmp", "d3d-", ".lock"  # of the temporary folder of a launch
+from d3d.bench.run.temporary_folder import temporary_folder
+
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # telemetry
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",  # chatter
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "PYTHONWARNINGS": "ignore",
+    "MALLOC_ARENA_MAX": "2",  # each cell has its own thread, for which glibc would reserve memory
+}
+"""Variables of a launch and its workers; those that the user has set stay as they are."""
+
+FIXED = {
+    "MPLBACKEND": "Agg",  # figures are files; a notebook's shell names a backend that may not exist here
+    "PYTHONWARNINGS": "ignore",  # of libraries; "error" would end a launch
+    "PYTHONUTF8": "1",  # of workers, whatever the locale
+    "PYTHONIOENCODING": "utf-8",
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",  # an epoch is recorded before its checkpoint is written
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # Ray prints what its daemons log, even without log_to_driver
     "RAY_AIR_NEW_OUTPUT": "0",  # only the old output of Tune can be silenced
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # MLflow is the record
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends a launch as it ends any program
     "TUNE_MAX_PENDING_TRIALS_PG": "200",  # otherwise Tune starts workers of a custom searcher one by one
-    "MALLOC_ARENA_MAX": "2",  # each cell has its own thread, for which glibc would reserve memory
 }
-"""Environment variables of a launch and its workers; those that the user has set stay as they are."""
+"""Variables of a launch and its workers, whatever the user has set."""
 
+KEPT = re.compile(
+    "RAY_(memory_.*|DISABLE_MEMORY_MONITOR)"  # when Ray ends a worker for its memory
+    "|MLFLOW_(TRACKING_(?!URI$|DIR$)|HTTP_|S3_|GCS_|BOTO_|KERBEROS_|MYSQL_|SQLALCHEMYSTORE_)"  # how to reach a server
+    "|MLFLOW_(WORKSPACE$|MULTIPART_|ENABLE_.*MULTIPART|ARTIFACT_UPLOAD|ALLOW_HTTP_REDIRECTS)"
+)
+"""Variables of Ray, Tune and MLflow that are left as they are; all others would change where and how a launch works."""
+
+OF_A_CLUSTER = re.compile("RAY_")
+"""Variables that a launch on a cluster leaves as they are: they say how to join it."""
+
+REMOVED = re.compile("(RAY|TUNE|_?MLFLOW)_")
+
+ANSWERED = {
+    "MLFLOW_TRACKING_URI": "tracking.uri=URI names a record",
+    "RAY_ADDRESS": "cluster.address=ADDRESS joins a cluster",
+}
+"""Variables that say where to, and are not used → what says it here."""
 
 ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Tells Ray, on any system, that no other machine will join: only then do its processes listen on 127.0.0.1 only."""
 
 
 @contextmanager
-def quiet(*, local: bool) -> Iterator[None]:
-    """The context in which a launch imports its libraries and starts its processes.
+def settled(*, local: bool = True) -> Iterator[None]:
+    """The context in which a command imports its libraries: their variables are as this module says, and no warning of
+    theirs is shown or raised.
 
-    Temporary files of every library and process go to a folder that is removed at the end, or, after a SIGKILL, when
-    the next launch starts. It is not in the storage folder because Ray puts Unix sockets in it, whose paths may have
-    about 107 characters. A launch that is not `local` leaves Ray's own temporary folder to the cluster it attaches to.
+    `local`: whether a Ray that is started belongs to this launch alone, and not to a cluster.
     """
     before = dict(os.environ)
-    for key, value in SETTINGS.items():
-        os.environ.setdefault(key, value)
-    if os.environ["PYTHONWARNINGS"] == "ignore":
-        warnings.simplefilter("ignore")
+    for name in before:
+        kept = KEPT.match(name) or name in SETTINGS or (not local and OF_A_CLUSTER.match(name))
+        if REMOVED.match(name) and not kept:
+            del os.environ[name]
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    os.environ |= FIXED
     getLogger("alembic").setLevel(ERROR)
-    _remove_abandoned()
-    with _temporary_folder() as folder:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def quiet(*, local: bool) -> Iterator[None]:
+    """The context in which a launch imports its libraries and starts its processes: as `settled`, with a temporary
+    folder for the files of every library and process.
+
+    A launch that is not `local` leaves Ray's own temporary folder to the cluster it attaches to. Raises ScheduleError
+    where there is no place for the folder.
+    """
+    with settled(local=local), temporary_folder() as folder:
         os.environ.setdefault("MPLCONFIGDIR", folder)  # otherwise Matplotlib caches fonts in the home folder
         tempfile.tempdir = folder
         if local:
@@ -59,26 +105,9 @@ def quiet(*, local: bool) -> Iterator[None]:
             yield
         finally:
             tempfile.tempdir = None
-            os.environ.clear()
-            os.environ.update(before)
 
 
-@contextmanager
-def _temporary_folder() -> Iterator[str]:
-    """A temporary folder that is locked as long as this process lives."""
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=PLACE, ignore_cleanup_errors=True) as folder:
-        lock = Path(folder) / LOCK
-        with lock.with_suffix(".new").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            lock.with_suffix(".new").rename(lock)  # no other launch finds the lock before it is held
-            yield folder
-
-
-def _remove_abandoned() -> None:
-    """Removes the folders of killed launches; a folder without a lock, or of another user, is left alone."""
-    for folder in Path(PLACE).glob(f"{PREFIX}*"):
-        with suppress(OSError), (folder / LOCK).open() as file:
-            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-                continue
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where its owner is alive
-            shutil.rmtree(folder, ignore_errors=True)
+def unused(environment: Mapping[str, str], *, local: bool) -> list[str]:
+    """A line for each variable in the environment that says where to, and that a launch does not use."""
+    names = [name for name in ANSWERED if environment.get(name) and (local or not OF_A_CLUSTER.match(name))]
+    return [f"{name} is set and not used; {ANSWERED[name]}" for name in names]

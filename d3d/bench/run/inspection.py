@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from d3d.bench.declare.launch import Inspection
-from d3d.bench.plan.machine import cpu_count
+from d3d.cpus import cpu_count
 from d3d.data.look.check import Findings, check
 from d3d.data.look.contact_sheet import contact_sheet
 from d3d.data.readers.registry import find_source

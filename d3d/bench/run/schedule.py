@@ -8,13 +8,12 @@ the checkpoint under its id, and failures.py decides whether it is tried again.
 import logging
 import shutil
 import signal
-import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import ray
@@ -23,6 +22,10 @@ from ray.exceptions import RayError
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
+# isort: split
+import psutil  # type: ignore[import-untyped]  # comes with Ray, which makes it importable
+
+# isort: split
 from d3d.bench.database import sqlite_file
 from d3d.bench.declare.launch import Launch
 from d3d.bench.kinds.kind import Kind
@@ -31,14 +34,16 @@ from d3d.bench.plan.cell import Cell
 from d3d.bench.plan.machine import gpus_per_cell
 from d3d.bench.plan.planning import Plan
 from d3d.bench.record.schema import Tag
-from d3d.bench.run.environment import SETTINGS
+from d3d.bench.run.environment import FIXED, SETTINGS
 from d3d.bench.run.failures import Attempts, Failure, failure_of, full_disk
+from d3d.bench.run.interruption import INTERRUPTED, listen
 from d3d.bench.run.progress import Progress
 from d3d.bench.run.worker import Job, run_cell
+from d3d.cpus import cpu_count
 from d3d.errors import ScheduleError
 
+PATIENCE = 10.0  # seconds that the processes of Ray have to end by themselves
 SHARED_MEMORY = 80 * 2**20  # bytes, the least that Ray accepts: cells do not use its object store
-INTERRUPTED = threading.Event()  # set by Ctrl-C, whose exception is lost where it arrives in a callback from C
 
 
 @dataclass(frozen=True)
@@ -194,11 +199,6 @@ def common_tags(plan: Plan, cell: Cell) -> dict[str, str]:
     return {Tag.PRESET: launch.preset, Tag.DATA: launch.data, Tag.CODE_DIGEST: plan.code_of(cell).digest}
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    INTERRUPTED.set()
-    raise KeyboardInterrupt
-
-
 class Watcher(tune.Callback):
     """Tells the progress what Tune's trials do, and the queue which cells to try again."""
 
@@ -268,29 +268,71 @@ def attached(launch: Launch) -> Iterator[CellResources]:
 
     Raises ScheduleError where that fails, and where no node fits a cell.
     """
+    with _ended_with_its_processes():
+        with _hang_up_held():
+            _start_ray(launch)
+        listen()  # Ray's own handler of SIGTERM aborts the process
+        yield _cell_resources(launch)
+
+
+def _start_ray(launch: Launch) -> None:
     silent: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if launch.cluster.address is None:
         ray.init(
             address="local",
             include_dashboard=False,
-            num_cpus=launch.resources.cpus,
+            num_cpus=launch.resources.cpus or cpu_count(),  # Ray would count CPUs that this process may not use
             object_store_memory=SHARED_MEMORY,
             **silent,
         )
-    else:
-        try:
-            ray.init(address=launch.cluster.address, runtime_env={"env_vars": SETTINGS}, **silent)
-        except (RayError, ConnectionError, RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise ScheduleError(f"cluster.address={launch.cluster.address}: {reason}") from error
-    INTERRUPTED.clear()
-    for number in (signal.SIGINT, signal.SIGTERM):  # alike; Ray's own handler of SIGTERM aborts the process
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+        return
     try:
-        yield _cell_resources(launch)
+        ray.init(address=launch.cluster.address, runtime_env={"env_vars": SETTINGS | FIXED}, **silent)
+    except (RayError, ConnectionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ScheduleError(f"cluster.address={launch.cluster.address}: {reason}") from error
+
+
+@contextmanager
+def _hang_up_held() -> Iterator[None]:
+    """Holds SIGHUP back. Processes started meanwhile never receive it: a terminal that is closed sends it to all.
+
+    This process receives it afterwards, and ends the others in order.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _ended_with_its_processes() -> Iterator[None]:
+    """Ends Ray, and waits for all processes that were started since.
+
+    Ray itself does not wait, and those that still write logs make the temporary folder again after it is removed.
+    """
+    this = psutil.Process()
+    before = set(this.children(recursive=True))
+    try:
+        yield
+    finally:
+        started = set(this.children(recursive=True)) - before
         ray.shutdown()
+        latest = time.monotonic() + PATIENCE
+        while (alive := [process for process in started if _runs(process)]) and time.monotonic() < latest:
+            time.sleep(0.05)
+        for process in alive:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it has not ended; one that has may still wait for its parent to take note."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE  # type: ignore[no-any-return]
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _cell_resources(launch: Launch) -> CellResources:

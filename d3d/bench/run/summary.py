@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import fmean
 
 from mlflow.entities import Run
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from d3d.bench.database import sqlite_file
 from d3d.bench.declare.ablations import RECIPE, TUNED, Value
@@ -22,6 +22,7 @@ from d3d.bench.record.schema import Metric, Point
 from d3d.bench.run.failures import NAMES, Failure
 from d3d.bench.run.progress import Ended
 from d3d.bench.search.study_progress import StudyProgress
+from d3d.terminal import WIDTH, console
 
 _STALE = {
     "keep": "they are kept (stale=rerun runs them again)",
@@ -205,22 +206,22 @@ def _show_top1(report: Report, finished: Mapping[str, Run]) -> None:
     if not points:
         return
     tuned = report.tuned.points if report.tuned else ()
-    console, axes = Console(highlight=False), report.ablation.axes
+    axes = report.ablation.axes
     if len(axes) == 2 and all(point.axes.keys() == set(axes) for point in points):
         down, across = (axis.rpartition(".")[2].replace("_", " ") for axis in axes)
         print(f"top-1 in %, {down} × {across}; * the best {across} of each {down}")
-        console.print(_grid(points, finished, *axes))
+        console(least=WIDTH).print(_grid(points, finished, *axes))
     else:
         print("top-1 in %")
-        console.print(_rows(points, tuned, finished))
+        console(least=WIDTH).print(_rows(points, tuned, finished))
 
 
 def _grid(points: Sequence[Point], finished: Mapping[str, Run], down: str, across: str) -> Table:
     """One axis down and the other across; the best of each row is marked."""
     columns = _values(points, across)
-    table = Table("")
+    table = Table(Column(overflow="fold"))
     for value in columns:
-        table.add_column(str(value), justify="right")
+        table.add_column(str(value), justify="right", overflow="fold")
     for value in _values(points, down):
         asked = {other: [p for p in points if p.axes == {down: value, across: other}] for other in columns}
         means = {other: _mean(here, finished) for other, here in asked.items() if here}
@@ -230,17 +231,17 @@ def _grid(points: Sequence[Point], finished: Mapping[str, Run], down: str, acros
 
 
 def _rows(points: Sequence[Point], tuned: Sequence[Point], finished: Mapping[str, Run]) -> Table:
-    table = Table("", RECIPE, TUNED) if tuned else Table("", "mean")
+    table = Table(*(Column(heading, overflow="fold") for heading in ("", *((RECIPE, TUNED) if tuned else ("mean",)))))
     for row in dict.fromkeys(point.row for point in points):
         own = [[point for point in asked if point.row == row] for asked in ((points, tuned) if tuned else (points,))]
         table.add_row(row, *(_entry(_mean(each, finished), None) for each in own))
     return table
 
 
-def _entry(mean: float | None, best: float | None) -> str:
+def _entry(mean: float | None, best: float | None) -> Text:
     if mean is None:
-        return "–"
-    return f"[bold]*{100 * mean:.2f}[/bold]" if mean == best else f"{100 * mean:.2f}"
+        return Text("–")
+    return Text(f"*{100 * mean:.2f}", "bold") if mean == best else Text(f"{100 * mean:.2f}")
 
 
 def _mean(points: Iterable[Point], finished: Mapping[str, Run]) -> float | None:

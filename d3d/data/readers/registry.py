@@ -1,11 +1,11 @@
 """The datasets there are, and how one is opened. A new one is a module beside this file and a line in the table."""
 
-import os
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
 from d3d.config import DataConfig
+from d3d.cpus import cpu_count
 from d3d.data.clip import Dataset
 from d3d.data.readers.annotation_cache import open_cached
 from d3d.data.readers.ntu import ntu_source
@@ -25,7 +25,7 @@ def open_dataset(config: DataConfig, cache: Path) -> Dataset:
     """
     source = find_source(config, cache)
     if source.stamp:
-        dataset = open_cached(source, cache, config.missing, os.cpu_count() or 1)
+        dataset = open_cached(source, cache, config.missing, cpu_count())
     else:
         dataset = open_source(source, config.missing)
     return validation_split(dataset) if config.split == "validation" else dataset

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from d3d.bench.declare.compose import compose
-from d3d.bench.plan.machine import check_resources, check_storage, cpu_count, gpu_count, locked, slots
+from d3d.bench.plan.machine import check_resources, check_storage, gpu_count, locked, slots
+from d3d.cpus import cpu_count
 from d3d.errors import ScheduleError
 
 
