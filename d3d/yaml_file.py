@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from d3d.errors import ConfigError
+from d3d.regular_file import open_regular
 
 LARGEST = 100_000  # the most values of a file
 BYTES = 4_000_000  # the largest file
@@ -16,7 +17,7 @@ BYTES = 4_000_000  # the largest file
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file. Raises ConfigError where it cannot be read, is not YAML or is too large."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(BYTES + 1)
         if len(content) > BYTES:
             raise ConfigError(f"{path}: has more than {BYTES} bytes; write a shorter file")

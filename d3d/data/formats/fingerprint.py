@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from d3d.regular_file import open_regular
+
 PART = 1024  # bytes read at the start, in the middle and at the end; different compressed frames differ in each
 
 
@@ -19,8 +21,8 @@ class Sampled(NamedTuple):
 
 
 def sample_file(path: Path) -> Sampled:
-    """The sample of a file, of which three parts are read at most. Raises OSError."""
-    with path.open("rb", buffering=0) as file:
+    """The sample of a file, of which three parts are read at most. Raises OSError, also where it is no file."""
+    with open_regular(path) as file:
         number = file.fileno()
         size = os.fstat(number).st_size
         offsets = (0, max(0, (size - PART) // 2), max(0, size - PART))

@@ -9,6 +9,7 @@ from PIL import Image
 
 from d3d.data.clip import Clip, View
 from d3d.errors import DataError
+from d3d.regular_file import open_regular
 
 ENDINGS = (".jpg", ".jpeg", ".png")
 
@@ -16,7 +17,7 @@ ENDINGS = (".jpg", ".jpeg", ".png")
 def read_image(path: Path, clip: Clip, view: View) -> NDArray[np.uint8]:
     """The view of an image file, rows×columns×3 RGB. Raises DataError, which names the clip, where it is damaged."""
     try:
-        with Image.open(path, formats=["JPEG", "PNG"]) as image:
+        with open_regular(path) as file, Image.open(file, formats=["JPEG", "PNG"]) as image:
             columns = round(view.columns * clip.width / (view.right - view.left))  # of the whole frame
             rows = round(view.rows * clip.height / (view.bottom - view.top))
             drafted = image.draft("RGB", (columns, rows))  # decodes a JPEG at a fraction of the size, much faster

@@ -15,6 +15,8 @@ from typing import Any
 import scipy.io
 from scipy.io.matlab import MatReadError
 
+from d3d.regular_file import open_regular
+
 _HEADER = 128  # bytes; the last two give the byte order
 _INT8, _INT32, _UINT32, _MATRIX, _COMPRESSED = 1, 5, 6, 14, 15
 _NUMBERS = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18})  # element types of numbers and text
@@ -35,7 +37,8 @@ _UNREADABLE = (
 
 def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     """The variables of these names, as scipy returns them. Raises ValueError for a damaged file, and OSError."""
-    content = path.read_bytes()
+    with open_regular(path) as file:
+        content = file.read()
     try:
         _check(content)
         variables: dict[str, Any] = scipy.io.loadmat(io.BytesIO(content), variable_names=names)  # type: ignore[arg-type]

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from d3d.regular_file import open_regular
+
 _BODY, _JOINT = 10, 12  # numbers on the line of a body and of a joint
 _COLOUR_X, _COLOUR_Y, _STATE = 5, 6, 11
 _NOT_TRACKED = 0  # a tracking state: the coordinates are meaningless; 1 is inferred, 2 tracked
@@ -28,7 +30,8 @@ class Bodies(NamedTuple):
 
 def read_skeleton_file(path: Path, count: int) -> Bodies:
     """All bodies in a file, each of `count` joints. Raises ValueError, which names the line, and OSError."""
-    lines = _Lines(path.read_text(encoding="ascii", errors="replace"))
+    with open_regular(path) as file:
+        lines = _Lines(file.read().decode("ascii", errors="replace"))
     length = lines.integer("the number of frames")
     if length < 1:
         raise lines.fault(f"{length} frames")

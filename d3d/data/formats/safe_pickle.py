@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from d3d.regular_file import open_regular
+
 _MULTIARRAY: Final = ("numpy.core.multiarray", "numpy._core.multiarray")  # before and after NumPy 2
 _NUMERIC: Final = ("numpy.core.numeric", "numpy._core.numeric")
 _PLAIN_KINDS: Final = "biufUS"  # of dtypes: truth values, numbers, text; never objects
@@ -130,7 +132,7 @@ def _check(content: mmap.mmap) -> None:
 
 def read_pickle(path: Path) -> Any:
     """The content of a pickle of arrays and plain containers. Raises ValueError for any other pickle, and OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         try:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 _check(content)

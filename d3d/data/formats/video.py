@@ -19,6 +19,7 @@ from PIL import Image
 
 from d3d.data.clip import Clip, View
 from d3d.errors import DataError
+from d3d.regular_file import open_regular, require_regular
 
 _UNREADABLE = (IndexError, AttributeError, ValueError)  # no video stream, no decoder, names that are not text
 # A playlist that is named .mp4 could make FFmpeg read other files or the network.
@@ -38,7 +39,7 @@ def read_header(path: Path, id: str) -> Header:
 
     Raises DataError where it cannot be decoded, OSError where it cannot be opened.
     """
-    with path.open("rb"):  # raises OSError where the file itself cannot be read
+    with open_regular(path):  # raises OSError where the file itself cannot be read
         pass
     try:
         with av.open(str(path), options=_ADMITTED) as container:
@@ -56,6 +57,7 @@ def read_video(path: Path, clip: Clip, indices: NDArray[np.int64], view: View) -
     """
     wanted = sorted(set(indices.tolist()))
     try:
+        require_regular(path)
         with av.open(str(path), options=_ADMITTED) as container:
             frames = {index: _resized(frame, clip, view) for index, frame in _decode(container, wanted)}
     except (av.FFmpegError, OSError, *_UNREADABLE) as error:

@@ -20,7 +20,7 @@ def footage_of(root: Path, id: str) -> Path | None:
     """The video or the folder of images of the clip `id` under `root`; None where there is neither."""
     videos = (root / f"{id}{ending}" for ending in ENDINGS)
     folder = root / id
-    return next((path for path in videos if path.is_file()), folder if folder.is_dir() else None)
+    return next((path for path in videos if path.exists() and not path.is_dir()), folder if folder.is_dir() else None)
 
 
 def look_at(path: Path | None, clip: Clip) -> Read:

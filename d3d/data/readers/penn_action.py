@@ -23,6 +23,7 @@ from d3d.data.formats.matlab import read_mat
 from d3d.data.skeleton import JOINTS, PENN_ACTION
 from d3d.data.source import FrameSource, Read, Source
 from d3d.errors import DataError
+from d3d.regular_file import open_regular
 
 ACTIONS = (
     "baseball_pitch",
@@ -84,7 +85,8 @@ def penn_action_source(
 def _classes(root: Path) -> Sequence[str]:
     path = root / "classes.txt"
     try:
-        names = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+        with open_regular(path) as file:
+            names = [line.strip() for line in file.read().decode("utf-8").splitlines() if line.strip()]
     except FileNotFoundError:
         return ACTIONS
     except (OSError, ValueError) as error:
