@@ -21,7 +21,7 @@ def find_skeleton(named: str) -> Skeleton:
     """The skeleton that data.skeleton names: a known one or a YAML file. Raises ConfigError."""
     if named in KNOWN:
         return KNOWN[named]
-    if not named.endswith((".yaml", ".yml")):
+    if not named.lower().endswith((".yaml", ".yml")):
         raise ConfigError(f"data.skeleton={named}: unknown skeleton; name a YAML file, or one of {', '.join(KNOWN)}")
     return read_skeleton(Path(named))
 

@@ -39,7 +39,13 @@ class Read:
     clip: Clip
     pixels: str = ""  # a fingerprint of these files, for the dataset's digest: see fingerprint.py
     absent: str = ""  # the file or folder of frames that is missing; empty where nothing is
+    near: str = ""  # names that resemble the missing one
     notes: tuple[str, ...] = ()  # harmless oddities, worded to follow "2 clips"
+
+    @property
+    def absence(self) -> str:
+        """What is missing, as a sentence."""
+        return f"{self.absent} is not there" + (f"; there is {self.near}, with a similar name" if self.near else "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,8 +178,9 @@ def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "s
     absent = [read.clip.id for read in reads if read.absent]
     if absent and missing == "error":
         first = ", ".join(absent[:5]) + (", …" if len(absent) > 5 else "")
+        near = next((f"; {read.clip.id}: {read.absence}" for read in reads if read.near), "")
         raise DataError(
-            f"{source.place}: {len(absent)} of {len(reads)} clips lack {source.lacking} ({first}); "
+            f"{source.place}: {len(absent)} of {len(reads)} clips lack {source.lacking} ({first}{near}); "
             "data.missing=skip leaves them out, data.frames=rendered draws all clips from their joints"
         )
     usable = [clip for clip, read in zip(clips, reads, strict=True) if not read.absent]

@@ -279,7 +279,9 @@ def _with_absolute_paths(config: Config) -> Config:
     """The configuration with absolute paths, because Ray runs trainings in other folders."""
     data = config.data
     places = {"root": data.root, "annotations": data.annotations}
-    if data.skeleton and data.skeleton.endswith((".yaml", ".yml")):  # otherwise it is the name of a known skeleton
+    if data.skeleton and data.skeleton.lower().endswith(
+        (".yaml", ".yml")
+    ):  # otherwise it is the name of a known skeleton
         places["skeleton"] = data.skeleton
     absolute = {key: path and str(_path(f"data.{key}", path).absolute()) for key, path in places.items()}
     return replace(config, data=DataConfig(**(asdict(data) | absolute)))

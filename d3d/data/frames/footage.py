@@ -1,5 +1,6 @@
 """The frames of a clip on disk: a video such as `<id>.mp4`, or a folder `<id>/` of images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,9 @@ ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov", "_rgb.avi")  # looked for in
 _OFF = 0.02  # largest relative error of a resized video's aspect ratio, for rounding to even pixels
 
 
-def footage_of(root: Path, id: str) -> Path | None:
-    """The video or the folder of images of the clip `id` under `root`; None where there is neither."""
-    videos = (root / f"{id}{ending}" for ending in ENDINGS)
+def footage_of(root: Path, id: str, endings: Sequence[str] = ENDINGS) -> Path | None:
+    """The video or the folder of images named as the clip `id` under `root`; None where there is neither."""
+    videos = (root / f"{id}{ending}" for ending in endings)
     folder = root / id
     return next((path for path in videos if path.exists() and not path.is_dir()), folder if folder.is_dir() else None)
 

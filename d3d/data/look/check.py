@@ -59,7 +59,7 @@ def check(
             reads.append(found)
         advance()
     if data.missing == "error":
-        faults += [f"clip {read.clip.id}: {read.absent} is not there" for read in reads if read.absent]
+        faults += [f"clip {read.clip.id}: {read.absence}" for read in reads if read.absent]
     faults += [str(fault) for fault in faults_together(source, reads)]
     dataset = None
     try:  # as if no file were missing: missing ones are listed above

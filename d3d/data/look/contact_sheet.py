@@ -68,7 +68,7 @@ def find_clip(source: Source, id: str) -> Clip:
     if isinstance(found, DataError):
         raise found
     if found.absent:
-        raise DataError(f"clip {id}: {found.absent} is not there; restore it, or data.frames=rendered")
+        raise DataError(f"clip {id}: {found.absence}; restore it, or data.frames=rendered")
     return found.clip
 
 

@@ -19,7 +19,7 @@ from d3d.digest import code_digest
 from d3d.errors import DataError
 
 _CLIP_KEYS = ("id", "label", "train", "height", "width", "length", "group")
-_READ_KEYS = ("pixels", "absent", "notes")
+_READ_KEYS = ("pixels", "absent", "near", "notes")
 
 
 def open_cached(source: Source, cache: Path, missing: Literal["error", "skip"], processes: int = 1) -> Dataset:
@@ -84,7 +84,9 @@ def _read_cache(folder: Path) -> Iterator[Read]:
     start = 0
     for row in rows:
         clip = dict(zip(_CLIP_KEYS, row, strict=False))
-        pixels, absent, notes = row[len(_CLIP_KEYS) :]
+        pixels, absent, near, notes = row[len(_CLIP_KEYS) :]
         end = start + clip.pop("length")
-        yield Read(Clip(joints=joints[start:end], visible=visible[start:end], **clip), pixels, absent, tuple(notes))
+        yield Read(
+            Clip(joints=joints[start:end], visible=visible[start:end], **clip), pixels, absent, near, tuple(notes)
+        )
         start = end

@@ -7,6 +7,7 @@ performer, replication and action, all counted from 1. The joints that are used 
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from d3d.data.clip import Clip, View
 from d3d.data.formats.ntu_skeleton import read_skeleton_file
 from d3d.data.frames.footage import look_at, read_footage
+from d3d.data.frames.places import Places, find_places
+from d3d.data.near_names import nearest_path
 from d3d.data.readers.persons import moving_most
 from d3d.data.skeleton import NTU
 from d3d.data.source import FrameSource, Read, Source
@@ -37,7 +40,8 @@ SUBJECTS_120 = SUBJECTS_60 | {
     *(95, 97, 98, 100, 103),
 }
 CAMERAS = frozenset({2, 3})  # Shahroudy et al., section 4.2.2: the training cameras
-_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})", re.ASCII)
+_ENDING = "_rgb.avi"  # of a video
 
 
 class Sample(NamedTuple):
@@ -77,15 +81,21 @@ def ntu_source(
     """
     if protocol not in PROTOCOLS[name]:
         raise DataError(f"data.protocol={protocol}: {name} has {' and '.join(PROTOCOLS[name])}")
-    present = [(path, parse_name(path.stem)) for path in (root / "nturgb+d_skeletons").glob("*.skeleton")]
+    files = [path for path in nearest_path(root / "nturgb+d_skeletons").glob("*") if _is_skeleton(path)]
+    present = [(path, parse_name(id_of(path))) for path in files]
     of_dataset = [path for path, sample in present if sample and sample.setup <= SETUPS[name]]
-    paths = sorted(path for path in of_dataset if path.stem not in missing_skeletons())
+    paths = sorted(
+        (path for path in of_dataset if id_of(path) not in missing_skeletons()), key=lambda path: (id_of(path), path)
+    )
     left = len(of_dataset) - len(paths)
     if not paths:
         raise DataError(
             f"data.root={root}: no nturgb+d_skeletons/S001C001P001R001A001.skeleton and the like; name the folder that "
             "holds nturgb+d_skeletons/ and nturgb+d_rgb/"
         )
+    places = None
+    if frame_source == "files":
+        places = find_places(nearest_path(root / "nturgb+d_rgb"), map(id_of, paths), (_ENDING,))
     return Source(
         name=name,
         place=f"data.root={root}",
@@ -93,12 +103,16 @@ def ntu_source(
         skeleton=NTU,
         frame_source=frame_source,
         entries=tuple(paths),
-        read=partial(_read, name=name, protocol=protocol, persons=persons, frame_source=frame_source),
-        decode=partial(_decode, root),
+        read=partial(_read, name=name, protocol=protocol, persons=persons, places=places),
+        decode=partial(_decode, places),
         persons=persons,
+        id_of=id_of,
         lacking="videos under nturgb+d_rgb/",
-        remarks=(f"{left} samples left out: the authors list their skeletons as missing",) if left else (),
-        stamp=_stamp(root, paths, frame_source, f"{protocol} {persons}"),
+        remarks=(
+            *([f"{left} samples left out: the authors list their skeletons as missing"] if left else []),
+            *(places.remarks if places else ()),
+        ),
+        stamp=_stamp(root, paths, places, f"{protocol} {persons}"),
     )
 
 
@@ -118,18 +132,27 @@ def trains(sample: Sample, name: str, protocol: Protocol) -> bool:
     return sample.performer in (SUBJECTS_60 if name == "ntu60" else SUBJECTS_120)
 
 
-def video_path(root: Path, id: str) -> Path:
-    """The path of the video of the clip `id`."""
-    return root / "nturgb+d_rgb" / f"{id}_rgb.avi"
+def id_of(path: Path) -> str:
+    """The id of the sample of a `.skeleton` file, in capitals as the authors write it."""
+    return path.stem.strip().upper()
 
 
-def _stamp(root: Path, paths: Sequence[Path], frame_source: FrameSource, setting: str) -> str:
+def _is_skeleton(path: Path) -> bool:
+    return path.suffix.strip().lower() == ".skeleton"
+
+
+def _video(places: Places, id: str) -> Path:
+    """The video of a sample; where there is none, the path at which it is expected."""
+    return places.of(id) or places.root / f"{id}{_ENDING}"
+
+
+def _stamp(root: Path, paths: Sequence[Path], places: Places | None, setting: str) -> str:
     """A digest of the names, sizes and times of all files: it takes a second, reading them takes minutes."""
     digest = hashlib.sha256(f"{root} {setting}".encode())
     for path in paths:
         digest.update(_state(path))
-        if frame_source == "files":
-            digest.update(_state(video_path(root, path.stem)))
+        if places:
+            digest.update(_state(_video(places, id_of(path))))
     return digest.hexdigest()
 
 
@@ -141,17 +164,18 @@ def _state(path: Path) -> bytes:
     return f"{path.name} {state.st_size} {state.st_mtime_ns}".encode()
 
 
-def _read(path: Path, *, name: str, protocol: Protocol, persons: int, frame_source: FrameSource) -> Read:
-    """The clip of a `.skeleton` file, and the fingerprint of its video. Raises DataError."""
-    sample = parse_name(path.stem)
+def _read(path: Path, *, name: str, protocol: Protocol, persons: int, places: Places | None) -> Read:
+    """The clip of a `.skeleton` file, and the fingerprint of its video, if there are places. Raises DataError."""
+    id = id_of(path)
+    sample = parse_name(id)
     assert sample is not None
     try:
         bodies = read_skeleton_file(path, len(NTU.joint_names))
     except (ValueError, OSError) as error:
-        raise DataError(f"clip {path.stem}: {path} is not a complete skeleton file ({error}); restore it") from error
+        raise DataError(f"clip {id}: {path} is not a complete skeleton file ({error}); restore it") from error
     joints, visible = moving_most(bodies.joints, bodies.visible, persons)
     clip = Clip(
-        id=path.stem,
+        id=id,
         label=sample.action - 1,
         train=trains(sample, name, protocol),
         height=HEIGHT,
@@ -160,10 +184,11 @@ def _read(path: Path, *, name: str, protocol: Protocol, persons: int, frame_sour
         visible=visible,
         group=f"S{sample.setup:03d}P{sample.performer:03d}",
     )
-    if frame_source == "rendered":
+    if places is None:
         return Read(clip)
-    return look_at(video_path(path.parent.parent, clip.id), clip)
+    return replace(look_at(_video(places, id), clip), near=places.near(id))
 
 
-def _decode(root: Path, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
-    return read_footage(video_path(root, clip.id), clip, indices, view)
+def _decode(places: Places | None, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
+    assert places is not None
+    return read_footage(_video(places, clip.id), clip, indices, view)

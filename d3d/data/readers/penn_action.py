@@ -6,7 +6,7 @@ in some files (a difference would wrap around), `nframes` is mostly uint8, some 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from d3d.data.clip import Clip, View
 from d3d.data.formats.fingerprint import Sampled, fingerprint, sample_file
-from d3d.data.formats.images import read_image
+from d3d.data.formats.images import ENDINGS, read_image
 from d3d.data.formats.matlab import read_mat
+from d3d.data.near_names import match_names, nearest_path
 from d3d.data.skeleton import JOINTS, PENN_ACTION
 from d3d.data.source import FrameSource, Read, Source
 from d3d.errors import DataError
@@ -64,7 +65,8 @@ def penn_action_source(
         frame_source: whether frames are read from the image files or rendered.
     """
     classes = classes or _classes(root)
-    files = [path for path in (root / "labels").glob("*.mat") if re.fullmatch("[0-9]{4,}", path.stem)]
+    every = [path for path in nearest_path(root / "labels").glob("*") if path.suffix.strip().lower() == ".mat"]
+    files = [path for path in every if re.fullmatch("[0-9]{4,}", id_of(path))]
     if not files:
         raise DataError(
             f"data.root={root}: no labels/0001.mat and the like; name the folder that holds labels/ and frames/"
@@ -79,11 +81,26 @@ def penn_action_source(
         read=partial(_read, root=root, classes=tuple(classes), frame_source=frame_source),
         decode=partial(read_images, root),
         grouped=_grouped,
+        id_of=id_of,
+        remarks=_left_out([path.name for path in every if path not in set(files) and path.name[0] != "."]),
+    )
+
+
+def id_of(path: Path) -> str:
+    """The id of the clip of a label file."""
+    return path.stem.strip()
+
+
+def _left_out(names: Sequence[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    return (
+        f"{len(names)} label files are left out: their names are no numbers of four digits, such as {min(names)!r}",
     )
 
 
 def _classes(root: Path) -> Sequence[str]:
-    path = root / "classes.txt"
+    path = nearest_path(root / "classes.txt")
     try:
         with open_regular(path) as file:
             names = [line.strip() for line in file.read().decode("utf-8").splitlines() if line.strip()]
@@ -102,9 +119,9 @@ def _read(path: Path, *, root: Path, classes: Sequence[str], frame_source: Frame
     if frame_source == "rendered":
         return Read(clip, notes=notes)
     try:
-        images = [_sample_jpeg(_image_path(root, clip, index), clip.id) for index in range(clip.length)]
+        images = [_sample_jpeg(path, clip.id) for path in image_paths(root, clip, range(clip.length))]
     except FileNotFoundError as error:
-        return Read(clip, absent=str(error.filename), notes=notes)
+        return Read(clip, absent=str(error.filename), near=_near(Path(error.filename)), notes=notes)
     except OSError as error:
         raise DataError(f"clip {clip.id}: its image files cannot be read ({error}); restore them") from error
     return Read(clip, pixels=fingerprint(images), notes=notes)
@@ -121,12 +138,12 @@ def _read_clip(path: Path, classes: Sequence[str]) -> tuple[Clip, tuple[str, ...
     """The clip of a label file, and the harmless oddities of the file."""
     try:
         fields = read_mat(path, (*_FIELDS, "bbox"))
-        clip = _parse_clip(path.stem, fields, classes)
+        clip = _parse_clip(id_of(path), fields, classes)
         return clip, _LACKS_BOX if len(fields.get("bbox", [])) < clip.length else ()
     except (KeyError, ValueError, OverflowError, OSError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else error
         fault = f"{path} is not a Penn Action label file ({reason})"
-        raise DataError(f"clip {path.stem}: {fault}; restore or remove it") from error
+        raise DataError(f"clip {id_of(path)}: {fault}; restore or remove it") from error
 
 
 def _parse_clip(id: str, fields: dict[str, Any], classes: Sequence[str]) -> Clip:
@@ -149,8 +166,27 @@ def _parse_clip(id: str, fields: dict[str, Any], classes: Sequence[str]) -> Clip
     return Clip(id, list(classes).index(action), train == 1, height, width, joints.astype(np.float32), seen, group=id)
 
 
-def _image_path(root: Path, clip: Clip, index: int) -> Path:
-    return root / "frames" / clip.id / f"{index + 1:06d}.jpg"
+def image_paths(root: Path, clip: Clip, indices: Iterable[int]) -> list[Path]:
+    """The image files of the frames of these indices, whether they exist or not."""
+    names = [f"{index + 1:06d}.jpg" for index in indices]
+    folder = root / "frames" / clip.id
+    there = _names_in(folder)
+    if not there:
+        folder = nearest_path(nearest_path(root / "frames") / clip.id)
+        there = _names_in(folder)
+    matches = match_names((name for name in names if name not in there), there, ENDINGS)
+    return [folder / matches.meant.get(name, name) for name in names]
+
+
+def _names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def _near(path: Path) -> str:
+    """The names that resemble that of a missing image file, or of the folder that it should be in."""
+    if not path.parent.is_dir():
+        path = path.parent
+    return ", ".join(match_names([path.name], _names_in(path.parent), ENDINGS).resembling.get(path.name, ()))
 
 
 def _sample_jpeg(path: Path, id: str) -> Sampled:
@@ -166,4 +202,4 @@ def _sample_jpeg(path: Path, id: str) -> Sampled:
 
 def read_images(root: Path, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
     """The frames of these indices; see `ReadFrames`. Raises DataError for a file that cannot be decoded."""
-    return np.stack([read_image(_image_path(root, clip, int(index)), clip, view) for index in indices])
+    return np.stack([read_image(path, clip, view) for path in image_paths(root, clip, indices.tolist())])

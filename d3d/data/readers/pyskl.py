@@ -6,6 +6,7 @@ keypoint_score M×T×V}, …]}, as tools/data/README.md of github.com/kennymckor
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 
 from d3d.data.clip import Clip, View
 from d3d.data.formats.safe_pickle import read_pickle
-from d3d.data.frames.footage import footage_of, look_at, read_footage
+from d3d.data.frames.footage import ENDINGS, look_at, read_footage
+from d3d.data.frames.places import Places, find_places
+from d3d.data.near_names import match_names, nearest_path
 from d3d.data.readers.persons import moving_most
 from d3d.data.skeleton import COCO, KNOWN, MOST_JOINTS, NTU, PENN_ACTION, Skeleton, nameless
 from d3d.data.skeleton_yaml import find_skeleton
@@ -38,6 +41,7 @@ class Entry(NamedTuple):
     split: str
     train: bool
     annotation: Mapping[str, Any] | None  # None: a split names the clip, but there is no annotation
+    near: str = ""  # names of annotations that resemble that of a clip without one
 
 
 def pyskl_source(
@@ -68,7 +72,7 @@ def pyskl_source(
     Raises DataError for a file that is not such a pickle, for splits that it does not have, and where it has no joints;
     ConfigError for a skeleton that cannot be used or has another number of joints.
     """
-    beside = path.parent / f"{path.stem}.skeleton.yaml"
+    beside = _beside(path)
     if named_skeleton is None and _exists(beside):
         named_skeleton = str(beside)
     declared = None if named_skeleton is None else find_skeleton(named_skeleton)
@@ -93,6 +97,9 @@ def pyskl_source(
         classes = 1 + max((_label(entry.annotation) for entry in entries if entry.train), default=-1)
     if frame_source == "files" and root is None:
         raise DataError("data.root is not set: name the folder of the videos, or data.frames=rendered needs none")
+    places = None
+    if frame_source == "files" and root is not None:
+        places = find_places(root, (entry.id for entry in entries if not _fault_of_id(entry.id)))
     return Source(
         name=name,
         place=f"data.annotations={path}",
@@ -100,13 +107,22 @@ def pyskl_source(
         skeleton=skeleton,
         frame_source=frame_source,
         entries=entries,
-        read=partial(_read, joints=joints, persons=persons, root=root if frame_source == "files" else None),
-        decode=partial(_decode, root),
+        read=partial(_read, joints=joints, persons=persons, places=places),
+        decode=partial(_decode, places),
         persons=persons,
         id_of=attrgetter("id"),
         lacking=f"a video or a folder of images under {root}",
-        remarks=remarks,
+        remarks=(*remarks, *(places.remarks if places else ())),
     )
+
+
+def _beside(path: Path) -> Path:
+    """The file that describes the skeleton of an annotation file, FILE.skeleton.yaml beside FILE.pkl."""
+    expected = path.with_name(f"{path.stem}.skeleton.yaml")
+    try:
+        return nearest_path(expected)
+    except OSError:  # a name longer than the file system takes
+        return expected
 
 
 def _exists(path: Path) -> bool:
@@ -154,20 +170,26 @@ def _entries(
     listed: Mapping[str, list[str]],
     annotations: list[Mapping[str, Any]],
 ) -> tuple[Entry, ...]:
-    """One for each annotation of a clip that a split names, and for each name without one, in the splits' order."""
+    """One for each annotation of a clip that a split names, and for each name without one, in the splits' order.
+
+    A clip has the name that its annotation gives it, also where a split spells it a little differently.
+    """
     described: dict[str, list[Mapping[str, Any] | None]] = {}
     for annotation in annotations:
         described.setdefault(annotation["frame_dir"], []).append(annotation)
-    both = sorted(set(listed[splits[0]]) & set(listed[splits[1]]))
+    named = dict.fromkeys(id for split in splits for id in listed[split])
+    matches = match_names((id for id in named if id not in described), set(described) - set(named), ENDINGS)
+    ids = {split: [matches.meant.get(id, id) for id in listed[split]] for split in splits}
+    both = sorted(set(ids[splits[0]]) & set(ids[splits[1]]))
     if both:
         raise DataError(
             f"data.annotations={path}: {len(both)} clips are in {splits[0]!r} and in {splits[1]!r} ({both[0]}, …); "
             "each may be in one of data.splits"
         )
     return tuple(
-        Entry(id, split, split == splits[0], annotation)
+        Entry(id, split, split == splits[0], annotation, ", ".join(matches.resembling.get(id, ())))
         for split in splits
-        for id in listed[split]
+        for id in ids[split]
         for annotation in described.get(id) or [None]
     )
 
@@ -187,38 +209,41 @@ def _label(annotation: Mapping[str, Any] | None) -> int:
     return int(label) if isinstance(label, int | np.integer) and 0 <= label < MOST else -1
 
 
-def _read(entry: Entry, *, joints: int, persons: int, root: Path | None) -> Read:
-    """The clip of an annotation, and the fingerprint of its frames where there is a root. Raises DataError."""
+def _read(entry: Entry, *, joints: int, persons: int, places: Places | None) -> Read:
+    """The clip of an annotation, and the fingerprint of its frames where there are places. Raises DataError."""
     if entry.annotation is None:
-        raise DataError(f"clip {entry.id}: split {entry.split!r} names it, no annotation does; add or remove it")
+        near = f", although there is one of {entry.near}" if entry.near else ""
+        raise DataError(f"clip {entry.id}: split {entry.split!r} names it, no annotation does{near}; add or remove it")
     try:
         clip = _parse(entry, entry.annotation, joints, persons)
     except (KeyError, ValueError, TypeError, OverflowError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else error
         fault = f"its annotation is not in PYSKL's layout ({reason})"
         raise DataError(f"clip {entry.id}: {fault}; correct or remove it") from error
-    return Read(clip) if root is None else look_at(footage_of(root, clip.id), clip)
+    return Read(clip) if places is None else replace(look_at(places.of(clip.id), clip), near=places.near(clip.id))
 
 
 def _parse(entry: Entry, annotation: Mapping[str, Any], joints: int, persons: int) -> Clip:
-    _check_id(entry.id)
-    places, seen = _joints(annotation, joints)
-    if int(annotation["total_frames"]) != places.shape[1] or not places.shape[1]:
-        raise ValueError(f"total_frames is {annotation['total_frames']}, its keypoint has {places.shape[1]}")
+    if fault := _fault_of_id(entry.id):
+        raise ValueError(fault)
+    points, seen = _joints(annotation, joints)
+    if int(annotation["total_frames"]) != points.shape[1] or not points.shape[1]:
+        raise ValueError(f"total_frames is {annotation['total_frames']}, its keypoint has {points.shape[1]}")
     if (label := _label(annotation)) < 0:
         raise ValueError(f"label is {short(annotation['label'])[:80]}, not a number from 0 to {MOST - 1}")
     height, width = (int(size) for size in annotation["img_shape"])
-    chosen, visible = moving_most(places, seen, persons)
+    chosen, visible = moving_most(points, seen, persons)
     return Clip(entry.id, label, entry.train, height, width, chosen, visible, group=group_of(entry.id))
 
 
-def _check_id(id: str) -> None:
-    """Raises ValueError unless frame_dir, the id, can be the name of a file or folder below data.root."""
+def _fault_of_id(id: str) -> str:
+    """Why frame_dir, the id, cannot be the name of a file or folder below data.root; empty where it can."""
     parts = Path(id).parts
     if not parts or Path(id).is_absolute() or ".." in parts:
-        raise ValueError("its frame_dir leads out of data.root")
+        return "its frame_dir leads out of data.root"
     if not id.isprintable() or max(len(part.encode()) for part in parts) > NAME:
-        raise ValueError(f"its frame_dir has unprintable characters, or a part of more than {NAME} bytes")
+        return f"its frame_dir has unprintable characters, or a part of more than {NAME} bytes"
+    return ""
 
 
 def _array(annotation: Mapping[str, Any], key: str) -> NDArray[np.float32]:
@@ -260,6 +285,6 @@ def group_of(id: str) -> str:
     return "".join(ntu.groups()) if ntu else id
 
 
-def _decode(root: Path | None, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
-    assert root is not None
-    return read_footage(footage_of(root, clip.id), clip, indices, view)
+def _decode(places: Places | None, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
+    assert places is not None
+    return read_footage(places.of(clip.id), clip, indices, view)

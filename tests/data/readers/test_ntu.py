@@ -222,3 +222,21 @@ def test_a_mirrored_person_keeps_its_place(tmp_path: Path) -> None:
     for name, joint in zip(names, mirrored, strict=True):
         assert names[joint] == re.sub("left|right", lambda found: {"left": "right"}.get(found[0], "left"), name)
     assert open_dataset(config(tmp_path, persons=1), tmp_path).joint_names == NTU.joint_names
+
+
+def test_samples_in_small_letters_and_videos_with_another_ending_are_found(tmp_path: Path) -> None:
+    names = [f"S001C001P{performer:03d}R001A001" for performer in (1, 3)]
+    for name in names:
+        write_sample(tmp_path, name)
+    before = open_dataset(DataConfig(name="ntu60", root=str(tmp_path)), tmp_path / "cache")
+    skeletons, videos = tmp_path / "nturgb+d_skeletons", tmp_path / "NTURGB+D_RGB"
+    (tmp_path / "nturgb+d_rgb").rename(videos)
+    (skeletons / f"{names[0]}.skeleton").rename(skeletons / f"{names[0].lower()}.SKELETON")
+    (videos / f"{names[0]}_rgb.avi").rename(videos / f"{names[0].lower()}_RGB.AVI")
+    (videos / f"{names[1]}_rgb.avi").rename(videos / f"{names[1]}.avi")
+    dataset = open_dataset(DataConfig(name="ntu60", root=str(tmp_path)), tmp_path / "cache")
+    clips = (*dataset.train, *dataset.test)
+    assert [clip.id for clip in clips] == names and dataset.digest == before.digest
+    for clip in clips:
+        assert dataset.read_frames(clip, np.arange(2), frame_view(clip, 30)).shape[0] == 2
+    assert dataset.remarks[-1].startswith("2 clips are read from files or folders of a similar name, such as S001")

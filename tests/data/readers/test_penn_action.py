@@ -269,3 +269,25 @@ def test_the_official_labels() -> None:
     assert sum(clip.length for clip in clips) == 163_841
     assert 1 - np.concatenate([clip.visible.ravel() for clip in clips]).mean() == pytest.approx(0.22, abs=0.001)
     assert dataset.train[0].joints.max() > 100
+
+
+def test_folders_and_files_in_capitals_are_the_same_dataset(tmp_path: Path) -> None:
+    before = open_dataset(config(write_root(tmp_path)), tmp_path)
+    (tmp_path / "labels").rename(tmp_path / "Labels")
+    (tmp_path / "frames").rename(tmp_path / "FRAMES")
+    (tmp_path / "Labels" / "0002.mat").rename(tmp_path / "Labels" / "0002.MAT")
+    for path in (tmp_path / "FRAMES" / "0001").iterdir():
+        path.rename(path.with_suffix(".JPG"))
+    (tmp_path / "FRAMES" / "0003" / "000002.jpg").rename(tmp_path / "FRAMES" / "0003" / "000002.jpeg")
+    dataset = open_dataset(config(tmp_path), tmp_path)
+    assert dataset.digest == before.digest
+    for clip in (*dataset.train, *dataset.test):
+        assert dataset.read_frames(clip, np.arange(6), frame_view(clip, 30)).shape[0] == 6
+    write_label(tmp_path, "0001", label()).rename(tmp_path / "Labels" / "5.mat")
+    (tmp_path / "labels").rmdir()
+    assert open_dataset(config(tmp_path), tmp_path).remarks == (
+        "1 label files are left out: their names are no numbers of four digits, such as '5.mat'",
+    )
+    (tmp_path / "FRAMES" / "0001").rename(tmp_path / "FRAMES" / "1")
+    with pytest.raises(DataError, match=r"0001/000001\.jpg is not there; there is 1, with a similar name"):
+        open_dataset(config(tmp_path), tmp_path)

@@ -258,3 +258,51 @@ def test_the_disc_in_the_video_is_where_the_joints_are(tmp_path: Path) -> None:
 )
 def test_clips_of_one_take_are_a_group(id: str, group: str) -> None:
     assert group_of(id) == group
+
+
+def write_splits(root: Path, clips: list[Any], train: list[str], val: list[str]) -> Path:
+    """<root>/a.pkl, whose splits name the clips in their own way."""
+    path = root / "a.pkl"
+    path.write_bytes(pickle.dumps({"split": {"train": train, "val": val}, "annotations": clips}))
+    return path
+
+
+def test_videos_and_splits_that_spell_a_name_differently_are_found(tmp_path: Path) -> None:
+    clips = [annotation(f"jump_{take}", 0) for take in range(3)]
+    path = write_splits(tmp_path, clips, ["Jump_0.avi"], ["videos/jump_1", "jump_2"])
+    root = write_videos(tmp_path / "v", clips)
+    before = open_dataset(config(path, frames="files", root=str(root)), tmp_path)
+    (root / "jump").mkdir()
+    (root / "jump_0.mp4").rename(root / "jump_0.MP4")
+    (root / "jump_1.mp4").rename(root / "jump" / "jump_1.mp4")
+    dataset = open_dataset(config(path, frames="files", root=str(root)), tmp_path)
+    assert [clip.id for clip in (*dataset.train, *dataset.test)] == ["jump_0", "jump_1", "jump_2"]
+    assert dataset.digest == before.digest, "the same clips and the same pixels"
+    assert dataset.remarks[-1].startswith("2 clips are read from files or folders of a similar name, such as jump_0")
+    view = frame_view(dataset.train[0], 30)
+    for clip in (*dataset.train, *dataset.test):
+        assert dataset.read_frames(clip, np.arange(2), view).shape[0] == 2
+    (root / "jump_0.MP4").rename(root / "jump-0.mp4")
+    with pytest.raises(DataError, match=r"1 of 3 clips lack .*jump_0 is not there; there is jump-0\.mp4, with a simil"):
+        open_dataset(config(path, frames="files", root=str(root)), tmp_path)
+
+
+def test_a_clip_that_both_splits_spell_differently_is_in_both(tmp_path: Path) -> None:
+    clips = [annotation(id, 0) for id in ("a", "b")]
+    for train, val, fault in (
+        (
+            ["a.mp4"],
+            ["b", "A"],
+            r"clip a\.mp4: split 'train' names it, no annotation does, although there is one of a;",
+        ),
+        (["b.mp4"], ["b.mp4", "a"], r"1 clips are in 'train' and in 'val' .b, "),
+    ):
+        path = write_splits(tmp_path, clips, train, val)
+        with pytest.raises(DataError, match=fault):
+            open_dataset(config(path), tmp_path)
+
+
+def test_the_file_that_describes_the_joints_is_found_in_capitals_too(tmp_path: Path) -> None:
+    path = write_dataset(tmp_path, video=False, joints=7)
+    write_hand(tmp_path / "Skeletons.skeleton.YAML")
+    assert open_dataset(config(path), tmp_path).joint_names[1] == "person_1_finger 1"
