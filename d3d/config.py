@@ -11,7 +11,7 @@ from d3d.errors import require
 from d3d.models.config import SystemConfig
 from d3d.models.d3d.config import D3DConfig
 
-ADDED: dict[str, Any] = {"model.system": "d3d"}
+ADDED: dict[str, Any] = {"model.system": "d3d", "data.groups": None}
 """Keys that were added after results had been recorded → the value that means "as before".
 
 A key with that value does not enter the id of a cell or of a checkpoint, so that a new key orphans no result.
@@ -35,6 +35,9 @@ class DataConfig:
     )
     missing: Literal["error", "skip"] = "error"  # what to do with clips whose images or video are absent
     split: Literal["test", "validation"] = "test"  # what is tested: the test clips, or a fifth of the training clips
+    groups: str | None = (
+        None  # CSV of clip,group: which clips are of one recording; None: what the dataset itself tells
+    )
     clips: int = 600  # how many clips the synthetic dataset has
     view: Literal["frame", "whole", "persons"] = "frame"  # the frame, the frame made square, a square around the joints
     resize: int = 256  # short side of the view, in pixels

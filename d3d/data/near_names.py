@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov", "_rgb.avi", ".jpg", ".jpeg", ".png")  # that two names may differ in
 SHOWN = 3  # names that resemble one, in a message
 
 
@@ -31,44 +32,43 @@ class _Parts(NamedTuple):
     ending: str  # a known one, or empty
 
 
-def match_names(wanted: Iterable[str], there: Iterable[str], endings: Sequence[str] = ()) -> Matches:
+def match_names(wanted: Iterable[str], there: Iterable[str]) -> Matches:
     """What each of the `wanted` names means, of the names that are `there`.
 
     Args:
         wanted: names that are not there as they are written.
         there: names that none is written as; parts of a path are divided by "/" or "\\".
-        endings: lower-case endings that two names may differ in, such as ".mp4" and "_rgb.avi".
 
     Of several that could be meant, those in the same folder count before others, and then those with the same ending.
     """
     candidates: dict[str, list[tuple[_Parts, str]]] = defaultdict(list)
     resembling: dict[str, list[str]] = defaultdict(list)
     for name in there:
-        parts = _parts(name, endings)
+        parts = _parts(name)
         candidates[parts.stem].append((parts, name))
         resembling[_letters(parts.stem)].append(name)
-    choices = {name: _nearest(_parts(name, endings), candidates) for name in dict.fromkeys(wanted)}
+    choices = {name: _nearest(_parts(name), candidates) for name in dict.fromkeys(wanted)}
     claims = Counter(chosen[0] for chosen in choices.values() if len(chosen) == 1)
     meant = {name: chosen[0] for name, chosen in choices.items() if len(chosen) == 1 and claims[chosen[0]] == 1}
     alike = {
         name: tuple(sorted(resembling[key])[:SHOWN])
         for name in choices
-        if name not in meant and (key := _letters(_parts(name, endings).stem)) in resembling
+        if name not in meant and (key := _letters(_parts(name).stem)) in resembling
     }
     return Matches(meant, alike)
 
 
 def nearest_path(path: Path) -> Path:
-    """The path, or where nothing is there the only entry of its folder that the name can mean, its ending kept."""
+    """The path, or where nothing is there the only entry of its folder that its name can mean."""
     if path.exists() or not path.parent.is_dir():
         return path
     found = match_names([path.name], (entry.name for entry in path.parent.iterdir()))
     return path.with_name(found.meant.get(path.name, path.name))
 
 
-def _parts(name: str, endings: Sequence[str]) -> _Parts:
+def _parts(name: str) -> _Parts:
     *folders, last = [_folded(part) for part in re.split(r"[/\\]", name) if part.strip() not in ("", ".")] or [""]
-    ending = max((each for each in endings if last.endswith(each)), key=len, default="")
+    ending = max((each for each in ENDINGS if last.endswith(each)), key=len, default="")
     return _Parts(tuple(folders), last.removesuffix(ending).strip(), ending)
 
 

@@ -5,21 +5,23 @@ faults of all clips from `read_each`.
 """
 
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import attrgetter
 from signal import SIG_IGN, SIGINT, signal
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from d3d.data.clip import Clip, Dataset, ReadFrames
 from d3d.data.frames.memory import FrameMemory
 from d3d.data.frames.rendering import RENDERING, render_frames
+from d3d.data.near_names import match_names
 from d3d.data.skeleton import Skeleton, beyond_names
 from d3d.errors import DataError
 
@@ -67,9 +69,15 @@ class Source:
     persons: int = 1
     lacking: str = "image files under frames/"  # for messages: what clips without frames are missing
     grouped: Callable[[Sequence[Clip]], Sequence[Clip]] = tuple  # sets `Clip.group` from all clips together
+    groups: Mapping[str, str] | None = None  # clip → group as the user lists them, instead of what the reader found
     id_of: Callable[[Any], str] = attrgetter("stem")  # entry → the id of its clip; by default the stem of a path
     remarks: tuple[str, ...] = ()  # about the whole dataset, for the user, such as what an official list excludes
     stamp: str = ""  # changes whenever a file does; where set, what is read is cached (readers/annotation_cache.py)
+
+    @property
+    def of_one_clip(self) -> Self:
+        """What is needed to read one clip: it is pickled with every chunk of work."""
+        return replace(self, entries=(), groups=None)
 
     @property
     def joint_names(self) -> tuple[str, ...]:
@@ -86,7 +94,7 @@ class Source:
 
 def read_each(source: Source, processes: int = 1) -> Iterator[Read | DataError]:
     """Each clip, or the error why it cannot be read, in the order of the entries."""
-    read = partial(_read_or_fault, replace(source, entries=()))  # pickled with every chunk, so without all entries
+    read = partial(_read_or_fault, source.of_one_clip)
     if processes <= 1:
         yield from map(read, source.entries)
         return
@@ -170,11 +178,12 @@ def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "s
 
     The digest covers the clips' ids, labels, splits, sizes and joints, the number of classes and the skeleton. Where
     frames come from files it also covers `Read.pixels`: the files' sizes and a sample of their bytes; where they are
-    rendered, the version of the drawing. The names of the classes are not covered: no result depends on them.
+    rendered, the version of the drawing. It covers the clips' groups where the user lists them, because a baseline and
+    an interval depend on them. The names of the classes are not covered: no result depends on them.
 
     Raises DataError where frames are missing and must not be, or where a split has no clip.
     """
-    clips = source.grouped([read.clip for read in reads])
+    clips = group_clips(source, reads)
     absent = [read.clip.id for read in reads if read.absent]
     if absent and missing == "error":
         first = ", ".join(absent[:5]) + (", …" if len(absent) > 5 else "")
@@ -197,6 +206,8 @@ def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "s
     else:
         pixels = f"rendered {RENDERING}"
     kind = "|".join((str(len(source.classes)), *source.joint_names, source.frame_source, pixels))
+    if source.groups is not None:
+        kind += "|groups " + json.dumps([clip.group for clip in usable])
     return Dataset(
         name=source.name,
         classes=source.classes,
@@ -208,6 +219,27 @@ def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "s
         persons=source.persons,
         remarks=source.remarks,
     )
+
+
+def group_clips(source: Source, reads: Sequence[Read]) -> Sequence[Clip]:
+    """The clips, each with the group that the user lists, or else that the reader finds in all of them together.
+
+    Raises DataError where the list lacks a clip that has frames.
+    """
+    clips = source.grouped([read.clip for read in reads])
+    if source.groups is None:
+        return clips
+    listed, ids = source.groups, {clip.id for clip in clips}
+    matches = match_names((id for id in ids if id not in listed), (name for name in listed if name not in ids))
+    names = {clip.id: matches.meant.get(clip.id, clip.id) for clip in clips}
+    without = [id for id, name in names.items() if name not in listed]
+    lacking = [read.clip.id for read in reads if not read.absent and read.clip.id in set(without)]
+    if lacking:
+        raise DataError(
+            f"data.groups: {len(lacking)} of {len(clips)} clips of {source.place} are not in the list ({lacking[0]}"
+            f"{', …' if len(lacking) > 1 else ''}); add them, a clip of its own with its name as its group"
+        )
+    return [replace(clip, group=listed.get(names[clip.id], clip.group)) for clip in clips]
 
 
 def _digest(clips: Sequence[Clip], kind: str) -> str:

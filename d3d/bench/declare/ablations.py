@@ -27,7 +27,7 @@ from d3d.yaml_file import read_yaml
 VALIDATION = ", validation split"  # ends the name of data whose test clips are a part of the training clips
 MOST_ROWS = 10_000  # of a grid
 RECIPE, TUNED = "same recipe", "tuned"  # the parts of a table: its rows as declared, and with tuned settings
-PLACES = {"data.root", "data.annotations"}  # keys that say where the data is, not what it is
+PLACES = {"data.root", "data.annotations", "data.groups"}  # keys that say where the data is, not what it is
 
 SECTIONS = {"preset": "preset", "data": "dataset", "model": "system"}  # group → the section that describes an option
 MODEL = "model"  # the key with which a row selects another system than the launch's

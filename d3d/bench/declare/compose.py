@@ -278,7 +278,7 @@ def _check_rows(launch: Launch, ablation: Ablation) -> None:
 def _with_absolute_paths(config: Config) -> Config:
     """The configuration with absolute paths, because Ray runs trainings in other folders."""
     data = config.data
-    places = {"root": data.root, "annotations": data.annotations}
+    places = {"root": data.root, "annotations": data.annotations, "groups": data.groups}
     if data.skeleton and data.skeleton.lower().endswith(
         (".yaml", ".yml")
     ):  # otherwise it is the name of a known skeleton

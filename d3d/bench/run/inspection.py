@@ -95,6 +95,11 @@ def _facts(source: Source, findings: Findings) -> list[tuple[str, str]]:
     if source.persons > 1:
         counts = ", ".join(f"{number} in {_count(clips)}" for number, clips in sorted(findings.persons.items()))
         lines.append(("persons", f"{counts} clips"))
+    if findings.groups.train or findings.groups.test:
+        lines.append(("groups", _groups(findings)))
+    if both := findings.groups.both:
+        text = f"{_count(len(both))} groups have clips to train on and clips to test on, which may be of one recording"
+        lines.append(("note", f"{text}: {_few(both)}"))
     if findings.left_out:
         lines.append(("without frames", _clips(findings.left_out, f"lack {source.lacking}")))
     lines += [("note", _clips(ids, note)) for note, ids in findings.notes.items()]
@@ -105,6 +110,15 @@ def _facts(source: Source, findings: Findings) -> list[tuple[str, str]]:
     lines.append(("broken", _count(len(findings.faults)) if findings.faults else "nothing"))
     lines.append(("digest", findings.digest or "none, because the dataset cannot be opened"))
     return lines
+
+
+def _groups(findings: Findings) -> str:
+    """How many groups there are of clips that may be of one recording."""
+    train, test, both = findings.groups
+    text = f"{_count(train)} to train on, {_count(test)} to test on"
+    if train + test - len(both) == len(findings.lengths):
+        return f"{text}: each clip is one of its own; data.groups=FILE.csv says which are of one recording"
+    return text
 
 
 def _sizes(sizes: Mapping[tuple[int, int], int]) -> str:

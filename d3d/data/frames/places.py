@@ -56,7 +56,7 @@ def find_places(root: Path, ids: Iterable[str], endings: tuple[str, ...] = ENDIN
         return exact
     taken = {f"{id}{ending}" for id, path in found.items() if path for ending in ("", *ENDINGS)}
     there = (name for name in _footage_below(root, "", DEEPEST) if name not in taken)
-    matches = match_names(lacking, there, ENDINGS)
+    matches = match_names(lacking, there)
     return Places(root, endings, matches.meant, matches.resembling)
 
 

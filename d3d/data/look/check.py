@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,16 @@ from d3d.config import DataConfig
 from d3d.data.clip import Clip, Dataset
 from d3d.data.frames.view import view_of
 from d3d.data.samples.sampling import check_frames, sample_indices
-from d3d.data.source import Read, Source, assemble, faults_together, read_each
+from d3d.data.source import Read, Source, assemble, faults_together, group_clips, read_each
 from d3d.errors import DataError
+
+
+class Groups(NamedTuple):
+    """How many groups of clips that may be of one recording each official split has; those in both are named."""
+
+    train: int
+    test: int
+    both: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ class Findings:
     left_out: tuple[str, ...]  # ids of clips without frames
     notes: dict[str, tuple[str, ...]]  # harmless oddity → ids of the clips that have it
     faults: tuple[str, ...]  # one line each
+    groups: Groups
     digest: str | None  # None where the dataset cannot be opened
 
 
@@ -75,7 +84,7 @@ def _decoding(source: Source, data: DataConfig, frames: int) -> Source:
     """A source whose clips are read together with their test frames; rendered frames cannot be damaged."""
     if source.frame_source == "rendered":
         return source
-    return replace(source, read=partial(_read_and_decode, replace(source, entries=()), data, frames))
+    return replace(source, read=partial(_read_and_decode, source.of_one_clip, data, frames))
 
 
 def _read_and_decode(source: Source, data: DataConfig, frames: int, entry: Any) -> Read:
@@ -106,8 +115,18 @@ def _findings(source: Source, reads: Sequence[Read], faults: Sequence[str], data
         left_out=tuple(read.clip.id for read in reads if read.absent),
         notes=notes,
         faults=tuple(faults),
+        groups=_groups(source, reads),
         digest=dataset.digest if dataset else None,
     )
+
+
+def _groups(source: Source, reads: Sequence[Read]) -> Groups:
+    try:
+        clips = group_clips(source, reads)
+    except DataError:  # a fault that is listed already
+        return Groups(0, 0, ())
+    train, test = ({clip.group for clip in clips if clip.train is side} for side in (True, False))
+    return Groups(len(train), len(test), tuple(sorted(train & test)))
 
 
 def _present(clip: Clip, persons: int) -> NDArray[np.bool_]:

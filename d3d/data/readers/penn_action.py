@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from d3d.data.clip import Clip, View
 from d3d.data.formats.fingerprint import Sampled, fingerprint, sample_file
-from d3d.data.formats.images import ENDINGS, read_image
+from d3d.data.formats.images import read_image
 from d3d.data.formats.matlab import read_mat
 from d3d.data.near_names import match_names, nearest_path
 from d3d.data.skeleton import JOINTS, PENN_ACTION
@@ -174,7 +174,7 @@ def image_paths(root: Path, clip: Clip, indices: Iterable[int]) -> list[Path]:
     if not there:
         folder = nearest_path(nearest_path(root / "frames") / clip.id)
         there = _names_in(folder)
-    matches = match_names((name for name in names if name not in there), there, ENDINGS)
+    matches = match_names((name for name in names if name not in there), there)
     return [folder / matches.meant.get(name, name) for name in names]
 
 
@@ -186,7 +186,7 @@ def _near(path: Path) -> str:
     """The names that resemble that of a missing image file, or of the folder that it should be in."""
     if not path.parent.is_dir():
         path = path.parent
-    return ", ".join(match_names([path.name], _names_in(path.parent), ENDINGS).resembling.get(path.name, ()))
+    return ", ".join(match_names([path.name], _names_in(path.parent)).resembling.get(path.name, ()))
 
 
 def _sample_jpeg(path: Path, id: str) -> Sampled:

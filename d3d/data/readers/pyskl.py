@@ -4,7 +4,6 @@
 keypoint_score M×T×V}, …]}, as tools/data/README.md of github.com/kennymckormick/pyskl describes it.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -18,9 +17,10 @@ from numpy.typing import NDArray
 
 from d3d.data.clip import Clip, View
 from d3d.data.formats.safe_pickle import read_pickle
-from d3d.data.frames.footage import ENDINGS, look_at, read_footage
+from d3d.data.frames.footage import look_at, read_footage
 from d3d.data.frames.places import Places, find_places
 from d3d.data.near_names import match_names, nearest_path
+from d3d.data.readers.groups import group_of
 from d3d.data.readers.persons import moving_most
 from d3d.data.skeleton import COCO, KNOWN, MOST_JOINTS, NTU, PENN_ACTION, Skeleton, nameless
 from d3d.data.skeleton_yaml import find_skeleton
@@ -178,7 +178,7 @@ def _entries(
     for annotation in annotations:
         described.setdefault(annotation["frame_dir"], []).append(annotation)
     named = dict.fromkeys(id for split in splits for id in listed[split])
-    matches = match_names((id for id in named if id not in described), set(described) - set(named), ENDINGS)
+    matches = match_names((id for id in named if id not in described), set(described) - set(named))
     ids = {split: [matches.meant.get(id, id) for id in listed[split]] for split in splits}
     both = sorted(set(ids[splits[0]]) & set(ids[splits[1]]))
     if both:
@@ -274,15 +274,6 @@ def _joints(annotation: Mapping[str, Any], joints: int) -> tuple[NDArray[np.floa
         person, frame, joint = np.argwhere(seen & ~np.isfinite(keypoint).all(axis=-1))[0].tolist()
         raise ValueError(f"joint {joint} of person {person} in frame {frame} is at {keypoint[person, frame, joint]}")
     return keypoint, seen
-
-
-def group_of(id: str) -> str:
-    """The recording a clip is of, where its id tells: FineGYM's source video, or NTU RGB+D's setup and performer."""
-    gym = re.match(r"([\w-]{11})_(E_)?\d{6}_\d{6}", id)  # 0LtLS9wROrk_E_002407_002435_A_0003_0005: video, event, action
-    ntu = re.match(r"(S\d{3})C\d{3}(P\d{3})R\d{3}A\d{3}", id)
-    if gym:
-        return gym[1]
-    return "".join(ntu.groups()) if ntu else id
 
 
 def _decode(places: Places | None, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """The datasets there are, and how one is opened. A new one is a module beside this file and a line in the table."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from d3d.config import DataConfig
 from d3d.cpus import cpu_count
 from d3d.data.clip import Dataset
 from d3d.data.readers.annotation_cache import open_cached
+from d3d.data.readers.groups import read_groups
 from d3d.data.readers.ntu import ntu_source
 from d3d.data.readers.penn_action import penn_action_source
 from d3d.data.readers.pyskl import GYM99, pyskl_source
@@ -41,7 +43,8 @@ def find_source(config: DataConfig, cache: Path) -> Source:
         raise ConfigError(
             f"data.skeleton={config.skeleton}: {config.name} has a skeleton of its own; leave it out, or use data=pyskl"
         )
-    return READERS[config.name](config, cache)
+    source = READERS[config.name](config, cache)
+    return source if config.groups is None else replace(source, groups=read_groups(Path(config.groups)))
 
 
 def _synthetic(config: DataConfig, cache: Path) -> Source:

@@ -35,14 +35,19 @@ from d3d.training.loop import train
 from tests.bench.plan.golden import golden, ids
 from tests.systems import d3d_model
 
-UNSEEN = {"data.root", "data.missing", *(f"data.{key}" for key in OF_DATASET)}  # the dataset's digest covers these
+UNSEEN = {
+    "data.root",
+    "data.missing",
+    "data.groups",
+    *(f"data.{key}" for key in OF_DATASET),
+}  # the dataset's digest covers these
 TRAINED = "7ra1ned"
 JOINT = MeasurementConfig(module="joint", joints=25, window=6)
 OTHER: dict[str, Any] = {
     "model.norm": "printed", "model.pose_position": "index", "model.tokens": "none",
     "model.offset_convolution": "dense", "model.joint_stride": 1, "model.temporal_stride": 1,
     "model.persons": 13, "model.dropout": 0.5, "model.drop_path": 0.5, "data.name": "penn_action",
-    "data.frames": "rendered", "data.root": "/there", "data.missing": "skip", "data.crop": 200,
+    "data.frames": "rendered", "data.root": "/there", "data.groups": "/g.csv", "data.missing": "skip", "data.crop": 200,
     "data.annotations": "/a.pkl", "data.skeleton": "human36m", "data.protocol": "xset", "data.splits": ("x", "y"),
     "data.classes": 7, "training.label_smoothing": 0.5,
     "measurement.module": "joint", "measurement.attention": "full", "baseline.method": "ridge",

@@ -10,7 +10,6 @@ import yaml
 from d3d.config import DataConfig
 from d3d.data.clip import Clip
 from d3d.data.frames.view import frame_view
-from d3d.data.readers.pyskl import group_of
 from d3d.data.readers.registry import find_source, open_dataset
 from d3d.data.skeleton import KNOWN, Skeleton, nameless
 from d3d.data.source import read_each
@@ -244,20 +243,6 @@ def test_the_disc_in_the_video_is_where_the_joints_are(tmp_path: Path) -> None:
         open_dataset(config(path, frames="files", root=str(root)), tmp_path)
     with pytest.raises(DataError, match=r"data.root is not set: name the folder of the videos"):
         open_dataset(config(path, frames="files"), tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("id", "group"),
-    [
-        ("0LtLS9wROrk_E_002407_002435_A_0003_0005", "0LtLS9wROrk"),
-        ("_a-LS9wR_E__E_002407_002435_A_0003_0005", "_a-LS9wR_E_"),
-        ("A0xAXXysHUo_002184_002237_0035_0036", "A0xAXXysHUo"),
-        ("S001C002P003R002A013", "S001P003"),
-        ("v_ApplyEyeMakeup_g08_c01", "v_ApplyEyeMakeup_g08_c01"),
-    ],
-)
-def test_clips_of_one_take_are_a_group(id: str, group: str) -> None:
-    assert group_of(id) == group
 
 
 def write_splits(root: Path, clips: list[Any], train: list[str], val: list[str]) -> Path:
