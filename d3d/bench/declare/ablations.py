@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from functools import cache
 from math import prod
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -25,14 +26,16 @@ from d3d.models.d3d.config import D3DConfig
 from d3d.yaml_file import read_yaml
 
 VALIDATION = ", validation split"  # ends the name of data whose test clips are a part of the training clips
-MOST_ROWS = 10_000  # of a grid
+MOST_ROWS = 10_000  # of an ablation
+MOST_KEYS = 200  # of a grid or of a row
+LONGEST_LABEL = 200  # characters; a label is a line of a table and a tag of the record
 RECIPE, TUNED = "same recipe", "tuned"  # the parts of a table: its rows as declared, and with tuned settings
 PLACES = {"data.root", "data.annotations", "data.groups"}  # keys that say where the data is, not what it is
 
 SECTIONS = {"preset": "preset", "data": "dataset", "model": "system"}  # group → the section that describes an option
 MODEL = "model"  # the key with which a row selects another system than the launch's
 
-NAME_RULE = "use only letters, digits, '_', '-' and '.', with neither '.' nor '-' first"
+NAME_RULE = "use only letters, digits, '_', '-' and '.', with neither '.' nor '-' first, and at most 200 bytes"
 
 Value = bool | int | float | str | None
 
@@ -111,22 +114,26 @@ def parse_ablation(name: str, declared: object, source: str) -> Ablation:
         written = TypeAdapter(_Declared).validate_python(declared)
     except ValidationError as error:
         known = [field.name for kind in (_Declared, _DeclaredRow) for field in fields(kind)]
-        raise ConfigError(f"{source}: {fault_of(error, known)}") from error
+        raise ConfigError(f"{source}: {fault_of(error, declared, known)}") from error
+    count = sum(prod(map(len, grid.values())) for grid in written.grids) + len(written.rows)
+    if count > MOST_ROWS:
+        raise ConfigError(f"{source}: grids and rows: {count} rows; at most {MOST_ROWS} are allowed, in all")
     for grid in written.grids:
-        if (count := prod(map(len, grid.values()))) > MOST_ROWS:
-            raise ConfigError(f"{source}: grids: {', '.join(grid)}: {count} rows; at most {MOST_ROWS} are allowed")
+        _check_keys(grid, source)
+    for row in written.rows:
+        _check_keys(row.settings, source)
     rows = (*_union(written.grids), *(Row(row.label, row.settings, tuple(row.fuse)) for row in written.rows))
     _check_rows(rows, source)
-    _check_claims(written.claims, [row.label for row in rows], source)
+    _check_claims(written.claims, dict.fromkeys(row.label for row in rows), source)
     artefact = name if written.artefact is None else written.artefact
     return Ablation(
         name=name,
         source=source,
-        title=written.title,
+        title=one_line(written.title),
         artefacts=(artefact,) if isinstance(artefact, str) else tuple(artefact),
-        section=written.section,
-        command=written.command,
-        cost=written.cost,
+        section=one_line(written.section),
+        command=one_line(written.command),
+        cost=one_line(written.cost),
         claims=tuple(written.claims),
         rows=rows,
     )
@@ -153,7 +160,7 @@ def choices(group: str) -> dict[str, Choice]:
 
 def is_name(text: str) -> bool:
     """Whether a text can be the name of an ablation or of a search, see NAME_RULE."""
-    return re.fullmatch(r"\w[\w.-]*", text) is not None
+    return re.fullmatch(r"\w[\w.-]*", text) is not None and len(text.encode()) <= 200
 
 
 def options(group: str) -> list[str]:
@@ -204,31 +211,71 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {nearest[0]}?)" if nearest else ""
 
 
-def fault_of(error: ValidationError, known: Iterable[str]) -> str:
-    """What is wrong with a YAML file, in a line; `known` are the keys that it may have."""
+def one_line(text: str) -> str:
+    """The words of a text with one blank between them."""
+    return " ".join(text.split())
+
+
+def fault_of(error: ValidationError, written: object, known: Iterable[str]) -> str:
+    """What is wrong with the content of a YAML file, in a line: the key, its value, and what it should be.
+
+    Args:
+        error: of pydantic, about `written`.
+        written: the content of the file.
+        known: the keys that it may have.
+    """
     faults = error.errors()
     for fault in faults:  # first, because a misspelt key is reported as a missing one as well
         if fault["type"] == "unexpected_keyword_argument":
-            return f"{fault['loc'][-1]}: unknown key{did_you_mean(str(fault['loc'][-1]), known)}"
+            key = str(fault["loc"][-1])
+            return f"{short(key)[1:-1]}: unknown key{did_you_mean(key[:80], known)}"
     if not faults[0]["loc"]:
         return "it should be a mapping of keys to values"
-    key = ".".join(map(str, faults[0]["loc"]))
-    return f"{key}: {faults[0]['msg'].replace('Input should', 'it should').lower()}"
+    path, value = found_at(written, faults[0]["loc"])
+    if faults[0]["type"] == "missing":
+        return f"{'.'.join(map(str, faults[0]['loc']))}: it is missing; add it"
+    same = [fault for fault in faults if found_at(written, fault["loc"])[0] == path]  # one for each type of a union
+    rule = " or ".join(dict.fromkeys(fault["msg"].removeprefix("Input should be ").lower() for fault in same))
+    quotes = any(fault["type"] == "string_type" for fault in same) and isinstance(value, bool | int | float)
+    return f"{'.'.join(path)}: {short(value)}: it should be {rule}{'; write it in quotes' if quotes else ''}"
+
+
+def found_at(tree: object, place: Sequence[int | str]) -> tuple[list[str], object]:
+    """The keys that lead to a place in nested mappings and lists, and the value there.
+
+    Pydantic's places may end with the name of a type of a union, which is no key; the keys end before it.
+    """
+    path = []
+    for step in place:
+        if not (step in tree if isinstance(tree, Mapping) else isinstance(tree, list) and isinstance(step, int)):
+            break
+        tree = tree[step]  # type: ignore[index]
+        path.append(str(step))
+    return path, tree
+
+
+def _check_keys(settings: Iterable[str], source: str) -> None:
+    """Raises ConfigError unless every key can be set; a launch checks those of its systems."""
+    known, keys = settable(), list(settings)
+    for key in keys:
+        if key not in known and key != MODEL and not key.startswith(f"{MODEL}."):
+            raise ConfigError(f"{source}: {short(key)[1:-1]}: unknown key{did_you_mean(key[:80], known)}")
+    if len(keys) > MOST_KEYS:
+        raise ConfigError(f"{source}: {len(keys)} keys of a grid or row; at most {MOST_KEYS} are allowed")
 
 
 def _check_rows(rows: Sequence[Row], source: str) -> None:
     if not rows:
         raise ConfigError(f"{source}: it asks for nothing; give it grids or rows")
-    known = settable()
-    labels: set[str] = set()
+    labels: dict[str, None] = {}
     for row in rows:
-        for key in row.settings:
-            if key not in known and key != MODEL and not key.startswith(f"{MODEL}."):  # a launch checks those
-                raise ConfigError(f"{source}: {key}: unknown key{did_you_mean(key, known)}")
+        if len(row.label) > LONGEST_LABEL or row.label != one_line(row.label) or not row.label:
+            fault = f"{source}: label {short(row.label)}: is not a line of 1 to {LONGEST_LABEL} characters"
+            raise ConfigError(f"{fault} with single blanks between its words; write a label that is")
         _check_fusion(row, labels, source)
         if row.label in labels:
             raise ConfigError(f"{source}: label {row.label}: two rows have this label; give each row its own")
-        labels.add(row.label)
+        labels[row.label] = None
 
 
 def _check_fusion(row: Row, above: Collection[str], source: str) -> None:
@@ -236,7 +283,7 @@ def _check_fusion(row: Row, above: Collection[str], source: str) -> None:
     where = f"{source}: row {row.label}: fuse"
     for label in row.fuse:
         if label not in above:
-            near = did_you_mean(label, above) or f"; there are: {'; '.join(above)}"
+            near = _nearest(label, above)
             raise ConfigError(f"{where}: {label}: no row above it has this label{near}")
     if row.fuse and row.settings:
         raise ConfigError(
@@ -246,7 +293,13 @@ def _check_fusion(row: Row, above: Collection[str], source: str) -> None:
         raise ConfigError(f"{where}: [{', '.join(row.fuse)}]: must be two or more different rows")
 
 
-def _check_claims(claims: Sequence[str], labels: Sequence[str], source: str) -> None:
+def _nearest(label: str, labels: Collection[str]) -> str:
+    """The nearest label as a question; if none is near, all of them where they are few."""
+    there = f"; there are: {'; '.join(labels)}" if len(labels) <= 30 else f"; there are {len(labels)} others"
+    return did_you_mean(label[:LONGEST_LABEL], labels) or there
+
+
+def _check_claims(claims: Sequence[str], labels: Collection[str], source: str) -> None:
     for text in claims:
         try:
             claim = parse_claim(text)
@@ -254,23 +307,32 @@ def _check_claims(claims: Sequence[str], labels: Sequence[str], source: str) -> 
             raise ConfigError(f"{source}: claims: {error}") from error
         for label in claim.labels:
             if label not in labels:
-                near = did_you_mean(label, labels) or f"; there are: {'; '.join(labels)}"
+                near = _nearest(label, labels)
                 raise ConfigError(f"{source}: claims: {claim.text}: no row is labelled {label}{near}")
 
 
 def _union(grids: list[dict[str, list[Value]]]) -> list[Row]:
     """A row for each point of the grids, labelled by the keys that vary."""
     points = [dict(zip(grid, values, strict=True)) for grid in grids for values in itertools.product(*grid.values())]
-    varied = {key for point in points for key in point if len({p[key] for p in points if key in p}) > 1}
-    labels = [_label({key: value for key, value in point.items() if key in varied}) for point in points]
+    values: dict[str, set[Value]] = {}
+    for point in points:
+        for key, value in point.items():
+            values.setdefault(key, set()).add(value)
+    labels = [_label({key: value for key, value in point.items() if len(values[key]) > 1}) for point in points]
     if "" in labels or len(set(labels)) < len(labels):
         labels = [_label(point) for point in points]
     return [Row(label, point) for label, point in zip(labels, points, strict=True)]
 
 
 def _label(settings: Mapping[str, Value]) -> str:
-    """A label such as "temporal window 4, temporal stride 2"; values that are words stand alone: "pre, depth 2"."""
-    return ", ".join(
-        value if isinstance(value, str) else f"{key.rpartition('.')[2].replace('_', ' ')} {value}"
-        for key, value in settings.items()
-    )
+    """A label such as "temporal window 4, temporal stride 2"; values that are words stand alone: "pre, depth 2".
+
+    It ends soon after the longest length that is allowed, because the labels of a grid are many.
+    """
+    label = ""
+    for key, value in settings.items():
+        word = value if isinstance(value, str) else f"{key.rpartition('.')[2].replace('_', ' ')} {value}"
+        label += f"{', ' if label else ''}{word}"[: LONGEST_LABEL + 1]
+        if len(label) > LONGEST_LABEL:
+            break
+    return label

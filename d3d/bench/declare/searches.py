@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from d3d.bench.declare.ablations import NAME_RULE, fault_of, is_name, options
+from d3d.bench.declare.ablations import NAME_RULE, fault_of, is_name, one_line, options
 from d3d.bench.declare.search_space import Space, parse_space
 from d3d.errors import ConfigError
 from d3d.folders import EXPERIMENTS
@@ -70,14 +70,14 @@ def read_search(path: Path, changes: Mapping[str, Any], models: Iterable[type[Sy
     try:
         declared = TypeAdapter(_Declared).validate_python(written)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {fault_of(error, KEYS)}") from error
+        raise ConfigError(f"{path}: {fault_of(error, written, KEYS)}") from error
     name = path.stem if declared.name is None else declared.name
     _check(declared, name, str(path))
     return Search(
         name=name,
         source=str(path),
-        title=declared.title,
-        cost=declared.cost,
+        title=one_line(declared.title),
+        cost=one_line(declared.cost),
         trials=declared.trials,
         objectives=tuple(declared.objectives),
         pruner=declared.pruner,

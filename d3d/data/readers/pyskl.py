@@ -227,13 +227,25 @@ def _parse(entry: Entry, annotation: Mapping[str, Any], joints: int, persons: in
     if fault := _fault_of_id(entry.id):
         raise ValueError(fault)
     points, seen = _joints(annotation, joints)
-    if int(annotation["total_frames"]) != points.shape[1] or not points.shape[1]:
-        raise ValueError(f"total_frames is {annotation['total_frames']}, its keypoint has {points.shape[1]}")
+    (frames,) = _whole(annotation, "total_frames", "a number of frames", [annotation["total_frames"]])
+    if frames != points.shape[1] or not frames:
+        raise ValueError(f"total_frames is {frames}, its keypoint has {points.shape[1]}")
     if (label := _label(annotation)) < 0:
         raise ValueError(f"label is {short(annotation['label'])[:80]}, not a number from 0 to {MOST - 1}")
-    height, width = (int(size) for size in annotation["img_shape"])
+    height, width = _whole(annotation, "img_shape", "(height, width)", annotation["img_shape"], 2)
     chosen, visible = moving_most(points, seen, persons)
     return Clip(entry.id, label, entry.train, height, width, chosen, visible, group=group_of(entry.id))
+
+
+def _whole(annotation: Mapping[str, Any], key: str, expected: str, values: Any, count: int = 1) -> tuple[int, ...]:
+    """The whole numbers `values`, which are those of a key. Raises ValueError that names the key unless it has them."""
+    try:
+        numbers = tuple(int(value) for value in values)
+    except (TypeError, ValueError, OverflowError):
+        numbers = ()
+    if len(numbers) != count:
+        raise ValueError(f"{key} is {short(annotation[key])[:80]}, not {expected}")
+    return numbers
 
 
 def _fault_of_id(id: str) -> str:

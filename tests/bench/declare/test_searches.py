@@ -65,15 +65,15 @@ def test_a_search_is_named_as_its_file_and_the_command_line_has_the_last_word(tm
     [
         ({"trials": 0}, "search.trials=0: must be at least 1"),
         ({"seed": -1}, "search.seed=-1: must be at least 0"),
-        ({"trials": "many"}, "trials: it should be a valid integer"),
+        ({"trials": "many"}, "trials: 'many': it should be a valid integer"),
         ({"trails": 3}, "trails: unknown key (did you mean trials?)"),
         ({"__pydantic_config__": {}}, "__pydantic_config__: unknown key"),
-        ({"pruner": "hyperband"}, "pruner: it should be 'halving', 'median' or 'none'"),
+        ({"pruner": "hyperband"}, "pruner: 'hyperband': it should be 'halving', 'median' or 'none'"),
         ({"objectives": ["gmacs"]}, "search.objectives=[gmacs]: must be [top1] or [top1, gmacs]"),
         ({"objectives": ["top1", "gmacs"]}, "search.pruner=halving: Optuna prunes only searches with one objective"),
         ({"name": "a b"}, "search.name=a b: use only letters"),
         ({"space": {"model.dept": {"int": [1, 2]}}}, "did you mean model.depth"),
-        ({"space": None}, "space: it should be a valid dictionary"),
+        ({"space": None}, "space: None: it should be a valid dictionary"),
     ],
 )
 def test_what_cannot_be_is_named_with_the_way_out(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
