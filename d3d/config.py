@@ -17,6 +17,32 @@ ADDED: dict[str, Any] = {"model.system": "d3d", "data.groups": None}
 A key with that value does not enter the id of a cell or of a checkpoint, so that a new key orphans no result.
 """
 
+MOST: dict[str, float] = {
+    "data.persons": 100,
+    "data.classes": 100_000,
+    "data.clips": 1_000_000,
+    "data.resize": 10_000,
+    "data.crop": 10_000,
+    "training.frames": 10_000,
+    "training.epochs": 100_000,
+    "training.warmup_epochs": 100_000,
+    "training.batch_size": 100_000,
+    "training.learning_rate": 1_000,
+    "training.weight_decay": 1_000,
+    "training.mixup": 1_000,
+    "augmentation.rotation": 360,
+    "augmentation.joint_noise": 100,
+    "evaluation.frames": 10_000,
+    "evaluation.joint_noise": 100,
+    "measurement.frames": 100_000,
+    "measurement.joints": 100_000,
+    "measurement.rgb_tokens": 1_000_000,
+    "measurement.window": 100_000,
+    "measurement.repetitions": 10_000,
+    "seed": 10**12,  # as a generator is seeded with a million times the seed, which has to fit into 64 bits
+}
+"""The largest values of keys: larger ones are slips of the keyboard, and are refused before anything is planned."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -44,6 +70,7 @@ class DataConfig:
     crop: int = 224  # side of the square that enters the model, in pixels: random in training, centred in test
 
     def __post_init__(self) -> None:
+        _check_most("data.", self)
         require(self.persons >= 1, "data.persons", self.persons, "must be at least 1")
         require(self.classes is None or self.classes >= 2, "data.classes", self.classes, "must be at least 2")
         require(self.splits[0] != self.splits[1], "data.splits", list(self.splits), "must be two different ones")
@@ -79,6 +106,7 @@ class TrainingConfig:
     average: float = 0.0  # decay per step of a moving average of the weights, which is then tested; 0: no average
 
     def __post_init__(self) -> None:
+        _check_most("training.", self)
         for key in ("frames", "epochs", "batch_size"):
             require(getattr(self, key) >= 1, f"training.{key}", getattr(self, key), "must be at least 1")
         for key in ("learning_rate", "gradient_clip"):
@@ -102,6 +130,7 @@ class AugmentationConfig:
     joint_dropout: float = 0.0  # probability that a visible joint is hidden
 
     def __post_init__(self) -> None:
+        _check_most("augmentation.", self)
         for key in ("zoom", "colour", "joint_dropout"):
             require(0 <= getattr(self, key) < 1, f"augmentation.{key}", getattr(self, key), "must be in [0, 1)")
         for key in ("rotation", "joint_noise"):
@@ -118,6 +147,7 @@ class EvaluationConfig:
     joint_dropout: float = 0.0  # probability that a visible joint is hidden
 
     def __post_init__(self) -> None:
+        _check_most("evaluation.", self)
         require(self.frames is None or self.frames >= 1, "evaluation.frames", self.frames, "must be at least 1")
         require(self.joint_noise >= 0, "evaluation.joint_noise", self.joint_noise, "must not be negative")
         require(0 <= self.joint_dropout <= 1, "evaluation.joint_dropout", self.joint_dropout, "must be in [0, 1]")
@@ -136,6 +166,7 @@ class MeasurementConfig:
     repetitions: int = 5  # of the timing, of which the median is taken
 
     def __post_init__(self) -> None:
+        _check_most("measurement.", self)
         for key in ("frames", "joints", "rgb_tokens", "window", "repetitions"):
             require(getattr(self, key) >= 1, f"measurement.{key}", getattr(self, key), "must be at least 1")
 
@@ -161,7 +192,16 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        _check_most("seed", self)
         require(self.seed >= 0, "seed", self.seed, "must not be negative")
+
+
+def _check_most(start: str, config: object) -> None:
+    """Raises ConfigError where a key that starts so has a larger value than in MOST, or one that is no number."""
+    for key, most in MOST.items():
+        if key.startswith(start):
+            value = getattr(config, key.rpartition(".")[2])
+            require(value is None or value <= most, key, value, f"must be at most {most}")
 
 
 def without_added(tree: dict[str, Any]) -> dict[str, Any]:

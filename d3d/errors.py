@@ -3,6 +3,8 @@
 The message names the offending value and the way out, in one line; the command line prints it and exits with status 2.
 """
 
+from d3d.text import printable
+
 
 class D3DError(Exception):
     """A fault that the user can correct. The message is one line: what is wrong, and what to do.
@@ -12,11 +14,7 @@ class D3DError(Exception):
     """
 
     def __str__(self) -> str:
-        return "".join(map(_printable, super().__str__()))
-
-
-def _printable(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
+        return printable(super().__str__())
 
 
 class ConfigError(D3DError):

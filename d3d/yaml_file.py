@@ -6,7 +6,6 @@ becomes in memory is bounded before it is made.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from math import inf
 from pathlib import Path
@@ -16,6 +15,7 @@ import yaml
 
 from d3d.errors import ConfigError
 from d3d.regular_file import open_regular
+from d3d.text import unshowable
 
 LARGEST = 100_000  # the most values of a file, with its aliases and merge keys written out
 LONGEST = 10_000  # the most characters of a text
@@ -30,7 +30,6 @@ _FLOAT = re.compile(
         |[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$""",
     re.VERBOSE,
 )
-_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # characters that change the order of others
 
 
 def read_yaml(path: Path) -> Any:
@@ -78,7 +77,7 @@ class _Loader(yaml.SafeLoader):
         where = f"{self.name}: line {_line(node)}"
         if len(node.value) > LONGEST:
             raise ConfigError(f"{where}: a text of {len(node.value)} characters; write at most {LONGEST}")
-        if (odd := next(filter(_unshowable, node.value), None)) is not None:
+        if (odd := next(filter(unshowable, node.value), None)) is not None:
             raise ConfigError(f"{where}: has the character U+{ord(odd):04X}, which cannot be shown; leave it out")
         return node
 
@@ -121,13 +120,6 @@ def _parts(node: yaml.CollectionNode) -> Iterator[yaml.Node]:
             yield from part
         else:
             yield part
-
-
-def _unshowable(character: str) -> bool:
-    """Whether a character has no place in a line of text: half a surrogate pair, a control character, or a turn."""
-    if character in "\t\n\r":
-        return False
-    return unicodedata.category(character) in ("Cc", "Cs") or unicodedata.bidirectional(character) in _TURNING
 
 
 def _line(node: yaml.Node) -> int:

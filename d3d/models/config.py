@@ -1,11 +1,13 @@
 """The base class of the configuration of every system. Nothing here imports torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from math import isfinite
 from typing import ClassVar, Self
 
 from d3d.errors import require
 from d3d.modality import FRAMES_AND_JOINTS, Modality
 
+MOST = 100_000  # of any whole number of a system; a larger one is a slip of the keyboard
 FROM_DATA = ("classes", "joints", "persons")  # keys that the dataset sets, never the user
 
 
@@ -27,6 +29,9 @@ class SystemConfig:
     """The keys that the cost of one attention module depends on; empty for a system whose modules are not measured."""
 
     def __post_init__(self) -> None:
+        for key, value in ((field.name, getattr(self, field.name)) for field in fields(self)):
+            require(not isinstance(value, int) or value <= MOST, f"model.{key}", value, f"must be at most {MOST}")
+            require(not isinstance(value, float) or isfinite(value), f"model.{key}", value, "must be a finite number")
         for key in FROM_DATA:
             require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
         require(self.joints % self.persons == 0, "model.persons", self.persons, f"must divide joints = {self.joints}")

@@ -23,6 +23,7 @@ from d3d.errors import ConfigError
 from d3d.folders import EXPERIMENTS
 from d3d.models.config import FROM_DATA, SystemConfig
 from d3d.models.d3d.config import D3DConfig
+from d3d.text import one_line
 from d3d.yaml_file import read_yaml
 
 VALIDATION = ", validation split"  # ends the name of data whose test clips are a part of the training clips
@@ -209,11 +210,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The nearest known word as a question in brackets, or an empty text if none is near."""
     nearest = get_close_matches(word, list(known), 1, 0.5)
     return f" (did you mean {nearest[0]}?)" if nearest else ""
-
-
-def one_line(text: str) -> str:
-    """The words of a text with one blank between them."""
-    return " ".join(text.split())
 
 
 def fault_of(error: ValidationError, written: object, known: Iterable[str]) -> str:

@@ -5,11 +5,14 @@ and systems are Hydra groups. Ablations and searches are read separately, becaus
 user's error is a ConfigError that names the key and what to do.
 """
 
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -43,6 +46,7 @@ from d3d.errors import ConfigError
 from d3d.folders import EXPERIMENTS
 from d3d.models.config import FROM_DATA, SystemConfig
 from d3d.models.registry import config_type
+from d3d.text import unshowable
 from d3d.yaml_file import read_yaml
 
 T = TypeVar("T")
@@ -50,6 +54,10 @@ T = TypeVar("T")
 ALL = "all"  # ablation=all runs every ablation of the project
 PRESET = "quick"  # the default preset, as in config.yaml
 SETTLE = "settle"  # seeds=settle adds seeds until every claim is settled
+MOST_SEEDS = 100  # of a row; a larger number is taken for a seed itself, such as a date
+MOST_POINTS = 10_000  # the rows of a launch times its seeds
+AS_TYPED = ("storage", "data.root", "data.annotations", "data.skeleton", "tracking.uri", "clip")
+"""Keys of names and paths, which are taken as they are typed where Hydra would read anything but a text."""
 
 _CHOICE, _SETTINGS = TypeAdapter(Choice), TypeAdapter(Settings)
 
@@ -87,6 +95,7 @@ def compose(arguments: Sequence[str]) -> Launch:
         resources=settings.resources,
         cluster=settings.cluster,
     )
+    _check_points(chosen, launch.seeds)
     for ablation in chosen:
         _check_rows(launch, ablation)
     return launch
@@ -102,14 +111,14 @@ def compose_inspection(command: str, arguments: Sequence[str]) -> Inspection:
         if argument.partition("=")[0].partition(".")[0] in apart:
             raise ConfigError(f"{argument}: {command} inspects data and trains nothing; leave it out")
     overrides = _parse_all(arguments, [*known, *own])
-    clips = [str(override.input_line).partition("=")[2] for override in overrides if override.key_or_group == "clip"]
+    clips = [str(override.value()) for override in overrides if override.key_or_group == "clip"]
     if own and not clips:
         raise ConfigError("clip= is missing; name the clip to show, such as clip=0001")
     tree, _ = _compose([override for override in overrides if override.key_or_group not in own], system)
     _require_known(tree, known)
     settings, config = _typed_parts(tree)
     storage = _path("storage", settings.storage).absolute()
-    clip = clips[-1].strip("'\"") if clips else ""
+    clip = clips[-1] if clips else ""
     return Inspection(config=config, storage=storage, resources=settings.resources, clip=clip)
 
 
@@ -142,12 +151,30 @@ def _typed_parts(tree: dict[str, Any]) -> tuple[Settings, Config]:
 
 
 def _parse(argument: str) -> Override:
+    """The override that an argument means. Raises ConfigError that says how to quote what Hydra cannot read."""
+    key, equals, value = argument.partition("=")
+    if any(unshowable(character) or character in "\n\r" for character in argument):
+        fault = "is not a line of text in UTF-8 that can be shown"
+        raise ConfigError(f"{argument}: {fault}; leave such characters out, and rename the file where it has them")
+    quoted = f"{key}={_quoted(value)}"
+    path = key in AS_TYPED or (key in ("ablation", "search") and value.endswith((".yaml", ".yml")))
     try:
-        return OverridesParser.create().parse_override(argument)
+        override = OverridesParser.create().parse_override(argument)
+        if not path or (not override.is_sweep_override() and isinstance(override.value(), str | None)):
+            return override
     except (HydraException, RecursionError, ValueError) as error:  # the last two: deep nesting, very long numbers
-        key, equals, value = argument.partition("=")
-        way_out = f"""quote it: '{key}="{value}"'""" if equals else "--help shows how to launch"
-        raise ConfigError(f"{argument}: is not key=value as Hydra reads it; {way_out}") from error
+        if not path:
+            way_out = f"quote it: {shlex.quote(quoted)}" if equals else "--help shows how to launch"
+            raise ConfigError(f"{argument}: is not key=value as Hydra reads it; {way_out}") from error
+    try:
+        return OverridesParser.create().parse_override(quoted)
+    except (HydraException, RecursionError, ValueError) as error:
+        raise ConfigError(f"{argument}: cannot be the name of a file or a clip; name another") from error
+
+
+def _quoted(value: str) -> str:
+    """A value as a quoted text of Hydra's grammar, in which a backslash escapes a quote and backslashes before one."""
+    return '"' + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + (r"\"" if found[2] else ""), value) + '"'
 
 
 def _check(override: Override, known: Sequence[str]) -> None:
@@ -155,7 +182,9 @@ def _check(override: Override, known: Sequence[str]) -> None:
     if override.type != OverrideType.CHANGE:
         raise ConfigError(f"{line}: keys can be set, not added or removed; write key=value")
     if override.is_sweep_override():
-        raise ConfigError(f"{line}: a launch has one value for each key; write an ablation file to vary a key")
+        quoted = shlex.quote(f"{key}={_quoted(str(line).partition('=')[2])}")
+        ways = f"quote a text ({quoted}), write {key}=[…] for a list, or an ablation file to vary a key"
+        raise ConfigError(f"{line}: Hydra reads several values here, and a launch has one for each key; {ways}")
     if key in SECTIONS and override.value() not in options(key):
         near = did_you_mean(str(override.value()), options(key))
         raise ConfigError(f"{line}: unknown {key}{near}; there are: {', '.join(options(key))}")
@@ -246,7 +275,10 @@ def _compose(overrides: Sequence[Override], system: str) -> tuple[dict[str, Any]
         own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
         tree = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(str(error).splitlines()[0]) from error
+        reasons = dict.fromkeys(str(each).splitlines()[0] for each in (error, error.__cause__) if each)
+        raise ConfigError(": ".join(reasons)) from error
+    except yaml.YAMLError as error:  # in a file of a group; it names the file and the lines
+        raise ConfigError(f"{' '.join(str(error).split())}; correct the file") from error
     assert isinstance(tree, dict)
     del tree["models"]
     return tree, composed.hydra.runtime.choices  # type: ignore[return-value]
@@ -283,12 +315,16 @@ def _with_absolute_paths(config: Config) -> Config:
         (".yaml", ".yml")
     ):  # otherwise it is the name of a known skeleton
         places["skeleton"] = data.skeleton
-    absolute = {key: path and str(_path(f"data.{key}", path).absolute()) for key, path in places.items()}
+    absolute = {
+        key: None if path is None else str(_path(f"data.{key}", path).absolute()) for key, path in places.items()
+    }
     return replace(config, data=DataConfig(**(asdict(data) | absolute)))
 
 
 def _path(key: str, text: str) -> Path:
     """The path that a user typed, with ~ expanded. Raises ConfigError."""
+    if not text:
+        raise ConfigError(f"{key}=: names nothing; name a file or a folder, or leave it out")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:  # "~name" of an unknown user
@@ -327,9 +363,23 @@ def _seeds(seeds: int | list[int] | str) -> tuple[int, ...]:
     """The seeds of every row, which for `seeds=settle` are those of the first look. Raises ConfigError."""
     if seeds == SETTLE:
         return tuple(range(LEAST))
+    if isinstance(seeds, int) and seeds > MOST_SEEDS:
+        fault = f"seeds={seeds}: is the number of seeds, and at most {MOST_SEEDS} are allowed"
+        raise ConfigError(f"{fault}; for the one seed {seeds} write seeds=[{seeds}]")
     chosen = range(seeds) if isinstance(seeds, int) else seeds
     numbers = tuple(seed for seed in chosen if isinstance(seed, int))
     if not numbers or len(set(numbers)) < len(chosen) or min(numbers) < 0:
         rule = f"must be a number of seeds (at least 1), a list of different seeds such as [0,4], or {SETTLE}"
         raise ConfigError(f"seeds={seeds}: {rule}")
+    if len(numbers) > MOST_SEEDS:
+        raise ConfigError(f"seeds=[…]: lists {len(numbers)} seeds; at most {MOST_SEEDS} are allowed")
+    Config(seed=max(numbers))
     return numbers
+
+
+def _check_points(ablations: Sequence[Ablation], seeds: Sequence[int]) -> None:
+    """Raises ConfigError where a launch asks for more than anybody can train."""
+    rows = sum(len(ablation.rows) for ablation in ablations)
+    if rows * len(seeds) > MOST_POINTS:
+        fault = f"seeds: {len(seeds)} seeds of {rows} rows are {rows * len(seeds)} points"
+        raise ConfigError(f"{fault}; at most {MOST_POINTS} are allowed; ask for fewer seeds or rows")

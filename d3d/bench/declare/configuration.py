@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from d3d.bench.declare.ablations import MODEL, Value, did_you_mean, settable
+from d3d.bench.declare.ablations import MODEL, Value, did_you_mean, found_at, settable
 from d3d.config import Config
 from d3d.errors import ConfigError
 from d3d.models.registry import config_type
@@ -52,9 +52,9 @@ def typed(kind: TypeAdapter[T], tree: Mapping[str, Any], within: tuple[str, ...]
         return kind.validate_json(json.dumps(tree), strict=True)
     except ValidationError as error:
         fault = error.errors()[0]
-        value, path = tree, [*within]
-        for step in fault["loc"]:  # may end with the name of a union's member, which is no key
-            if isinstance(value, Mapping) and step in value:
-                value = value[str(step)]
-                path.append(str(step))
-        raise ConfigError(f"{'.'.join(path)}={value}: {fault['msg'].replace('Input should', 'must')}") from error
+        path, value = found_at(tree, fault["loc"])
+        key = ".".join([*within, *path])
+        text = fault["type"] == "string_type" and isinstance(value, bool | int | float)
+        quotes = f"""; a text that looks like one is typed in two kinds of quotes: {key}='"…"'""" if text else ""
+        shown = json.dumps(value) if value is None or isinstance(value, bool) else value
+        raise ConfigError(f"{key}={shown}: {fault['msg'].replace('Input should', 'must')}{quotes}") from error

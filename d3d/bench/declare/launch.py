@@ -10,8 +10,10 @@ from d3d.bench.declare.ablations import MODEL, VALIDATION, Ablation, Row, did_yo
 from d3d.bench.declare.configuration import with_settings
 from d3d.bench.declare.searches import Search
 from d3d.config import OF_DATASET, Config
-from d3d.errors import ConfigError
+from d3d.errors import ConfigError, require
 from d3d.models.config import SystemConfig
+
+MOST_CPUS = 10_000  # of a machine; a larger number is a mistake
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +26,11 @@ class Resources:
 
     def __post_init__(self) -> None:
         for key in ("cpus", "cpus_per_cell"):
-            if getattr(self, key) is not None and getattr(self, key) < 1:
-                raise ConfigError(f"resources.{key}={getattr(self, key)}: must be at least 1")
-        if self.gpus_per_cell is not None and not 0 <= self.gpus_per_cell <= 1:
-            rule = "must be in [0, 1], because a training uses at most one GPU"
-            raise ConfigError(f"resources.gpus_per_cell={self.gpus_per_cell}: {rule}")
+            value = getattr(self, key)
+            require(value is None or value >= 1, f"resources.{key}", value, "must be at least 1")
+            require(value is None or value <= MOST_CPUS, f"resources.{key}", value, f"must be at most {MOST_CPUS}")
+        asked, rule = self.gpus_per_cell, "must be in [0, 1], because a training uses at most one GPU"
+        require(asked is None or 0 <= asked <= 1, "resources.gpus_per_cell", asked, rule)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +48,7 @@ class Tracking:
     test_every: int  # epochs from one test of a training to the next
 
     def __post_init__(self) -> None:
-        if self.test_every < 1:
-            raise ConfigError(f"tracking.test_every={self.test_every}: must be at least 1")
+        require(self.test_every >= 1, "tracking.test_every", self.test_every, "must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)

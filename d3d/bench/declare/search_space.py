@@ -19,6 +19,7 @@ from d3d.models.config import SystemConfig
 from d3d.models.registry import SYSTEMS, config_type
 
 SEARCHED = ("model.", "training.", "augmentation.")  # other keys define the task, not how well it is learned
+MOST = 10**12  # the largest end of a range of whole numbers
 WRITTEN = "write {float: [low, high], log: true}, {int: [low, high], step: 2} or {choices: [a, b]}"
 
 
@@ -128,7 +129,7 @@ def _parse_range(declared: Any, where: str) -> Range:
 def _parse_real(ends: list[Any], options: Mapping[str, Any], where: str) -> Real:
     log = options.get("log", False)
     if not all(map(_is_number, ends)) or not isinstance(log, bool):
-        raise ConfigError(f"{where}: ends must be numbers (YAML reads 1e-3 as a word, write 1.0e-3), log true or false")
+        raise ConfigError(f"{where}: ends must be finite numbers, such as 1e-3, and log true or false")
     low, high = _ends(ends, where)
     if log and low <= 0:
         raise ConfigError(f"{where}: a logarithmic range must begin above 0")
@@ -140,6 +141,8 @@ def _parse_whole(ends: list[Any], options: Mapping[str, Any], where: str) -> Who
     if not all(map(_is_whole, [*ends, step])):
         raise ConfigError(f"{where}: ends and step must be whole numbers")
     low, high = _ends(ends, where)
+    if max(-low, high, step) > MOST:
+        raise ConfigError(f"{where}: ends and step must be at most {MOST}")
     if step < 1 or low + step > high:
         raise ConfigError(f"{where}: step must be at least 1, and leave more than one value")
     return Whole(low, high - (high - low) % step, step)

@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from d3d.bench.declare.ablations import NAME_RULE, fault_of, is_name, one_line, options
+from d3d.bench.declare.ablations import NAME_RULE, fault_of, is_name, options
 from d3d.bench.declare.search_space import Space, parse_space
-from d3d.errors import ConfigError
+from d3d.errors import ConfigError, require
 from d3d.folders import EXPERIMENTS
 from d3d.models.config import SystemConfig
+from d3d.text import one_line
 from d3d.yaml_file import read_yaml
 
 Objective = Literal["top1", "gmacs"]
@@ -70,7 +71,9 @@ def read_search(path: Path, changes: Mapping[str, Any], models: Iterable[type[Sy
     try:
         declared = TypeAdapter(_Declared).validate_python(written)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {fault_of(error, written, KEYS)}") from error
+        fault, place = fault_of(error, written, KEYS), error.errors()[0]["loc"]
+        typed = bool(place) and place[0] in changes  # on the command line
+        raise ConfigError(f"search.{fault} ({path})" if typed else f"{path}: {fault}") from error
     name = path.stem if declared.name is None else declared.name
     _check(declared, name, str(path))
     return Search(
@@ -94,9 +97,10 @@ def searches() -> dict[str, Search]:
 def _check(declared: _Declared, name: str, source: str) -> None:
     if not is_name(name):
         raise ConfigError(f"search.name={name}: {NAME_RULE}")
-    for key, least in (("trials", 1), ("seed", 0)):
-        if getattr(declared, key) < least:
-            raise ConfigError(f"search.{key}={getattr(declared, key)}: must be at least {least} ({source})")
+    for key, least, most in (("trials", 1, 10_000), ("seed", 0, 2**32 - 1)):
+        value = getattr(declared, key)
+        require(value >= least, f"search.{key}", value, f"must be at least {least} ({source})")
+        require(value <= most, f"search.{key}", value, f"must be at most {most} ({source})")
     if declared.objectives not in (["top1"], ["top1", "gmacs"]):
         asked = ", ".join(declared.objectives)
         raise ConfigError(f"search.objectives=[{asked}]: must be [top1] or [top1, gmacs] ({source})")

@@ -90,10 +90,11 @@ def read_code(path: Path, own: str | None = None) -> dict[str, Code]:
     Raises ConfigError that names the file, the part of the code, and a digest that is neither that of a release nor
     the current one.
     """
+    written = read_yaml(path)
     try:
-        known = TypeAdapter(dict[str, _Known]).validate_python(read_yaml(path))
+        known = TypeAdapter(dict[str, _Known]).validate_python(written)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {fault_of(error, [field.name for field in fields(_Known)])}") from error
+        raise ConfigError(f"{path}: {fault_of(error, written, [field.name for field in fields(_Known)])}") from error
     entries = all_entries(own)
     for part in known:
         if part not in entries:

@@ -41,6 +41,8 @@ class D3DConfig(SystemConfig):
         super().__post_init__()
         for key in ("width", "depth", "heads", "feedforward_ratio", "kernel"):
             require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
+        for key in ("depth", "kernel"):
+            require(getattr(self, key) <= 1_000, f"model.{key}", getattr(self, key), "must be at most 1000")
         dimension = 4 * self.width
         require(dimension % self.heads == 0, "model.heads", self.heads, f"must divide 4 × model.width = {dimension}")
         require(self.sigma > 0, "model.sigma", self.sigma, "must be above 0")
