@@ -1,5 +1,6 @@
-"""What a line of text may hold that is shown to somebody: in a terminal, a message, a table or a page."""
+"""What a text may hold that is shown to somebody or read by a program: in a message, a table or a spreadsheet."""
 
+import re
 import unicodedata
 
 _TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # characters that change the order of others
@@ -23,3 +24,25 @@ def one_line(text: str) -> str:
 def printable(text: str) -> str:
     """The text with unprintable characters escaped, so that none can end the line or control the terminal."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def shown(text: str) -> str:
+    """The text as one line, with the characters that have no place in it escaped."""
+    return "".join(printable(each) if unshowable(each) else each for each in one_line(text))
+
+
+_FORMULA = re.compile(r"'*(\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")  # with the signs of full width
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def spreadsheet_entry(text: str) -> str:
+    """The text of a CSV entry that no spreadsheet takes for a formula: one that looks like one begins with a '.
+
+    Numbers stay as they are. `from_spreadsheet_entry` is the inverse.
+    """
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def from_spreadsheet_entry(entry: str) -> str:
+    """The text that `spreadsheet_entry` made an entry of."""
+    return entry[1:] if entry.startswith("'") and _FORMULA.match(entry) else entry

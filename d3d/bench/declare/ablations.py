@@ -243,7 +243,9 @@ def found_at(tree: object, place: Sequence[int | str]) -> tuple[list[str], objec
     """
     path = []
     for step in place:
-        if not (step in tree if isinstance(tree, Mapping) else isinstance(tree, list) and isinstance(step, int)):
+        if not (
+            step in tree if isinstance(tree, Mapping) else isinstance(tree, list | tuple) and step in range(len(tree))
+        ):
             break
         tree = tree[step]  # type: ignore[index]
         path.append(str(step))

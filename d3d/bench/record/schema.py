@@ -9,6 +9,7 @@ training, test, fusion, baseline or measurement. Nothing here imports torch, ray
 
 import csv
 import io
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from d3d.bench.declare.ablations import Value, overrides_of
 from d3d.prediction import Prediction
+from d3d.text import from_spreadsheet_entry, spreadsheet_entry
 
 EXPERIMENT = "3d-deformable-transformer"  # the record's name in MLflow
 DATABASE = "mlflow.db"  # in the storage folder
@@ -183,30 +185,36 @@ def write_plan(launch: Launch) -> str:
 def read_plan(text: str) -> Launch:
     """The launch in a plan.json. Raises ValueError that says in a line what is wrong and where."""
     try:
-        return _LAUNCH.validate_json(text)
+        launch = _LAUNCH.validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ValueError(f"{File.PLAN}, {place}: {first['msg']}") from error
+    for name in (launch.ablation, *launch.cells):  # these stand between quotes in searches of the record
+        if re.search(r"[\"'`\\]", name):
+            raise ValueError(
+                f"{File.PLAN}: {name!r} has a quote and cannot be the name of an ablation or the id of a cell"
+            )
+    return launch
 
 
 def write_predictions(predictions: Iterable[Prediction]) -> str:
     """The text of predictions.csv: a header, and a line for each clip."""
-    lines = [(each.clip, each.label, each.predicted, each.take) for each in predictions]
+    lines = [(spreadsheet_entry(each.clip), each.label, each.predicted, each.take) for each in predictions]
     return _table([("clip", "label", "predicted", "take"), *lines])
 
 
 def write_probabilities(predictions: Sequence[Prediction]) -> str:
     """The text of probabilities.csv: a line for each clip, and a column for each class, named by its number."""
     header = ["clip", *map(str, range(len(predictions[0].probabilities)))]
-    return _table([header, *([each.clip, *each.probabilities] for each in predictions)])
+    return _table([header, *([spreadsheet_entry(each.clip), *each.probabilities] for each in predictions)])
 
 
 def with_probabilities(predictions: Iterable[Prediction], text: str) -> tuple[Prediction, ...]:
     """The predictions with the probabilities in a probabilities.csv. Raises ValueError as `read_predictions` does."""
     _, *lines = csv.reader(io.StringIO(text, newline=""))
     try:
-        known = {clip: tuple(map(float, numbers)) for clip, *numbers in lines}
+        known = {from_spreadsheet_entry(clip): tuple(map(float, numbers)) for clip, *numbers in lines}
         return tuple(replace(each, probabilities=known[each.clip]) for each in predictions)
     except (KeyError, ValueError) as error:
         raise ValueError(f"{File.PROBABILITIES}: {error!r}") from error
@@ -226,7 +234,10 @@ def read_predictions(text: str) -> tuple[Prediction, ...]:
     rows = csv.DictReader(io.StringIO(text, newline=""))
     try:
         predictions = tuple(
-            Prediction(row["clip"], int(row["label"]), int(row["predicted"]), row.get("take") or "") for row in rows
+            Prediction(
+                from_spreadsheet_entry(row["clip"]), int(row["label"]), int(row["predicted"]), row.get("take") or ""
+            )
+            for row in rows
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{File.PREDICTIONS}, line {rows.line_num}: {error!r}") from error

@@ -18,6 +18,7 @@ from typing import Literal
 import torch
 
 from d3d.errors import CheckpointError, D3DError, DataError, StorageError, TrainingError
+from d3d.text import printable
 
 Kind = Literal["data", "loss", "checkpoint", "settings", "memory", "worker", "node", "disk", "unforeseen"]
 
@@ -74,7 +75,7 @@ class Failure:
     @property
     def reason(self) -> str:
         """The reason in one line: the last one of a traceback."""
-        return self.text.strip().splitlines()[-1]
+        return printable(self.text.strip().splitlines()[-1])
 
 
 class Attempts:

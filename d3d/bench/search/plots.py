@@ -15,6 +15,7 @@ from d3d.bench.search.planned_study import PlannedStudy
 from d3d.bench.search.study_storage import StudyStorage
 
 NAMES = {"top1": "top-1 on the validation split", "gmacs": "GMACs of a clip"}
+LONGEST_NAME = 200  # bytes of a file's name that are taken from a label
 LEAST_TRIALS = 4  # complete trials that an estimate of importance needs
 
 
@@ -27,10 +28,10 @@ def draw_searches(studies: Iterable[PlannedStudy], storage: Path, folder: Path) 
         if name is not None:
             stored = optuna.load_study(study_name=name, storage=database.storage)
             for kind, axes in _plots(study, stored):
-                label = re.sub(r"[^\w.-]+", "_", study.label)
+                label = re.sub(r"[^\w.-]+", "_", study.label).encode()[:LONGEST_NAME].decode(errors="ignore")
                 paths.append(folder / f"{label}-{kind}.png")
                 axes.set_title("", loc="left")  # one of Optuna's plots has a title of its own here
-                axes.set_title(study.label)
+                axes.set_title(study.label, parse_math=False)  # a $ in a label is a dollar
                 pyplot.savefig(paths[-1], bbox_inches="tight", dpi=120)
                 pyplot.close("all")
     return paths

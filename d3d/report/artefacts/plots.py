@@ -24,6 +24,7 @@ STYLE: dict[Any, Any] = {
     "grid.color": "0.92",
     "grid.linewidth": 0.6,
     "pdf.fonttype": 42,  # letters stay letters in the PDF
+    "text.parse_math": False,  # a $ in a label is a dollar
 }
 
 

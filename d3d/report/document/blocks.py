@@ -1,8 +1,14 @@
-"""A document made of blocks (headings, paragraphs, notes and tables), written as Markdown or as LaTeX."""
+"""A document made of blocks (headings, paragraphs, notes and tables), written as Markdown or as LaTeX.
+
+Blocks hold plain text, in which only backticks have a meaning. Labels and titles come from anybody's YAML, so that
+whatever Markdown or LaTeX would take for a command is escaped here, and nowhere else.
+"""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from d3d.text import shown
 
 
 @dataclass(frozen=True)
@@ -51,32 +57,61 @@ Block = Heading | Text | Notes | Grid
 
 def markdown(title: str, blocks: Sequence[Block]) -> bytes:
     """The document as GitHub's Markdown in UTF-8, with a title heading."""
-    parts = [f"# {title}", *(_markdown(block) for block in blocks)]
+    parts = [f"# {escape_markdown(title)}", *(_markdown(block) for block in blocks)]
     return ("\n\n".join(part for part in parts if part) + "\n").encode()
 
 
 def latex(title: str, blocks: Sequence[Block]) -> bytes:
     """The document as LaTeX in UTF-8, to be read with \\input. It needs `booktabs`; the title is only a comment."""
-    parts = [f"% {title}\n% \\usepackage{{booktabs}}", *(_latex(block) for block in blocks)]
+    parts = [f"% {shown(title)}\n% \\usepackage{{booktabs}}", *(_latex(block) for block in blocks)]
     return ("\n\n".join(part for part in parts if part) + "\n").encode()
 
 
 def _markdown(block: Block) -> str:
     match block:
         case Heading(text, minor):
-            return f"{'###' if minor else '##'} {text}"
+            return f"{'###' if minor else '##'} {escape_markdown(text)}"
         case Text(text):
-            return text
+            return escape_markdown(text)
         case Notes(lines):
-            return "\n".join(f"- {line}" for line in lines)
+            return "\n".join(f"- {escape_markdown(line)}" for line in lines)
         case Grid(header, rows, align):
-            rule = ["---:" if letter == "r" else ":---" for letter in align]
-            return "\n".join(_markdown_line(line) for line in (header, rule, *rows))
+            rule = " | ".join("---:" if letter == "r" else ":---" for letter in align)
+            head, *body = (_markdown_line(line) for line in (header, *rows))
+            return "\n".join([head, f"| {rule} |", *body])
 
 
 def _markdown_line(entries: Sequence[Entry]) -> str:
-    texts = [f"**{entry.text}**" if isinstance(entry, Bold) else entry for entry in entries]
-    return "| " + " | ".join(" ".join(text.split()).replace("|", r"\|") for text in texts) + " |"
+    texts = [f"**{_cell(entry.text)}**" if isinstance(entry, Bold) else _cell(entry) for entry in entries]
+    return "| " + " | ".join(texts) + " |"
+
+
+def _cell(text: str) -> str:
+    return escape_markdown(text).replace("|", r"\|")
+
+
+_MARKDOWN = re.compile(
+    r"""[\\*]  # escapes, emphasis
+    |<(?=[A-Za-z/!?])  # a tag, a comment or an address
+    |&(?=\#?\w+;)  # a character by its name or number
+    |\](?=[(\[:])  # a link
+    |(?<![^\W_])_|_(?![^\W_])  # emphasis; within a word it is none
+    |~(?=~)|(?<=~)~  # struck out
+    |^[#>+\-=](?=[\s#\-=]|$)|(?<=^\d)[.)](?=\s)|(?<=^\d\d)[.)](?=\s)  # headings, quotes, lists and rules
+    |\$(?=\S[^$]*\$)  # formulas, which GitHub sets""",
+    re.VERBOSE,
+)
+
+
+def escape_markdown(text: str) -> str:
+    """The text as one line in which Markdown sees nothing but text, and code between backticks.
+
+    Where the backticks are no pairs, they are text too.
+    """
+    parts = shown(text).split("`")
+    if len(parts) % 2 == 0:
+        return r"\`".join(_MARKDOWN.sub(r"\\\g<0>", part) for part in parts)
+    return "`".join(part if index % 2 else _MARKDOWN.sub(r"\\\g<0>", part) for index, part in enumerate(parts))
 
 
 def _latex(block: Block) -> str:
@@ -152,5 +187,5 @@ _CHARACTERS = {
 
 def escape(text: str) -> str:
     """The text with characters escaped for LaTeX, including pdflatex, and text between backticks as \\texttt."""
-    escaped = "".join(_CHARACTERS.get(character, character) for character in " ".join(text.split()))
+    escaped = "".join(_CHARACTERS.get(character, character) for character in shown(text))
     return re.sub(r"`([^`]*)`", r"\\texttt{\1}", escaped)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from d3d.errors import RecordError
+from d3d.text import shown, spreadsheet_entry
 
 
 def write_files(folder: Path, contents: Mapping[str, bytes]) -> tuple[Path, ...]:
@@ -23,11 +24,14 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> tuple[Path, ...]
 
 
 def csv_bytes(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> bytes:
-    """The rows as CSV in UTF-8 with a header; a column that a row lacks is empty, other keys of a row are ignored."""
+    """The rows as CSV in UTF-8 with a header; a column that a row lacks is empty, other keys of a row are ignored.
+
+    An entry that a spreadsheet would carry out as a formula begins with a ' instead.
+    """
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(stream, lineterminator="\n")
+    for line in (columns, *([row.get(column, "") for column in columns] for row in rows)):
+        writer.writerow(spreadsheet_entry(shown(entry)) for entry in line)
     return stream.getvalue().encode()
 
 

@@ -82,7 +82,7 @@ def test_releases_that_are_equivalent_among_themselves_alone_are_other_code(tmp_
         ({"equivalent": [["c0de"]]}, f"{D3D}: c0de: is not a digest"),
         ({"releases": {"1": "C0DE"}}, f"{D3D}: C0DE: is not a digest"),
         ({"equivalents": []}, r"equivalents: unknown key \(did you mean equivalent\?\)"),
-        ({"equivalent": OLD}, f"{D3D}.equivalent: it should be a valid list"),
+        ({"equivalent": OLD}, f"{D3D}.equivalent: '{OLD}': it should be a valid list"),
     ],
 )
 def test_a_list_that_cannot_be_is_one_line(tmp_path: Path, training: dict[str, object], said: str) -> None:
