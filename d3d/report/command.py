@@ -7,6 +7,7 @@ from pathlib import Path
 
 from d3d.errors import ConfigError, D3DError
 from d3d.report import ARTEFACTS, build
+from d3d.text import printable
 
 KEYS = {
     "storage": "folder of the record, and of the tables built from it; default results",
@@ -30,16 +31,14 @@ def main(arguments: Sequence[str]) -> int:
     except D3DError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    for note in built.notes:
-        print(f"note: {note}", file=sys.stderr)
-    for line in built.missing:
-        print(f"missing: {line}", file=sys.stderr)
-    for path in built.paths:
-        print(path)
+    said = [*(f"note: {note}" for note in built.notes), *(f"missing: {line}" for line in built.missing)]
+    for line in said:
+        print(printable(line), file=sys.stderr)
+    made = [*map(str, built.paths)]
     if built.latest:
-        print(f"complete tables and figures, under fixed names: {built.latest[0].parent}")
-    for tally in built.verdicts:
-        print(tally)
+        made.append(f"complete tables and figures, under fixed names: {built.latest[0].parent}")
+    for line in (*made, *map(str, built.verdicts)):
+        print(printable(line))
     return 1 if built.missing and not partial else 0
 
 

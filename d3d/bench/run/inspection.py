@@ -14,6 +14,7 @@ from d3d.data.look.contact_sheet import contact_sheet
 from d3d.data.readers.registry import find_source
 from d3d.data.source import Source
 from d3d.errors import DataError
+from d3d.text import printable
 
 LISTED = 20  # faults that are printed; where there are more, a file has all of them
 NAMED = 5  # clips that a line names
@@ -39,14 +40,14 @@ def run_check(inspection: Inspection, console: Console) -> int:
         findings = check(source, data, frames, processes, lambda: progress.advance(task))
     console.print(f"{source.name}, {source.frame_source}: {source.place}\n", soft_wrap=True)
     for line in _classes(source, findings):
-        console.print(line, soft_wrap=True)
+        console.print(printable(line), soft_wrap=True)
     for fact, text in _facts(source, findings):
-        console.print(f"{fact:<15}{text}", soft_wrap=True)
+        console.print(printable(f"{fact:<15}{text}"), soft_wrap=True)
     if not findings.faults:
         return 0
     console.print("\nbroken:")
     for fault in findings.faults[:LISTED]:
-        console.print(f"  {fault}", soft_wrap=True)
+        console.print(f"  {printable(fault)}", soft_wrap=True)
     if len(findings.faults) > LISTED:
         path = storage / "checks" / f"{source.name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ from d3d.bench.run.failures import NAMES, Failure
 from d3d.bench.run.progress import Ended
 from d3d.bench.search.study_progress import StudyProgress
 from d3d.terminal import WIDTH, console
+from d3d.text import printable
 
 _STALE = {
     "keep": "they are kept (stale=rerun runs them again)",
@@ -163,7 +164,7 @@ def summarise(
     for study in plan.studies:
         print(_outcome(study.label, plan.study_progress[study.id]))
     for line in (*ended.notices, *_failures(plan, ended.failed), *doubts):
-        print(line)
+        print(printable(line))
     for artefact in dict.fromkeys(path.stem for path in paths):
         own = [path for path in paths if path.stem == artefact]
         print(", ".join([str(own[0]), *(path.suffix for path in own[1:])]))
