@@ -1,4 +1,5 @@
 import re
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,12 @@ def test_claims_are_kept_as_they_are_written() -> None:
         ({"grids": {"model.width": [1]}}, ["grids", "list"]),
         ({"grids": [{"model.width": 1}]}, ["grids", "model.width", "list"]),
         ({"grids": [{"seed": [1]}]}, ["seed", "unknown"]),
+        ({"grids": [{"model.depth": list(range(6000))}, {"model.width": list(range(6000))}]}, ["12001 rows", "10000"]),
+        ({"grids": [{f"model.x{number}": [1] for number in range(300)}]}, ["300 keys", "200"]),
+        ({"rows": [{"label": "x" * 300}]}, ["label", "200 characters"]),
+        ({"rows": [{"label": "a\nb"}]}, ["label", "a line"]),
+        ({"rows": [{"label": 0.001}]}, ["rows.0.label: 0.001", "write it in quotes"]),
+        ({"rows": [{"label": "x", "settings": {"training.epochs": [1]}}]}, ["rows.0.settings.training.epochs: [1]"]),
     ],
 )
 def test_a_fault_names_the_file_the_key_and_the_nearest(change: dict[str, Any], words: list[str]) -> None:
@@ -123,6 +130,19 @@ def test_a_file_that_is_no_declaration_is_named(text: str, tmp_path: Path) -> No
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(ConfigError, match=r"mine\.yaml"):
         read_ablation(path)
+
+
+def test_a_grid_of_the_most_rows_is_read_in_a_second() -> None:
+    values = list(range(1, 11))
+    keys = ("training.batch_size", "training.warmup_epochs", "training.epochs", "model.joint_window")
+    start = time.process_time()
+    declared = {**WHOLE, "rows": [], "grids": [dict.fromkeys(keys, values)]}
+    assert len({row.label for row in parse_ablation("x", declared, "x.yaml").rows}) == 10_000
+    assert time.process_time() - start < 10, "not in the square of the rows"
+
+
+def test_a_title_is_one_line() -> None:
+    assert parse_ablation("x", {**WHOLE, "title": "one\n two\n"}, "x.yaml").title == "one two"
 
 
 def test_flatten_keeps_every_leaf() -> None:

@@ -1,11 +1,13 @@
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import yaml
 
 from d3d.bench.database import sqlite_file
 from d3d.bench.declare.ablations import ablations
-from d3d.bench.declare.compose import compose
+from d3d.bench.declare.compose import compose, compose_inspection
 from d3d.errors import ConfigError
 from d3d.folders import EXPERIMENTS
 from d3d.models.d3d.config import D3DConfig
@@ -243,3 +245,26 @@ def test_annotations_and_splits_of_a_dataset(tmp_path: Path, monkeypatch: pytest
     for wrong in ("data.splits=[x]", "data.splits=[x,x]", "data.protocol=xv", "data.persons=0", "data.classes=1"):
         with pytest.raises(ConfigError, match=wrong.partition("=")[0]):
             compose(["ablation=full", "data=pyskl", wrong])
+
+
+@pytest.mark.parametrize("name", ["a,b", "a b", "José (1)", "a=b", "it's", '"q"', "2024", "end\\", "[1]", 'x\'"\\\\"y'])
+def test_a_path_may_be_typed_as_it_is(name: str, tmp_path: Path) -> None:
+    launch = compose(["ablation=full", f"storage={tmp_path}/{name}", f"data.root={name}"])
+    assert launch.storage == tmp_path / name
+    assert launch.config.data.root == str(Path(name).absolute())
+    assert compose_inspection("show", [f"clip={name}"]).clip == name
+
+
+def test_what_a_message_says_to_type_can_be_pasted() -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose(["ablation=full", 'data.name=it\'s, "so"'])
+    pasted = shlex.split(str(caught.value).partition("quote it: ")[2])
+    assert compose(["ablation=full", *pasted]).config.data.name == 'it\'s, "so"'
+
+
+def test_a_launch_asks_for_no_more_than_can_be_trained(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    declared = {"title": "t", "section": "s", "command": "c", "cost": "c"}
+    path.write_text(yaml.safe_dump(declared | {"grids": [{"training.batch_size": list(range(1, 202))}]}))
+    with pytest.raises(ConfigError, match=r"50 seeds of 201 rows are 10050 points; at most 10000"):
+        compose([f"ablation={path}", "seeds=50"])

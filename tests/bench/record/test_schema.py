@@ -65,6 +65,7 @@ def test_the_plan_of_a_newer_version_may_say_more() -> None:
     [
         (json.dumps(OLDEST | {"frames": "twelve"}), r"^plan\.json, frames: [^\n]*$"),
         (json.dumps({**OLDEST, "points": [{}]}), r"^plan\.json, points\.0\.row: [^\n]*$"),
+        (json.dumps(OLDEST | {"ablation": "a` = 'b"}), r"^plan\.json: [^\n]* has a quote [^\n]*$"),
         (json.dumps(OLDEST)[:-1], r"^plan\.json, [^\n]*$"),
     ],
 )
@@ -74,9 +75,10 @@ def test_a_plan_that_is_none_says_where(text: str, fault: str) -> None:
 
 
 def test_predictions_are_read_as_they_were_written() -> None:
-    names = ["0001", 'a, "b"', "line\nfeed", "separator\u2028", "Übung"]
+    names = ["0001", 'a, "b"', "line\nfeed", "separator\u2028", "Übung", "=1+1", "'=", "-5", "-x"]
     predictions = tuple(Prediction(name, number, 2, "take") for number, name in enumerate(names))
     assert read_predictions(write_predictions(predictions)) == predictions
+    assert "\n=" not in write_predictions(predictions), "no formula of a spreadsheet"
     assert read_predictions("clip,label,predicted\n0001,3,4\n") == (Prediction("0001", 3, 4),), "of an old record"
 
 

@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from d3d.report.document.blocks import Block, Bold, Grid, Heading, Notes, Text, escape, latex, markdown
+from d3d.report.document.blocks import (
+    Block,
+    Bold,
+    Grid,
+    Heading,
+    Notes,
+    Text,
+    escape,
+    escape_markdown,
+    latex,
+    markdown,
+)
 
 NASTY = r"""50 % of $x_1 & #2 {a} ~ b^c \d > e < f | g — h – i − j × k ± ≤ ≥ · → τ σ ² † ✓ … ½ ①②③④ "q" `cd a_b`"""
 BLOCKS: list[Block] = [
@@ -62,3 +73,34 @@ def test_latex_compiles(tmp_path: Path) -> None:
     command = ["pdflatex", "-draftmode", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+INJECTED = "one\n\\input{/etc/passwd}\n<script>alert(1)</script>\n# [x](http://x) \x1b[2J"
+
+
+def test_no_text_gives_a_document_a_line_or_a_command() -> None:
+    blocks: list[Block] = [
+        Heading(INJECTED),
+        Text(INJECTED),
+        Notes((INJECTED,)),
+        Grid((INJECTED,), ((INJECTED,),), "l"),
+    ]
+    tex, page = latex(INJECTED, blocks).decode(), markdown(INJECTED, blocks).decode()
+    assert not re.search(r"^\\input", tex, re.MULTILINE) and tex.count(r"\input") == 1, "in the comment alone"
+    assert not re.search(r"(?<!\\)<script|^<|(?<!\\)\]\(", page, re.MULTILINE)
+    assert len(page.splitlines()) == len(markdown("T", [Heading("h"), *blocks[1:]]).decode().splitlines())
+    assert "\x1b" not in tex + page
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a*b*", r"a\*b\*"), ("_x_ and no_joint", r"\_x\_ and no_joint"), ("p < 0.05 > q", "p < 0.05 > q"),
+        ("&lt;b", r"\&lt;b"), ("R & P", "R & P"), ("a ~ b ~~c~~", r"a ~ b \~\~c\~\~"), ("# x", r"\# x"),
+        ("1. x", r"1\. x"),
+        ("run `a <b> *`, then", "run `a <b> *`, then"), ("a`b <i>", r"a\`b \<i>"), ("C:\\x", r"C:\\x"),
+        ("$x$", r"\$x$"),
+    ],
+)  # fmt: skip
+def test_markdown_sees_text_and_code_alone(text: str, written: str) -> None:
+    assert escape_markdown(text) == written

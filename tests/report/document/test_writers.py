@@ -29,3 +29,8 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_csv_has_its_columns_and_leaves_out_what_a_row_lacks() -> None:
     rows = [{"b": "2", "a": "x, y", "c": "3"}, {"a": ""}]
     assert csv_bytes(["a", "b"], rows) == b'a,b\n"x, y",2\n,\n'
+
+
+def test_a_csv_has_numbers_and_no_formulas() -> None:
+    rows = [{"row": "=HYPERLINK(1)", "x": "-1.5"}, {"row": "@a\nb", "x": "+2"}]
+    assert csv_bytes(["row", "x"], rows) == b"row,x\n'=HYPERLINK(1),-1.5\n'@a b,+2\n"
