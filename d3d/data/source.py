@@ -22,6 +22,7 @@ from d3d.data.clip import Clip, Dataset, ReadFrames
 from d3d.data.frames.memory import FrameMemory
 from d3d.data.frames.rendering import RENDERING, render_frames
 from d3d.data.near_names import match_names
+from d3d.data.plausibility import Doubt, Fit, doubts, fit_of, frequent
 from d3d.data.skeleton import Skeleton, beyond_names
 from d3d.errors import DataError
 
@@ -42,6 +43,8 @@ class Read:
     pixels: str = ""  # a fingerprint of these files, for the dataset's digest: see fingerprint.py
     absent: str = ""  # the file or folder of frames that is missing; empty where nothing is
     near: str = ""  # names that resemble the missing one
+    available: int = 0  # frames that the files have; 0 where that is not known
+    fit: Fit | None = None  # how the joints fit the picture; set for every reader when it has read
     notes: tuple[str, ...] = ()  # harmless oddities, worded to follow "2 clips"
 
     @property
@@ -113,7 +116,7 @@ def _read_or_fault(source: Source, entry: Any) -> Read | DataError:
         _check_clip(found.clip, source)
     except DataError as error:
         return DataError(str(error))  # drops the traceback and the cause, which hold the file's content
-    return found
+    return replace(found, fit=fit_of(found.clip, found.available))
 
 
 def _check_clip(clip: Clip, source: Source) -> None:
@@ -181,7 +184,8 @@ def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "s
     rendered, the version of the drawing. It covers the clips' groups where the user lists them, because a baseline and
     an interval depend on them. The names of the classes are not covered: no result depends on them.
 
-    Raises DataError where frames are missing and must not be, or where a split has no clip.
+    Raises DataError where frames are missing and must not be, where a split has no clip, and where the joints of most
+    clips cannot be right.
     """
     clips = group_clips(source, reads)
     absent = [read.clip.id for read in reads if read.absent]
@@ -201,6 +205,10 @@ def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "s
             if absent:
                 more = f"add {source.lacking}, or data.frames=rendered draws all clips from their joints"
             raise DataError(f"{source.place}: no {split} clip among {len(usable)} usable of {len(reads)}; {more}")
+    doubted = doubts_about(reads)
+    for doubt in doubted:
+        if doubt.impossible:
+            raise DataError(f"{source.place}: {doubt.text}; {doubt.impossible}")
     if source.frame_source == "files":
         pixels = "".join(f"{read.clip.id}{read.pixels}" for read in reads if not read.absent)
     else:
@@ -217,8 +225,13 @@ def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "s
         digest=_digest(usable, kind + beyond_names(source.skeleton)),
         read_frames=FrameMemory(source.read_frames),
         persons=source.persons,
-        remarks=source.remarks,
+        remarks=(*source.remarks, *frequent(doubted, len(usable))),
     )
+
+
+def doubts_about(reads: Sequence[Read]) -> list[Doubt]:
+    """What is hardly right about the joints of the clips that have frames."""
+    return doubts({read.clip.id: read.fit for read in reads if read.fit and not read.absent})
 
 
 def group_clips(source: Source, reads: Sequence[Read]) -> Sequence[Clip]:

@@ -104,7 +104,7 @@ def _facts(source: Source, findings: Findings) -> list[tuple[str, str]]:
     if findings.left_out:
         lines.append(("without frames", _clips(findings.left_out, f"lack {source.lacking}")))
     lines += [("note", _clips(ids, note)) for note, ids in findings.notes.items()]
-    lines += [("note", remark) for remark in source.remarks]
+    lines += [("note", text) for text in (*findings.doubts, *source.remarks)]
     for split, of_split in (("to train on", findings.train), ("to test on", findings.test)):
         if empty := [source.classes[label] for label in np.flatnonzero(of_split == 0)]:
             lines.append(("note", f"{len(empty)} classes have no clip {split}: {_few(empty)}"))

@@ -46,7 +46,7 @@ def look_at(path: Path | None, clip: Clip) -> Read:
             f"clip {clip.id}: {path} has {available} frames, its joints have {clip.length}; restore it, or "
             "data.frames=rendered"
         )
-    return Read(clip, pixels=pixels)
+    return Read(clip, pixels=pixels, available=available)
 
 
 def _check_shape(path: Path, clip: Clip, header: Header) -> None:

@@ -13,7 +13,7 @@ from d3d.config import DataConfig
 from d3d.data.clip import Clip, Dataset
 from d3d.data.frames.view import view_of
 from d3d.data.samples.sampling import check_frames, sample_indices
-from d3d.data.source import Read, Source, assemble, faults_together, group_clips, read_each
+from d3d.data.source import Read, Source, assemble, doubts_about, faults_together, group_clips, read_each
 from d3d.errors import DataError
 
 
@@ -38,6 +38,7 @@ class Findings:
     invisible: int  # of these joints
     left_out: tuple[str, ...]  # ids of clips without frames
     notes: dict[str, tuple[str, ...]]  # harmless oddity → ids of the clips that have it
+    doubts: tuple[str, ...]  # what is hardly right about the joints, one line each
     faults: tuple[str, ...]  # one line each
     groups: Groups
     digest: str | None  # None where the dataset cannot be opened
@@ -114,6 +115,7 @@ def _findings(source: Source, reads: Sequence[Read], faults: Sequence[str], data
         invisible=joints - sum(int(clip.visible.sum()) for clip in clips),
         left_out=tuple(read.clip.id for read in reads if read.absent),
         notes=notes,
+        doubts=tuple(doubt.text for doubt in doubts_about(reads) if not doubt.impossible),
         faults=tuple(faults),
         groups=_groups(source, reads),
         digest=dataset.digest if dataset else None,

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from d3d.data.clip import Clip, Dataset
+from d3d.data.plausibility import Fit
 from d3d.data.source import Read, Source, assemble, read_all
 from d3d.digest import code_digest
 from d3d.errors import DataError
 
 _CLIP_KEYS = ("id", "label", "train", "height", "width", "length", "group")
-_READ_KEYS = ("pixels", "absent", "near", "notes")
+_READ_KEYS = ("pixels", "absent", "near", "fit", "notes")
 
 
 def open_cached(source: Source, cache: Path, missing: Literal["error", "skip"], processes: int = 1) -> Dataset:
@@ -84,9 +85,8 @@ def _read_cache(folder: Path) -> Iterator[Read]:
     start = 0
     for row in rows:
         clip = dict(zip(_CLIP_KEYS, row, strict=False))
-        pixels, absent, near, notes = row[len(_CLIP_KEYS) :]
+        pixels, absent, near, fit, notes = row[len(_CLIP_KEYS) :]
         end = start + clip.pop("length")
-        yield Read(
-            Clip(joints=joints[start:end], visible=visible[start:end], **clip), pixels, absent, near, tuple(notes)
-        )
+        cached = Clip(joints=joints[start:end], visible=visible[start:end], **clip)
+        yield Read(cached, pixels, absent, near, fit=Fit(*fit), notes=tuple(notes))
         start = end
