@@ -93,4 +93,7 @@ def locked(storage: Path) -> Iterator[None]:
         except BlockingIOError as error:
             fault = f"storage={storage}: another launch is using it"
             raise ScheduleError(f"{fault}; wait for it, or name another folder with storage=DIR") from error
+        except OSError as error:
+            fault = f"storage={storage}: its file system has no locks ({error.strerror})"
+            raise ScheduleError(f"{fault}; name another folder with storage=DIR") from error
         yield

@@ -5,6 +5,7 @@ a default (SETTINGS) that the user may change, FIXED, or removed. docs/environme
 """
 
 import os
+import pwd
 import re
 import secrets
 import tempfile
@@ -77,10 +78,9 @@ def settled(*, local: bool = True) -> Iterator[None]:
         os.environ.setdefault(name, value)
     os.environ |= FIXED
     getLogger("alembic").setLevel(ERROR)
+    warnings.simplefilter("ignore")  # until the process ends, when some are still raised
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -97,6 +97,7 @@ def quiet(*, local: bool) -> Iterator[None]:
     with settled(local=local), temporary_folder() as folder:
         os.environ.setdefault("MPLCONFIGDIR", folder)  # otherwise Matplotlib caches fonts in the home folder
         tempfile.tempdir = folder
+        os.environ |= _missing_user(folder)
         if local:
             # Ray would store a permanent token in ~/.ray; this one lives as long as this launch and its processes. Ray
             # reads all of these when it is imported.
@@ -105,6 +106,17 @@ def quiet(*, local: bool) -> Iterator[None]:
             yield
         finally:
             tempfile.tempdir = None
+
+
+def _missing_user(folder: str) -> dict[str, str]:
+    """A home and a name for a user who has none, as in a container with a random user id: libraries ask for them when
+    they are imported, although nothing is written to the home."""
+    try:
+        user = pwd.getpwuid(os.getuid())
+        home, name = user.pw_dir, user.pw_name
+    except KeyError:
+        home, name = folder, str(os.getuid())
+    return {key: value for key, value in {"HOME": home, "LOGNAME": name}.items() if not os.environ.get(key)}
 
 
 def unused(environment: Mapping[str, str], *, local: bool) -> list[str]:

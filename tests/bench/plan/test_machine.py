@@ -1,3 +1,5 @@
+import errno
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,15 @@ def test_a_storage_folder_serves_one_launch_at_a_time(tmp_path: Path) -> None:
         with locked(tmp_path / "other"):
             pass
     with locked(tmp_path / "results"):
+        pass
+
+
+def test_a_storage_folder_that_cannot_be_locked_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(ScheduleError, match="has no locks"), locked(tmp_path):
         pass
 
 

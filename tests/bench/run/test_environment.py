@@ -1,4 +1,5 @@
 import os
+import pwd
 import tempfile
 import warnings
 from pathlib import Path
@@ -81,10 +82,22 @@ def test_a_variable_that_names_a_place_is_answered_without_its_value() -> None:
     assert "secret" not in "".join(unused(asked, local=True))
 
 
+def test_a_user_whom_the_machine_does_not_know_has_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("LOGNAME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with quiet(local=True):
+        assert Path.home() == Path(os.environ["TMPDIR"])
+        assert os.environ["LOGNAME"] == str(os.getuid())
+    monkeypatch.undo()
+
+
 def test_no_warning_of_a_library_ends_a_command() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with settled(local=True):
             warnings.warn("a library is old", DeprecationWarning, stacklevel=1)
-        with pytest.raises(DeprecationWarning):
-            warnings.warn("a test is old", DeprecationWarning, stacklevel=1)
+        warnings.warn("a file was not closed", ResourceWarning, stacklevel=1)  # while the process ends
