@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from d3d.bench.run.environment import quiet, settled, unused
 from d3d.bench.run.interruption import listen
 from d3d.errors import ConfigError, D3DError
+from d3d.redaction import redacted
 from d3d.terminal import WIDTH, console, make_output_last, output_fault
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\ninterrupted; to continue: {program()} {shlex.join(arguments)}", file=sys.stderr)
+        print(f"\ninterrupted; to continue: {program()} {shlex.join(map(redacted, arguments))}", file=sys.stderr)
         return 130
 
 

@@ -3,6 +3,7 @@
 The message names the offending value and the way out, in one line; the command line prints it and exits with status 2.
 """
 
+from d3d.redaction import redacted
 from d3d.text import printable
 
 
@@ -10,11 +11,11 @@ class D3DError(Exception):
     """A fault that the user can correct. The message is one line: what is wrong, and what to do.
 
     It may quote a file from anywhere, so unprintable characters are escaped: none can end the line or control the
-    terminal.
+    terminal. It may quote a URI, or a library's error that does, so the secrets of URIs are left out.
     """
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return printable(redacted(super().__str__()))
 
 
 class ConfigError(D3DError):

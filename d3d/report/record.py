@@ -15,14 +15,14 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from d3d.bench.database import sqlite_file, sqlite_uri
+from d3d.bench.database import sqlite_file
 from d3d.bench.declare.ablations import VALIDATION
 from d3d.bench.record.conditions import SEPARATOR, SEVERAL
+from d3d.bench.record.location import record_uri
 from d3d.bench.record.provenance import current_code, kind_of, part_of
 from d3d.bench.record.run_files import read_file
 from d3d.bench.record.schema import (
     ABLATION_PREFIX,
-    DATABASE,
     ENVIRONMENT_PREFIX,
     EXPERIMENT,
     REPORT,
@@ -94,11 +94,13 @@ class Record:
     """The record in a storage folder or at a tracking URI, opened for reading."""
 
     def __init__(self, storage: Path, tracking_uri: str | None = None) -> None:
-        """With `tracking_uri` None, opens <storage>/mlflow.db. Raises RecordError if there is no record."""
-        self.uri = tracking_uri or sqlite_uri((storage / DATABASE).absolute())
+        """With `tracking_uri` None, opens <storage>/mlflow.db.
+
+        Raises RecordError if there is no record, ConfigError if the URI cannot be that of one.
+        """
+        self.uri = record_uri(tracking_uri, storage)
         if database := sqlite_file(self.uri):
             _require_database(database)
-            self.uri = sqlite_uri(database.absolute())
         try:
             self._client = MlflowClient(self.uri)
             experiment = self._client.get_experiment_by_name(EXPERIMENT)

@@ -23,7 +23,6 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter
 
-from d3d.bench.database import sqlite_file, sqlite_uri
 from d3d.bench.declare.ablations import (
     MODEL,
     SECTIONS,
@@ -37,15 +36,16 @@ from d3d.bench.declare.ablations import (
     settable,
 )
 from d3d.bench.declare.configuration import read_config, system_adapter, typed
-from d3d.bench.declare.launch import Inspection, Launch, Settings, Tracking
+from d3d.bench.declare.launch import Inspection, Launch, Settings
 from d3d.bench.declare.looks import LEAST, MOST, looks_until
 from d3d.bench.declare.searches import KEYS, Search, read_search
-from d3d.bench.record.schema import DATABASE
+from d3d.bench.record.location import record_uri
 from d3d.config import Config, DataConfig
 from d3d.errors import ConfigError
 from d3d.folders import EXPERIMENTS
 from d3d.models.config import FROM_DATA, SystemConfig
 from d3d.models.registry import config_type
+from d3d.redaction import redacted
 from d3d.text import unshowable
 from d3d.yaml_file import read_yaml
 
@@ -78,7 +78,7 @@ def compose(arguments: Sequence[str]) -> Launch:
     settings, config = _typed_parts(tree)
     storage = _path("storage", settings.storage).absolute()
     launch = Launch(
-        arguments=tuple(arguments),
+        arguments=tuple(map(redacted, arguments)),
         name=name,
         ablations=chosen,
         preset=choices["preset"],
@@ -88,7 +88,7 @@ def compose(arguments: Sequence[str]) -> Launch:
         seeds=_seeds(settings.seeds),
         settle=_settle(settings.seeds, most, chosen),
         storage=storage,
-        tracking_uri=_tracking_uri(settings.tracking, storage),
+        tracking_uri=record_uri(settings.tracking.uri, storage),
         test_every=settings.tracking.test_every,
         dry_run=settings.dry_run,
         stale=settings.stale,
@@ -323,22 +323,13 @@ def _with_absolute_paths(config: Config) -> Config:
 
 def _path(key: str, text: str) -> Path:
     """The path that a user typed, with ~ expanded. Raises ConfigError."""
-    if not text:
-        raise ConfigError(f"{key}=: names nothing; name a file or a folder, or leave it out")
+    if not text or "://" in text:
+        fault = "is a URI, not a path; mount it, or copy it to this machine" if text else "is empty"
+        raise ConfigError(f"{key}={text}: {fault}, and name the folder or the file")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:  # "~name" of an unknown user
         raise ConfigError(f"{key}={text}: {error}; write the path without ~") from error
-
-
-def _tracking_uri(tracking: Tracking, storage: Path) -> str:
-    """The URI of the record, with an absolute path if it is a file. Raises ConfigError."""
-    if tracking.uri is None:
-        return sqlite_uri(storage / DATABASE)
-    file = sqlite_file(tracking.uri)
-    if file and "?" in tracking.uri:
-        raise ConfigError(f"tracking.uri={tracking.uri}: options are not supported; write %3F for a ? in a file name")
-    return sqlite_uri(file.absolute()) if file else tracking.uri
 
 
 def _settle(seeds: int | list[int] | str, most: Sequence[Override], chosen: Sequence[Ablation]) -> int | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -44,7 +44,7 @@ class Cluster:
 class Tracking:
     """Where and how often results are logged."""
 
-    uri: str | None  # None: the SQLite file in the storage folder
+    uri: str | None = field(repr=False)  # None: the SQLite file in the storage folder
     test_every: int  # epochs from one test of a training to the next
 
     def __post_init__(self) -> None:
@@ -68,7 +68,7 @@ class Settings:
 class Launch:
     """Everything that a command line asks for."""
 
-    arguments: tuple[str, ...]  # as typed
+    arguments: tuple[str, ...]  # as typed, without the secrets of URIs
     name: str  # of the ablation, or "all"
     ablations: tuple[Ablation, ...]
     preset: str
@@ -78,7 +78,7 @@ class Launch:
     seeds: tuple[int, ...]  # of every row; with `settle` those of the first look
     settle: int | None  # with seeds=settle the largest number of seeds of a row; None: the seeds are given
     storage: Path  # absolute
-    tracking_uri: str
+    tracking_uri: str = field(repr=False)  # may have a password
     test_every: int  # epochs from one test of a training to the next
     dry_run: bool
     stale: Literal["keep", "rerun"]  # what to do with finished cells that other code made

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from d3d.bench.declare.ablations import Value, overrides_of
 from d3d.prediction import Prediction
+from d3d.redaction import redacted
 from d3d.text import from_spreadsheet_entry, spreadsheet_entry
 
 EXPERIMENT = "3d-deformable-transformer"  # the record's name in MLflow
@@ -183,7 +184,10 @@ def write_plan(launch: Launch) -> str:
 
 
 def read_plan(text: str) -> Launch:
-    """The launch in a plan.json. Raises ValueError that says in a line what is wrong and where."""
+    """The launch in a plan.json, without the secrets of URIs, which older versions wrote into the command.
+
+    Raises ValueError that says in a line what is wrong and where.
+    """
     try:
         launch = _LAUNCH.validate_json(text)
     except ValidationError as error:
@@ -195,7 +199,7 @@ def read_plan(text: str) -> Launch:
             raise ValueError(
                 f"{File.PLAN}: {name!r} has a quote and cannot be the name of an ablation or the id of a cell"
             )
-    return launch
+    return replace(launch, command=redacted(launch.command))
 
 
 def write_predictions(predictions: Iterable[Prediction]) -> str:

@@ -18,6 +18,7 @@ from typing import Literal
 import torch
 
 from d3d.errors import CheckpointError, D3DError, DataError, StorageError, TrainingError
+from d3d.redaction import redacted
 from d3d.text import printable
 
 Kind = Literal["data", "loss", "checkpoint", "settings", "memory", "worker", "node", "disk", "unforeseen"]
@@ -186,5 +187,5 @@ def _bare(line: str) -> str:
 
 
 def _plain(error: BaseException) -> str:
-    """The message of an error without the colours that Ray adds."""
-    return re.sub(r"\x1b\[\d*m", "", str(error)).strip() or type(error).__name__
+    """The message of an error without the colours that Ray adds, and without the secrets of URIs."""
+    return redacted(re.sub(r"\x1b\[\d*m", "", str(error)).strip()) or type(error).__name__

@@ -1,6 +1,5 @@
 """What a launch prints before it runs, and at the end."""
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,6 @@ from mlflow.entities import Run
 from rich.table import Column, Table
 from rich.text import Text
 
-from d3d.bench.database import sqlite_file
 from d3d.bench.declare.ablations import RECIPE, TUNED, Value
 from d3d.bench.declare.claims import Best, parse_claim
 from d3d.bench.declare.looks import looks_until
@@ -18,6 +16,7 @@ from d3d.bench.kinds.registry import KINDS, TRAINING
 from d3d.bench.plan.cell import Cell
 from d3d.bench.plan.estimate import estimate
 from d3d.bench.plan.planning import Plan, Report, Seeds, with_seeds
+from d3d.bench.record.location import shown
 from d3d.bench.record.schema import Metric, Point
 from d3d.bench.run.failures import NAMES, Failure
 from d3d.bench.run.progress import Ended
@@ -170,7 +169,7 @@ def summarise(
         print(", ".join([str(own[0]), *(path.suffix for path in own[1:])]))
     if latest:
         print(f"complete tables and figures, under fixed names: {latest[0].parent}")
-    print(sqlite_file(plan.launch.tracking_uri) or re.sub("//[^/]*@", "//", plan.launch.tracking_uri))  # no password
+    print(shown(plan.launch.tracking_uri))
 
 
 def _failures(plan: Plan, failed: Mapping[str, Failure]) -> Iterator[str]:

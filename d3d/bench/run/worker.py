@@ -44,7 +44,7 @@ class Job:
 
     cells: dict[str, Cell]
     tags: dict[str, dict[str, str]]  # id of the cell → tags of its run
-    tracking_uri: str
+    tracking_uri: str = field(repr=False)  # may have a password
     storage: Path
     cpus: int  # threads of one cell
     gpu: bool

@@ -66,12 +66,26 @@ def test_paths_do_not_depend_on_where_a_training_runs(tmp_path: Path, monkeypatc
     assert launch.config.data.root == str(tmp_path / "penn")
     assert launch.storage == tmp_path / "results"
     assert launch.tracking_uri == f"sqlite:///{tmp_path / 'results' / 'mlflow.db'}"
-    assert compose(["ablation=full", "tracking.uri='sqlite:///x.db'"]).tracking_uri == f"sqlite:///{tmp_path / 'x.db'}"
     odd = compose(["ablation=full", "tracking.uri='sqlite:///my%20%231.db'"]).tracking_uri
     assert sqlite_file(odd) == tmp_path / "my #1.db"
-    with pytest.raises(ConfigError, match=r"tracking\.uri=sqlite:///x\.db\?timeout=9: options are not supported"):
-        compose(["ablation=full", "tracking.uri='sqlite:///x.db?timeout=9'"])
+    with pytest.raises(ConfigError, match=r"tracking\.uri=: is no URI"):
+        compose(["ablation=full", "tracking.uri="])
     assert not list(tmp_path.iterdir()), "composing writes nothing"
+
+
+@pytest.mark.parametrize("key", ["storage", "data.root", "data.annotations"])
+@pytest.mark.parametrize(("value", "words"), [("", "is empty"), ("'s3://ann:s3cret@host/x'", "is a URI, not a path")])
+def test_a_place_is_a_path(key: str, value: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key}=.*{words}") as fault:
+        compose(["ablation=full", "data=pyskl", f"{key}={value}"])
+    assert "s3cret" not in str(fault.value)
+
+
+def test_a_password_is_used_and_not_kept_in_the_command() -> None:
+    launch = compose(["ablation=full", "tracking.uri=http://ann:s3cret@host:5000"])
+    assert launch.tracking_uri == "http://ann:s3cret@host:5000"
+    assert launch.arguments == ("ablation=full", "tracking.uri=http://***@host:5000")
+    assert "s3cret" not in repr(launch)
 
 
 def test_a_preset_sets_the_size_of_each_system() -> None:

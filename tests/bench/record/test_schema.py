@@ -28,7 +28,7 @@ OLDEST = {
     "data_digest": "da7a",
     "frames": 12,
     "points": [{"row": "depth 1", "axes": {"model.depth": 1}, "seed": 0, "cell": "c1"}],
-    "command": "python orchestrate.py ablation=depth model.norm=pre storage=there",
+    "command": "python orchestrate.py ablation=depth model.norm=pre storage=there tracking.uri=http://ann:s3cret@host",
 }
 POINT = Point(
     "narrow", {"model.depth": 2, "training.mixup": 0.5, "model.norm": "pre", "augmentation.flip": False}, 3, "c"
@@ -54,6 +54,7 @@ def test_the_plan_of_an_old_record_lacks_what_was_added_since() -> None:
     assert (found.reference, found.tuned, found.settle, found.split, found.id) == (None, None, None, "", "")
     assert found.changes == ("model.norm=pre",), "what its command line changed"
     assert replace(found, overrides=()).changes == ()
+    assert found.command.endswith(" tracking.uri=http://***@host"), "older versions recorded the password"
 
 
 def test_the_plan_of_a_newer_version_may_say_more() -> None:

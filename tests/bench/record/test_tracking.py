@@ -17,7 +17,6 @@ from d3d.bench.record.run_files import files_of, read_file
 from d3d.bench.record.schema import EXPERIMENT, File
 from d3d.bench.record.tracking import Record, finished_cells, prepare, timed_cells
 from d3d.bench.run.failures import Failure
-from d3d.errors import RecordError
 from d3d.prediction import Prediction
 from d3d.training.loop import EpochResult
 from tests.bench.conftest import finished_in
@@ -311,14 +310,6 @@ def test_an_interrupted_making_leaves_no_half_of_a_database(tmp_path: Path, monk
     with pytest.raises(KeyboardInterrupt):
         prepare(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("uri", ["ftp://somewhere", "somewhere"])
-def test_a_record_that_cannot_be_is_one_line(plan: Callable[..., Plan], uri: str) -> None:
-    with pytest.raises(RecordError) as fault:
-        finished_cells(plan("ablation=full", f"tracking.uri={uri}"))
-    assert uri in str(fault.value)
-    assert "\n" not in str(fault.value)
 
 
 def log_many(uri: str, id: str, row: str, cell: Cell) -> None:

@@ -59,6 +59,12 @@ def test_a_reason_has_no_name_of_a_class_but_that_of_the_file() -> None:
     assert [failure_of(error).reason for error in arrived] == ["a.jpg: cut off", "no room"]
 
 
+def test_what_is_recorded_of_an_error_has_no_password() -> None:
+    failure = failure_of(OSError("API request to http://ann:s3cret@host/api failed\nretry http://ann:s3cret@host"))
+    assert (failure.kind, failure.reason) == ("unforeseen", "retry http://***@host")
+    assert "s3cret" not in failure.text
+
+
 def test_a_dead_process_and_a_dead_node_are_told_apart() -> None:
     process, node = ActorDiedError(), ActorDiedError()
     node.error_msg = "The actor died because its node has died. Node Id: 01"
