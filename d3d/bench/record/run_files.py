@@ -1,10 +1,10 @@
-"""Reads and writes the files of runs, so that a storage folder can be moved, copied and renamed.
+"""Reads and writes the files of runs, so that a record can be moved, copied and renamed.
 
-MLflow stores with each run the URI of its files, which it calls artifacts. In a storage folder that URI names no place:
-it is `mlflow-artifacts:/RUN/artifacts`. An MLflow server, such as that of `make ui`, looks for the files below its
---artifacts-destination, and this module looks below the folder of the database. Older versions stored the path that the
-folder had at the time; these runs are read in the same way, and `make_relocatable` replaces their paths. The runs of a
-tracking server, or of a database outside a storage folder, have their files where their URI says.
+MLflow stores with each run the URI of its files, which it calls artifacts. In a database of this project that URI names
+no place: it is `mlflow-artifacts:/RUN/artifacts`. An MLflow server, such as that of `make ui`, looks for the files
+below its --artifacts-destination, and this module looks beside the database. Older versions stored a path. In a storage
+folder their runs are read in the same way, and `make_relocatable` replaces their paths. Their databases outside a
+storage folder, and tracking servers, have the files where the URI says.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, text
 from d3d.bench.database import sqlite_file, sqlite_uri
 from d3d.bench.record.schema import ARTIFACTS, DATABASE, EXPERIMENT
 
-ANYWHERE = "mlflow-artifacts:/"
+ANYWHERE = "mlflow-artifacts:/"  # the URI below which the runs of a new database have their files
 PATHS = ("/", "file:")  # the beginnings of URIs in older records
 RELOCATE = (
     "update runs set artifact_uri = :anywhere || run_uuid || '/artifacts' "
@@ -63,11 +63,6 @@ def write_file(run: Run, uri: str, name: str, text: str) -> None:
         path = Path(folder) / name
         path.write_text(text, "utf-8")
         files_of(run, uri).log_artifact(str(path))  # type: ignore[no-untyped-call]
-
-
-def location_of_new_runs(database: Path, storage: Path) -> str:
-    """The URI below which the runs of a new record keep their files, for a launch with this storage folder."""
-    return ANYWHERE if database.parent == storage else (storage / ARTIFACTS).as_uri()
 
 
 def make_relocatable(database: Path) -> None:

@@ -22,7 +22,7 @@ from d3d.bench.database import make_database, sqlite_file
 from d3d.bench.declare.ablations import flatten
 from d3d.bench.record.conditions import joined
 from d3d.bench.record.provenance import Code, code_of
-from d3d.bench.record.run_files import files_of, location_of_new_runs, make_relocatable, read_file, write_file
+from d3d.bench.record.run_files import ANYWHERE, files_of, make_relocatable, read_file, write_file
 from d3d.bench.record.schema import (
     ABLATION_PREFIX,
     CELL,
@@ -66,7 +66,7 @@ def prepare(uri: str, storage: Path) -> "Record":
             make_database(database, MlflowClient)
         client = MlflowClient(uri)
         if client.get_experiment_by_name(EXPERIMENT) is None:
-            own = location_of_new_runs(database, storage) if database else None  # None: a server decides
+            own = ANYWHERE if database else None  # None: a server decides
             client.create_experiment(EXPERIMENT, artifact_location=own, tags=MODEL_TRAINING)
         record = Record(uri)
         if database == storage / DATABASE:

@@ -119,15 +119,32 @@ def test_the_page_of_a_folder_without_a_record(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_database_outside_the_storage_folder_says_where_the_files_are(
-    empty_record: Path, plan: Callable[..., Plan], tmp_path: Path
+@pytest.mark.parametrize("name", ["records", *ODD])
+def test_a_database_outside_the_storage_folder_has_the_files_beside_it(
+    empty_record: Path, tmp_path: Path, name: str
 ) -> None:
-    """As do the records of older versions, whose files nobody moved."""
-    storage = tmp_path / "my%20results?"
-    uri = sqlite_uri(tmp_path / "records" / "all.db")
+    """So that it can be moved and copied too."""
+    folder = copytree(empty_record, tmp_path / name)
+    uri = uri_of(folder)
+    record = tracking.prepare(uri, tmp_path / "storage")
+    run = record.client.create_run(record.experiments[0])
+    write_file(run, uri, "some.txt", "hé")
+    copied = copytree(folder, tmp_path / "copy")
+    write_file(run, uri_of(copied), "some.txt", "other")
+    assert read_file(run, uri, "some.txt") == "hé"
+    assert (folder / "artifacts" / run.info.run_id / "artifacts" / "some.txt").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {name, "copy"}
+
+
+def test_an_older_database_outside_the_storage_folder_says_where_the_files_are(
+    empty_record: Path, tmp_path: Path
+) -> None:
+    storage, uri = tmp_path / "my%20results?", uri_of(copytree(empty_record, tmp_path / "records"))
+    with closing(sqlite3.connect(tmp_path / "records" / DATABASE)) as database, database:
+        place = (storage / "artifacts").as_uri()
+        database.execute("update experiments set artifact_location = ? where name = ?", (place, EXPERIMENT))
     record = tracking.prepare(uri, storage)
     run = record.client.create_run(record.experiments[0])
     write_file(run, uri, "some.txt", "hé")
     assert read_file(run, uri, "some.txt") == "hé"
     assert (storage / "artifacts" / run.info.run_id / "artifacts" / "some.txt").is_file()
-    assert {path.name for path in (tmp_path / "records").iterdir() if path.suffix == ".db"} == {"all.db"}
