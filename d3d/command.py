@@ -154,8 +154,8 @@ def run_launch(launch: "Launch") -> int:
         plan = done.plan
         built = report.Built((), (), ())
         if plan.artefacts:
-            split = launch.config.data.split
-            built = report.build(plan.artefacts, launch.storage, launch.tracking_uri, split=split)
+            split, own = launch.config.data.split, [each.id for each in plan.reports]
+            built = report.build(plan.artefacts, launch.storage, launch.tracking_uri, split=split, own=own)
             done.record.log_tables(plan, built.paths)
     said = [*(f"missing: {line}" for line in built.missing), *(f"note: {line}" for line in built.notes)]
     summarise(plan, done.finished, ended, [*said, *map(str, built.verdicts)], built.paths, built.latest)

@@ -9,7 +9,7 @@ import importlib
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -70,6 +70,7 @@ def build(
     launch: str | None = None,
     partial: bool = False,
     split: Literal["test", "validation"] = "test",
+    own: Collection[str] = (),
 ) -> Built:
     """Builds tables and figures.
 
@@ -83,6 +84,8 @@ def build(
         partial: Whether a row with only some of its seeds finished has the numbers of those seeds. Without it such a
             row has no numbers. In both cases it is listed in `missing`.
         split: The clips whose launches are preferred.
+        own: The ids of launches that are taken for newer than all others: those whose command builds the artefacts. On
+            a server, another machine may have run the same ablation meanwhile, or its clock may be ahead.
 
     The files go to the folder of the launch, or of the newest launch if an artefact is built from several. Complete
     artefacts are then copied to LATEST, unless `launch` or `split` selected a launch that is not the default one.
@@ -92,10 +95,10 @@ def build(
     from d3d.report.record import Record, folder_of
 
     record = Record(storage, tracking_uri)
-    launches = record.launches(launch)
+    launches = record.launches(launch, own=own)
     makers = _makers(names, launches, f"launch {launch}" if launch else record.uri, record)
     folder = storage / "tables"
-    everyone = launches if launch is None else record.launches()
+    everyone = launches if launch is None else record.launches(own=own)
     built: list[Built] = []
     latest: list[Path] = []
     for name in names or makers:

@@ -5,7 +5,7 @@ d3d/bench/record/schema.py says what the record holds. A cell counts only once i
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -113,14 +113,19 @@ class Record:
         self._cells: dict[str, Cell] = {}  # cells read so far, because ablations share them
         self.skipped: dict[str, str] = {}  # id of a report run whose plan cannot be read → what is wrong with the plan
 
-    def launches(self, id: str | None = None) -> tuple[Launch, ...]:
+    def launches(self, id: str | None = None, *, own: Collection[str] = ()) -> tuple[Launch, ...]:
         """The newest launch of each ablation on each dataset, newest first; with `id`, only the launch of that id.
 
-        The age of a launch is the time since its command was last run. A launch whose plan cannot be read, for example
-        because another version wrote it, is left out and listed in `skipped`. Raises RecordError if the launch `id`
-        is not in the record or its plan cannot be read.
+        The age of a launch is the time since its command was last run; those with an id in `own` are newer than all
+        others, whatever the clocks of other machines say. A launch whose plan cannot be read, for example because
+        another version wrote it, is left out and listed in `skipped`. Raises RecordError if the launch `id` is not in
+        the record or its plan cannot be read.
         """
-        reports = sorted(self._runs(f"tags.{Tag.KIND} = '{REPORT}'"), key=_last_used, reverse=True)
+
+        def age(run: Run) -> tuple[bool, tuple[int, str]]:
+            return run.data.tags.get(Tag.LAUNCH) in own, _last_used(run)
+
+        reports = sorted(self._runs(f"tags.{Tag.KIND} = '{REPORT}'"), key=age, reverse=True)
         if id is not None:
             known = [run.data.tags.get(Tag.LAUNCH, "") for run in reports]
             reports = [run for run in reports if run.data.tags.get(Tag.LAUNCH) == id]

@@ -151,6 +151,17 @@ def test_each_launch_has_a_folder_and_what_is_complete_a_copy_under_a_name_that_
     assert record.latest == {path.name: path.read_bytes() for path in second.paths}
 
 
+def test_a_launch_builds_its_own_tables_whatever_others_do_meanwhile(record: FakeRecord) -> None:
+    """Another machine ran the same ablation with another preset, and ended later or has a clock that is ahead."""
+    record.finish_grid()
+    record.plan("1a", [(4, 1)])
+    record.plan("2b", [(4, 2)], preset="small")
+    theirs, own = (report.build(["figure7a"], record.storage, own=own) for own in ([], ["1a"]))
+    assert "-2b" in theirs.paths[0].parent.name
+    assert "-1a" in own.paths[0].parent.name
+    assert record.latest["figure7a.csv"] == record.made("figure7a.csv", "1a").read_bytes()
+
+
 def test_an_incomplete_artefact_replaces_no_complete_one(record: FakeRecord) -> None:
     record.rows({"a": 0.9}, launch="1a")
     assert report.build([], record.storage).missing == ()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from d3d.bench.declare.launch import Inspection
@@ -33,7 +34,7 @@ def run_check(inspection: Inspection, console: Console) -> int:
         return 1
     processes = inspection.resources.cpus or cpu_count()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"reading {source.name}", total=len(source.entries))
+        task = progress.add_task(f"reading {escape(source.name)}", total=len(source.entries))
         frames = max(
             inspection.config.training.frames, inspection.config.evaluation.frames or 0
         )  # a launch samples both

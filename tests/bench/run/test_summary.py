@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,11 @@ from d3d.bench.plan.estimate import duration
 from d3d.bench.plan.planning import Plan
 from d3d.bench.record.tracking import Record
 from d3d.bench.run.failures import Failure
-from d3d.bench.run.progress import Ended
+from d3d.bench.run.progress import Ended, Progress
 from d3d.bench.run.summary import describe, summarise
 from d3d.data.clip import Dataset
 from d3d.prediction import Prediction
+from d3d.terminal import console
 from tests.bench.conftest import finished_in
 
 TAGS = {"code_digest": "c0de"}
@@ -121,6 +123,28 @@ def test_the_best_of_each_window_is_marked(
     assert "under fixed names" not in shown
     summarise(grid, finished_in(record), Ended(), [], paths, [Path("tables/latest/figure7a.csv")])
     assert capsys.readouterr().out.count("complete tables and figures, under fixed names: tables/latest\n") == 1
+
+
+LABELS = ("a [/b] [x] c", ":car: [bold]d", "model.norm=\"pre\" 'x'")
+
+
+def test_labels_are_shown_as_they_are(
+    plan: Callable[..., Plan], tmp_path: Path, record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"label": label, "settings": {"model.depth": depth}} for depth, label in enumerate(LABELS, 1)]
+    described = {"title": "[/mine] :car:", "section": "", "command": "", "cost": ""}
+    (tmp_path / "mine.yaml").write_text(json.dumps({**described, "rows": rows}))
+    mine = plan(f"ablation='{tmp_path / 'mine.yaml'}'")
+    finish(record, mine, lambda i: 100 + i)
+    print(describe(mine, {}))
+    summarise(mine, finished_in(record), Ended(), [], [])
+    progress = Progress(mine.cells, 0, console())
+    for cell in mine.cells:
+        progress.started(cell.id)
+    console().print(progress.table())
+    shown = capsys.readouterr().out
+    assert described["title"] in shown
+    assert [shown.count(label) for label in LABELS] == [2, 2, 2], "at the end, and while it runs"
 
 
 def test_what_is_missing_shows_as_missing_and_failures_say_why(
