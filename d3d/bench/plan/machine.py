@@ -1,26 +1,51 @@
 """What this machine has and must have, checked before anything is started or written."""
 
 import fcntl
+import os
+import re
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 
 from d3d.bench.declare.launch import Launch, Resources
 from d3d.cpus import cpu_count
 from d3d.errors import ScheduleError
 
+ROOM = 2**17  # bytes, without which a launch could not even begin its record
+UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
+
 
 def check_storage(storage: Path) -> None:
-    """Raises ScheduleError unless the folder can be created and written to; leaves nothing behind."""
-    there = next(path for path in (storage, *storage.parents) if path.exists())
+    """Raises ScheduleError unless the folder can be created, written to and locked; leaves nothing behind.
+
+    How much room the launch itself needs is not known; a disk that fills up later stops it.
+    """
+    if UNUSABLE.search(str(storage)):
+        raise ScheduleError(f"storage={storage}: has a character that is no text; name another folder with storage=DIR")
     try:
-        with tempfile.TemporaryDirectory(dir=there):
-            pass
+        there = next(path for path in (storage, *storage.parents) if path.exists())
+        with tempfile.NamedTemporaryFile(dir=there) as file:
+            _check_locks(storage, file)
+            file.write(bytes(ROOM))
+            file.flush()
+            os.fsync(file.fileno())  # some file systems only then say that they are full
     except OSError as error:
         fault = f"storage={storage}: cannot be written ({error.strerror}); name another folder with storage=DIR"
         raise ScheduleError(fault) from error
+
+
+def _check_locks(storage: Path, file: IO[bytes]) -> None:
+    """Raises ScheduleError unless a file of the folder can be locked: launches, cells and SQLite depend on it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_UN)
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # SQLite's kind of lock
+    except OSError as error:
+        fault = f"storage={storage}: its file system has no locks ({error.strerror})"
+        raise ScheduleError(f"{fault}; name a folder on another one with storage=DIR") from error
 
 
 def check_resources(launch: Launch) -> None:
@@ -86,14 +111,15 @@ def locked(storage: Path) -> Iterator[None]:
 
     Raises ScheduleError where another launch has locked it.
     """
-    storage.mkdir(parents=True, exist_ok=True)
-    with (storage / ".lock").open("w") as file:
+    with ExitStack() as stack:
         try:
+            storage.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context((storage / ".lock").open("w"))
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             fault = f"storage={storage}: another launch is using it"
             raise ScheduleError(f"{fault}; wait for it, or name another folder with storage=DIR") from error
         except OSError as error:
-            fault = f"storage={storage}: its file system has no locks ({error.strerror})"
+            fault = f"storage={storage}: cannot be locked ({error.strerror})"
             raise ScheduleError(f"{fault}; name another folder with storage=DIR") from error
         yield

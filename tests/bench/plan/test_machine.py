@@ -1,5 +1,6 @@
 import errno
 import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,42 @@ def test_a_storage_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(ScheduleError, match="file/results: cannot be written"):
         check_storage(tmp_path / "file" / "results")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("x" * 300, "cannot be written"), ("a\nb", "no text"), ("caf\udce9", "no text")]
+)
+def test_a_name_that_no_storage_folder_can_have_is_refused(tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(ScheduleError, match=words) as fault:
+        check_storage(tmp_path / name)
+    assert str(fault.value).isprintable()
+
+
+@pytest.mark.parametrize("kind", ["flock", "lockf"])
+def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, kind, none)
+    with pytest.raises(ScheduleError, match="its file system has no locks"):
+        check_storage(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_another_user_owns_is_a_line(tmp_path: Path) -> None:
+    (tmp_path / ".lock").mkdir()  # what root, who may write any file, cannot open either
+    with pytest.raises(ScheduleError, match="cannot be locked"), locked(tmp_path):
+        pass
+
+
+def test_a_disk_without_room_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ScheduleError, match="cannot be written \\(No space left on device\\)"):
+        check_storage(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_storage_folder_serves_one_launch_at_a_time(tmp_path: Path) -> None:
