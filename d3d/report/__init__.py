@@ -9,6 +9,7 @@ import importlib
 import logging
 import os
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from d3d.errors import RecordError
+from d3d.redaction import redacted
 from d3d.report.artefacts.registry import ARTEFACTS, artefact_of
 from d3d.report.document.writers import write_files
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["ARTEFACTS", "LATEST", "Built", "build", "seeds_needed", "seeds_wanted"]
 
 LATEST = "latest"  # the folder of the newest complete files
+STORAGE = "results"  # the default of `storage=`
 
 # Read by libraries when they are imported: they send no telemetry, and print nothing between our own lines.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -99,6 +102,7 @@ def build(
     makers = _makers(names, launches, f"launch {launch}" if launch else record.uri, record)
     folder = storage / "tables"
     everyone = launches if launch is None else record.launches(own=own)
+    where = _where(storage, record.uri)
     built: list[Built] = []
     latest: list[Path] = []
     for name in names or makers:
@@ -111,11 +115,27 @@ def build(
         built.append(made)
     return Built(
         paths=tuple(path for each in built for path in each.paths),
-        missing=tuple(dict.fromkeys(line for each in built for line in each.missing)),
+        missing=tuple(dict.fromkeys(f"{line}{where}" for each in built for line in each.missing)),
         notes=tuple(dict.fromkeys([*(line for each in built for line in each.notes), *_left_out(record)])),
         verdicts=tuple(tally for each in built for tally in each.verdicts),
         latest=tuple(latest),
     )
+
+
+def _where(storage: Path, uri: str) -> str:
+    """The end of a command that records where this record is now: arguments that begin with a blank, if any."""
+    from d3d.bench.record.location import record_uri
+
+    words = [] if storage.absolute() == Path(STORAGE).absolute() else [("storage", str(storage))]
+    words += [] if uri == record_uri(None, storage) else [("tracking.uri", redacted(uri))]
+    quoted = (f"{key}={_hydra(value)}" for key, value in words)
+    return "".join(f" {shlex.quote(word)}" for word in quoted)
+
+
+def _hydra(value: str) -> str:
+    """A value as Hydra reads it, in quotation marks where it needs them."""
+    escaped = value.replace('"', '\\"')
+    return value if re.fullmatch(r"[\w./-]+", value, re.ASCII) else f'"{escaped}"'
 
 
 def seeds_wanted(storage: Path, tracking_uri: str | None, launch: str) -> dict[str, dict[str, int]]:

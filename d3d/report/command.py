@@ -6,11 +6,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from d3d.errors import ConfigError, D3DError
-from d3d.report import ARTEFACTS, build
+from d3d.report import ARTEFACTS, STORAGE, build
 from d3d.text import printable
 
 KEYS = {
-    "storage": "folder of the record, and of the tables built from it; default results",
+    "storage": f"folder of the record, and of the tables built from it; default {STORAGE}",
     "launch": "id of a launch in the record; default the newest for each artefact",
     "partial": "true: a row with some of its seeds has numbers, and missing cells are no failure; default false",
     "tracking.uri": "MLflow server or database; default <storage>/mlflow.db",
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         names = [argument for argument in arguments if "=" not in argument]
         values = _values([argument for argument in arguments if "=" in argument])
         partial = _boolean(values.get("partial", "false"))
-        storage = Path(values.get("storage", "results"))
+        storage = Path(values.get("storage", STORAGE))
         built = build(names, storage, values.get("tracking.uri"), values.get("launch"), partial)
     except D3DError as error:
         print(f"error: {error}", file=sys.stderr)

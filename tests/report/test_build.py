@@ -1,12 +1,17 @@
 """What single records make of the tables."""
 
+import shlex
+import shutil
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from d3d import report
+from d3d.bench.database import sqlite_file
+from d3d.bench.declare.compose import compose
 from d3d.errors import RecordError
+from tests.bench.conftest import ODD
 from tests.report.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, point, row_cell
 
 
@@ -29,7 +34,7 @@ def test_a_missing_cell_is_empty_in_every_row_it_answers_and_named_once(record: 
     built = report.build(["figure7a"], record.storage)
     (line,) = built.missing
     assert line.startswith("temporal window 8, temporal stride 4 (and 2 more rows), seed 0")
-    assert cell_of(8, 4) in line and line.endswith(COMMAND)
+    assert cell_of(8, 4) in line and line.endswith(f"{COMMAND} storage={record.storage}")
     frame = read_csv(record).set_index("stride")
     assert frame.top1_mean.isna().to_dict() == {3: False, 4: True, 5: True, 8: True}
     text = record.made("figure7a.md").read_text()
@@ -149,6 +154,22 @@ def test_each_launch_has_a_folder_and_what_is_complete_a_copy_under_a_name_that_
     assert first.latest == (), "it is not the newest"
     assert [path.name for path in second.latest] == ["depth.csv", "depth.md", "depth.tex"]
     assert record.latest == {path.name: path.read_bytes() for path in second.paths}
+
+
+@pytest.mark.parametrize("name", ["copy", *ODD])
+def test_a_command_leads_to_where_the_record_is_and_a_document_nowhere(record: FakeRecord, name: str) -> None:
+    places = f"'storage=\"{record.storage}\"' tracking.uri=http://ann:s3cret@host"
+    record.rows({"full": None}, command=f"python orchestrate.py ablation=depth {places} model.norm=pre")
+    copy = shutil.copytree(record.storage, record.storage.parent / name)
+    (line,) = report.build(["depth"], copy).missing
+    command = line.partition("; run: python orchestrate.py ")[2]
+    launch = compose(["ablation=norm", *shlex.split(command)[2:]])
+    assert launch.storage == copy
+    assert sqlite_file(launch.tracking_uri) == copy / "mlflow.db"
+    (text,) = (path.read_text() for path in copy.glob("tables/*/depth.md"))
+    assert "To fill: `python orchestrate.py ablation=depth model.norm=pre`" in text
+    assert str(record.storage) not in text
+    assert "host" not in text
 
 
 def test_a_launch_builds_its_own_tables_whatever_others_do_meanwhile(record: FakeRecord) -> None:

@@ -37,7 +37,8 @@ def test_missing_cells_fail_one_line_each_unless_partial(
     assert len(out.splitlines()) == 5
     assert len(err.splitlines()) == 2
     assert all(
-        line.startswith("missing: temporal window 4, temporal stride") and line.endswith(COMMAND)
+        line.startswith("missing: temporal window 4, temporal stride")
+        and line.endswith(f"{COMMAND} storage={record.storage}")
         for line in err.splitlines()
     )
     assert main(["figure7a", f"storage={record.storage}", "partial=true"]) == 0

@@ -51,7 +51,7 @@ def test_every_document_ends_with_a_verdict(everything: Everything) -> None:
 def test_the_one_missing_row_is_named_with_the_command_that_fills_it(everything: Everything) -> None:
     (line,) = everything.built.missing
     assert line.startswith("single, seeds 0, 1, 2: not finished (cells ")
-    assert line.endswith("; run: python orchestrate.py ablation=tokens")
+    assert line.endswith(f"; run: python orchestrate.py ablation=tokens storage={everything.record.storage}")
     text = everything.text("table5.md")
     assert "| single | Single token | 97.0 | — | — | — | — | — |" in text
     assert "- — not finished: single (seed 0, 1, 2). To fill: `python orchestrate.py ablation=tokens`" in text

@@ -26,6 +26,7 @@ EXPERIMENT = "3d-deformable-transformer"  # the record's name in MLflow
 DATABASE = "mlflow.db"  # in the storage folder
 ARTIFACTS = "artifacts"  # the folder of the runs' files, beside the database
 REPORT, CELL = "report", "cell"  # the values of the tag `kind`
+PLACES_OF_RECORD = ("storage=", "tracking.uri=")  # arguments of a command that say where to record
 
 
 class Tag(StrEnum):
@@ -162,6 +163,11 @@ class Launch:
     overrides: tuple[str, ...] | None = None  # the keys that its command line changed, as typed; None in old plans
     seeds: tuple[int, ...] = ()  # of its points
     id: str = ""  # also the tag `launch` of the report run; empty in old plans
+
+    @property
+    def portable_command(self) -> str:
+        """The command without where it recorded: the record may have been moved or copied since."""
+        return shlex.join(word for word in shlex.split(self.command) if not word.startswith(PLACES_OF_RECORD))
 
     @property
     def changes(self) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def _accuracy_with_interval(row: Row) -> str:
 
 def _command(launch: Launch) -> str:
     """The launch's own command, changed to run the baselines."""
-    words = shlex.split(launch.command)
+    words = shlex.split(launch.portable_command)
     return shlex.join(
         [*words[:2], f"ablation={BASELINES}", *(word for word in words[2:] if not word.startswith(DROPPED))]
     )

@@ -113,7 +113,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
         f"{artefact.name}.md": markdown(artefact.title, blocks),
         f"{artefact.name}.tex": latex(artefact.title, blocks),
     }
-    missing = tuple(line for run in runs for line in missing_lines([run.row], run.launch.command))
+    missing = tuple(line for run in runs for line in missing_lines([run.row], run.launch.portable_command))
     tallies = (tally(artefact.name, "", verdicts),) if verdicts else ()
     return Built(write_files(folder, contents), missing, tuple(notes), tallies)
 
@@ -167,7 +167,7 @@ def _footnotes(printed: Published, runs: Sequence[Run]) -> Iterator[str]:
         yield f"{launch.data}, preset {launch.preset}: {setting(launch, rows)}. {made_by(launch)}"
         yield from (f"{run.name}: {said}" for run in own if (said := _top1_beside(run)))
         yield from (f"{launch.data}: {note}" for note in chance_note(rows))
-        yield from missing_note(rows, launch.command)
+        yield from missing_note(rows, launch.portable_command)
         yield from seeds_note(rows)
     for name, column in printed.columns.items():
         if all(run.column != name for run in runs):

@@ -51,7 +51,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
             f"Width and heads of {recipe(launch)}. {made_by(launch)}"
         ),
         _grid(rows),
-        Notes((*missing_note(rows, launch.command), *notes)),
+        Notes((*missing_note(rows, launch.portable_command), *notes)),
         verdict_heading(),
         Text(f"The paper ({printed.section}) says: {printed.claim}. The formula is for one window."),
         *_findings(rows),
@@ -64,7 +64,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
         f"{artefact.name}.tex": latex(artefact.title, blocks),
     }
     tallies = (tally(artefact.name, "", verdicts),) if verdicts else ()
-    return Built(write_files(folder, contents), missing_lines(rows, launch.command), notes, tallies)
+    return Built(write_files(folder, contents), missing_lines(rows, launch.portable_command), notes, tallies)
 
 
 def _grid(rows: Sequence[Row]) -> Grid:

@@ -87,7 +87,7 @@ def finish(measured: Measured, folder: Path, shown: Sequence[Block], images: Map
         f"{name}.tex": latex(title, blocks),
         **{f"{name}.{kind}": image for kind, image in images.items()},
     }
-    missing = (*missing_lines(rows, launch.command), *tuned_missing(launch, _tuned(measured)))
+    missing = (*missing_lines(rows, launch.portable_command), *tuned_missing(launch, _tuned(measured)))
     return Built(write_files(folder, contents), missing, measured.caveats, measured.tallies)
 
 
@@ -176,7 +176,7 @@ def _values(measured: Measured, row: Row) -> dict[str, str]:
 def _notes(measured: Measured) -> Iterator[str]:
     """What a reader of the numbers has to know, ending with the accuracies of the classical baselines."""
     launch, rows = measured.launch, measured.rows
-    yield from missing_note(rows, launch.command)
+    yield from missing_note(rows, launch.portable_command)
     yield from tuned_notes(launch, _tuned(measured))
     yield from _footnotes(measured)
     yield from measured.caveats

@@ -78,7 +78,7 @@ def tuned_notes(launch: Launch, tuned: Sequence[Row]) -> list[str]:
     unfinished = [label for label in launch.tuned.studies if label not in {row.label for row in tuned}]
     unfinished += [row.label for row in tuned if row.missing]
     if unfinished:
-        notes.append(f"{MISSING} not tuned yet: {'; '.join(unfinished)}. To fill: `{launch.command}`")
+        notes.append(f"{MISSING} not tuned yet: {'; '.join(unfinished)}. To fill: `{launch.portable_command}`")
     for label, study in launch.tuned.studies.items():
         if study.settings is not None and study.validation_top1 is not None:
             settings = ", ".join(f"{key} = {_value(value)}" for key, value in study.settings.items())
@@ -92,11 +92,13 @@ def tuned_missing(launch: Launch, tuned: Sequence[Row]) -> tuple[str, ...]:
         return ()
     there = {row.label for row in tuned}
     studies = [
-        f"{label}, tuned: its study is unfinished ({budget(study)}); run: {launch.command}"
+        f"{label}, tuned: its study is unfinished ({budget(study)}); run: {launch.portable_command}"
         for label, study in launch.tuned.studies.items()
         if label not in there
     ]
-    return *studies, *missing_lines([replace(row, label=f"{row.label}, tuned") for row in tuned], launch.command)
+    return *studies, *missing_lines(
+        [replace(row, label=f"{row.label}, tuned") for row in tuned], launch.portable_command
+    )
 
 
 def _value(value: object) -> str:

@@ -88,10 +88,11 @@ def test_what_is_not_tuned_yet_is_missing_with_the_command(record: FakeRecord) -
     unfinished = {"trials": 3, "pruned": 0, "failed": 0, "epochs": 6, "validation_top1": None, "settings": None}
     launch(record, {"full": 0.9, "no_joint": None}, {"full": {}, "no_joint": {}, "no_temporal": unfinished})
     built = report.build([], record.storage)
+    run = f"run: {COMMAND} storage={record.storage}"
     assert built.missing == (
-        f"no_temporal, tuned: its study is unfinished (3 trials, 6 epochs); run: {COMMAND}",
+        f"no_temporal, tuned: its study is unfinished (3 trials, 6 epochs); {run}",
         "no_joint, tuned, seeds 0, 1, 2: not finished (cells tuned no_joint 0 tuned no_joint 1 tuned no_joint 2); "
-        f"run: {COMMAND}",
+        f"{run}",
     )
     text, frame = read(record)
     assert f"- — not tuned yet: no_temporal; no_joint. To fill: `{COMMAND}`" in text
