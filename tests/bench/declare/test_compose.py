@@ -261,7 +261,9 @@ def test_annotations_and_splits_of_a_dataset(tmp_path: Path, monkeypatch: pytest
             compose(["ablation=full", "data=pyskl", wrong])
 
 
-@pytest.mark.parametrize("name", ["a,b", "a b", "José (1)", "a=b", "it's", '"q"', "2024", "end\\", "[1]", 'x\'"\\\\"y'])
+@pytest.mark.parametrize(
+    "name", ["a,b", "a b", "José (1)", "a=b", "it's", 'a "q"', "2024", "end\\", "[1]", 'x\'"\\\\"y']
+)
 def test_a_path_may_be_typed_as_it_is(name: str, tmp_path: Path) -> None:
     launch = compose(["ablation=full", f"storage={tmp_path}/{name}", f"data.root={name}"])
     assert launch.storage == tmp_path / name
