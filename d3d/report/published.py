@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
 
-import yaml
 from pydantic import TypeAdapter
 
 from d3d.folders import PUBLISHED
+from d3d.yaml_file import read_yaml
 
 
 @dataclass(frozen=True)
@@ -64,5 +64,5 @@ def published(artefact: str) -> Published:
 
 @cache
 def _all() -> dict[str, Published]:
-    entries = yaml.safe_load((PUBLISHED / "d3d.yaml").read_text("utf-8"))
+    entries = read_yaml(PUBLISHED / "d3d.yaml")
     return TypeAdapter(dict[str, Published]).validate_python(entries)
