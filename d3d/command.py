@@ -102,7 +102,7 @@ def inspect_data(command: str, arguments: Sequence[str]) -> int:
 
 
 def run(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
-    """The command `run`: launches, and explains a full disk. Returns the exit status."""
+    """The command `run`: launches, and explains a full disk and an unusable record. Returns the exit status."""
     from d3d.bench.declare.compose import compose
     from d3d.bench.plan.machine import check_resources, check_storage
 
@@ -112,9 +112,10 @@ def run(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
     local = launch.cluster.address is None
     note_unused(asked, local=local)
     with quiet(local=local):
+        from d3d.bench.record.access import record_errors_explained
         from d3d.bench.run.failures import full_disk_explained
 
-        with full_disk_explained():
+        with full_disk_explained(), record_errors_explained(launch.tracking_uri):
             return run_launch(launch)
 
 

@@ -50,6 +50,10 @@ class RecordError(D3DError):
     """A record of runs that lacks what is asked of it."""
 
 
+class UnusableRecordError(RecordError):
+    """A record of runs that cannot be read or written: its server or database is away, locked or damaged."""
+
+
 def require(holds: bool, key: str, value: object, rule: str) -> None:
     """Raises ConfigError unless the value of a configuration key obeys the rule, which the message ends with."""
     if not holds:

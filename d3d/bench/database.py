@@ -5,12 +5,14 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+
+from d3d.bench.lease import leased
 
 SQLITE = ("sqlite:///", "sqlite+pysqlite:///")
+PATIENCE = 120  # seconds that a read or a write waits while another program, such as a backup, has locked the file
 
 
 def sqlite_uri(path: Path) -> str:
@@ -27,26 +29,51 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(database) if database else None
 
 
-def make_database(path: Path, fill: Callable[[str], object]) -> None:
-    """Creates a database, all of it or nothing: a library cannot use one in which it has made half of its tables.
+def has_tables(path: Path) -> bool:
+    """Whether a database was made: SQLite leaves an empty file where it opened one that was deleted."""
+    return path.exists() and path.stat().st_size > 0
 
-    `fill` is called with the URI of a file and creates the tables in it.
+
+def make_database(path: Path, fill: Callable[[str], object]) -> None:
+    """Creates a database if there is none, all of it or nothing: a library cannot use one with half of its tables.
+
+    Of several processes that want the same one, one creates it and the others wait for it. `fill` is called with the
+    URI of a file and creates the tables in it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.partial-") as folder:
-        partial = Path(folder) / path.name
+    folder = path.with_name(f"{path.name}.partial")
+    with leased(folder):
+        if has_tables(path):
+            return
+        partial = folder / path.name
+        for left in folder.glob(f"{path.name}*"):  # by a process that was killed
+            left.unlink()
         event.listen(Engine, "connect", _without_sync)
         try:
             fill(sqlite_uri(partial))
+            with closing(sqlite3.connect(partial)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")  # readers and the writer do not wait for each other
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
+            partial.rename(path)
         finally:
             event.remove(Engine, "connect", _without_sync)
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.rename(path)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")  # readers and the writer do not wait for each other
+            for left in folder.glob(f"{path.name}*"):
+                left.unlink()
 
 
 def _without_sync(connection: sqlite3.Connection, _: object) -> None:
     """Creating the tables takes a hundred transactions; if the machine stops meanwhile, nothing of value is lost."""
     connection.execute("PRAGMA synchronous=OFF")
+
+
+@event.listens_for(Engine, "before_cursor_execute", retval=True)
+def _patiently(_: Connection, __: object, statement: str, parameters: object, *___: object) -> tuple[str, object]:
+    """Lets MLflow wait as long for a locked database as everything else here does."""
+    own = statement.startswith("PRAGMA busy_timeout")
+    return f"PRAGMA busy_timeout = {PATIENCE * 1000}" if own else statement, parameters
+
+
+@event.listens_for(Engine, "connect")
+def _waits(connection: object, _: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")

@@ -33,7 +33,7 @@ STORAGE = "results"  # the default of `storage=`
 # Read by libraries when they are imported: they send no telemetry, and print nothing between our own lines.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
@@ -93,26 +93,29 @@ def build(
     The files go to the folder of the launch, or of the newest launch if an artefact is built from several. Complete
     artefacts are then copied to LATEST, unless `launch` or `split` selected a launch that is not the default one.
 
-    Raises RecordError if a name is unknown, or if the record has nothing to build from or contradicts itself.
+    Raises RecordError if a name is unknown, or if the record cannot be used, has nothing to build from or contradicts
+    itself.
     """
+    from d3d.bench.record.access import record_errors_explained
     from d3d.report.record import Record, folder_of
 
     record = Record(storage, tracking_uri)
-    launches = record.launches(launch, own=own)
-    makers = _makers(names, launches, f"launch {launch}" if launch else record.uri, record)
-    folder = storage / "tables"
-    everyone = launches if launch is None else record.launches(own=own)
-    where = _where(storage, record.uri)
-    built: list[Built] = []
-    latest: list[Path] = []
-    for name in names or makers:
-        chosen = _chosen(name, makers[name], split)
-        artefact = artefact_of(name, chosen[0].title)
-        kind = importlib.import_module(f"d3d.report.artefacts.{artefact.kind}")
-        made = kind.build(record, artefact, chosen, folder / folder_of(chosen[0]), partial)
-        if not made.missing and chosen == _chosen(name, everyone, "test"):
-            latest += write_files(folder / LATEST, {path.name: path.read_bytes() for path in made.paths})
-        built.append(made)
+    with record_errors_explained(record.uri):
+        launches = record.launches(launch, own=own)
+        makers = _makers(names, launches, f"launch {launch}" if launch else record.uri, record)
+        folder = storage / "tables"
+        everyone = launches if launch is None else record.launches(own=own)
+        where = _where(storage, record.uri)
+        built: list[Built] = []
+        latest: list[Path] = []
+        for name in names or makers:
+            chosen = _chosen(name, makers[name], split)
+            artefact = artefact_of(name, chosen[0].title)
+            kind = importlib.import_module(f"d3d.report.artefacts.{artefact.kind}")
+            made = kind.build(record, artefact, chosen, folder / folder_of(chosen[0]), partial)
+            if not made.missing and chosen == _chosen(name, everyone, "test"):
+                latest += write_files(folder / LATEST, {path.name: path.read_bytes() for path in made.paths})
+            built.append(made)
     return Built(
         paths=tuple(path for each in built for path in each.paths),
         missing=tuple(dict.fromkeys(f"{line}{where}" for each in built for line in each.missing)),

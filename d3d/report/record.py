@@ -10,17 +10,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
 from d3d.bench.database import sqlite_file
 from d3d.bench.declare.ablations import VALIDATION
+from d3d.bench.record.access import connect, experiment_of, record_errors_explained
 from d3d.bench.record.conditions import SEPARATOR, SEVERAL
 from d3d.bench.record.location import record_uri
 from d3d.bench.record.provenance import current_code, kind_of, part_of
-from d3d.bench.record.run_files import read_file
+from d3d.bench.record.run_files import files_of, read_file
 from d3d.bench.record.schema import (
     ABLATION_PREFIX,
     ENVIRONMENT_PREFIX,
@@ -101,15 +100,12 @@ class Record:
         self.uri = record_uri(tracking_uri, storage)
         if database := sqlite_file(self.uri):
             _require_database(database)
-        try:
-            self._client = MlflowClient(self.uri)
-            experiment = self._client.get_experiment_by_name(EXPERIMENT)
-        except (MlflowException, SQLAlchemyError) as error:  # SQLite cannot even read when the disk is full
-            way_out = "free space on its disk, repair the database, or name another record"
-            raise RecordError(f"{self.uri}: {str(error).splitlines()[0]}; {way_out}") from error
+        with record_errors_explained(self.uri):
+            self._client = connect(self.uri)
+            experiment = experiment_of(self._client)
         if experiment is None:
             raise RecordError(f"{self.uri}: no experiment {EXPERIMENT} in it; launch an ablation first")
-        self._experiment: str = experiment.experiment_id
+        self._experiment: str = experiment
         self._cells: dict[str, Cell] = {}  # cells read so far, because ablations share them
         self.skipped: dict[str, str] = {}  # id of a report run whose plan cannot be read → what is wrong with the plan
 
@@ -134,7 +130,7 @@ class Record:
                 raise RecordError(f"launch={id}: not in {self.uri}; {there}")
             return (self._launch(reports[0]),)
         newest: dict[tuple[str, str], Launch] = {}
-        for run in reports:
+        for run in _distinct(reports):
             key = (run.data.tags.get(Tag.ABLATION, ""), run.data.tags.get(Tag.DATA, ""))
             if Tag.SPLIT in run.data.tags and key in newest:
                 continue
@@ -231,14 +227,15 @@ class Record:
     def _predictions(self, run: Run, id: str) -> tuple[Prediction, ...]:
         text = self._read(run, File.PREDICTIONS)
         try:
-            return read_predictions(text)
+            return read_predictions(text, run.data.tags.get(Tag.TESTED))
         except ValueError as error:
             raise damaged(run.info.run_id, id, str(error)) from error
 
     def _read(self, run: Run, name: str) -> str:
         try:
             return read_file(run, self.uri, name)
-        except (OSError, MlflowException) as error:
+        except (OSError, UnicodeDecodeError, MlflowException) as error:
+            files_of(run, self.uri).list_artifacts()  # raises if it is the server that cannot be reached
             raise damaged(run.info.run_id, run.info.run_name or "", f"{name} cannot be read") from error
 
 
@@ -302,6 +299,14 @@ def _members(cells: Iterable[Cell], attribute: str) -> str:
     return "; ".join(f"{digest} ({', '.join(ids)})" for digest, ids in sorted(members.items()))
 
 
+def _distinct(reports: Iterable[Run]) -> list[Run]:
+    """The first run of each launch: a server whose answer was lost was asked again, and created another."""
+    first: dict[str, Run] = {}
+    for run in reports:
+        first.setdefault(run.data.tags.get(Tag.LAUNCH) or run.info.run_id, run)
+    return list(first.values())
+
+
 def _slug(text: str) -> str:
     """The text with everything but letters, digits, "_" and "." replaced by "-"."""
     return re.sub(r"[^A-Za-z0-9_.]+", "-", text)
@@ -333,6 +338,10 @@ def _require_database(path: Path) -> None:
     way_out = "launch an ablation (`python orchestrate.py ablation=stride_grid`), or name the folder with storage="
     if not path.is_file():
         raise RecordError(f"{path}: there is no record; {way_out}")
-    with path.open("rb") as file:
-        if file.read(16) != b"SQLite format 3\0":
-            raise RecordError(f"{path}: not an SQLite database; {way_out}")
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror}); {way_out}") from error
+    if start != b"SQLite format 3\0":
+        raise RecordError(f"{path}: not an SQLite database; {way_out}")

@@ -62,7 +62,7 @@ class Training(Kind):
         predictions = train(
             cell.config, dataset, job.device, job.folder(cell), report, job.readers, job.test_every, notice
         )
-        if not run.results:  # otherwise the cell was finished, and only its weights had to be restored
+        if not run.finished:  # otherwise only its weights had to be restored
             gmacs, parameters = (count(cell.config, dataset.skeleton) for count in (forward_gmacs, parameter_count))
             run.finish(predictions, {Metric.GMACS: gmacs, Metric.PARAMETERS: parameters})
         return {}

@@ -8,6 +8,7 @@ training, test, fusion, baseline or measurement. Nothing here imports torch, ray
 """
 
 import csv
+import hashlib
 import io
 import re
 import shlex
@@ -48,6 +49,7 @@ class Tag(StrEnum):
     CODE_DIGEST = "code_digest"  # of the code that the cell ran through; several are joined with "+"
     DEVICE = "device"
     MODALITY = "modality"  # what the system reads of a clip: R (frames), P (joints) or R+P
+    TESTED = "tested"  # of a cell: the number of its test clips and a digest of their names; missing in old records
     TRAINED = "trained"  # of a test: the cell whose weights it tests
     MEASUREMENT = "measurement"  # of a measurement: what is measured
     BASELINE = "baseline"  # of a baseline: its method
@@ -222,11 +224,11 @@ def write_probabilities(predictions: Sequence[Prediction]) -> str:
 
 def with_probabilities(predictions: Iterable[Prediction], text: str) -> tuple[Prediction, ...]:
     """The predictions with the probabilities in a probabilities.csv. Raises ValueError as `read_predictions` does."""
-    _, *lines = csv.reader(io.StringIO(text, newline=""))
     try:
+        _, *lines = csv.reader(io.StringIO(text, newline=""))
         known = {from_spreadsheet_entry(clip): tuple(map(float, numbers)) for clip, *numbers in lines}
         return tuple(replace(each, probabilities=known[each.clip]) for each in predictions)
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, csv.Error) as error:
         raise ValueError(f"{File.PROBABILITIES}: {error!r}") from error
 
 
@@ -236,10 +238,20 @@ def _table(lines: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def read_predictions(text: str) -> tuple[Prediction, ...]:
-    """The predictions in a predictions.csv, one for each clip. Raises ValueError that says in a line what is wrong.
+def tested_clips(predictions: Sequence[Prediction]) -> str:
+    """The number of clips and a digest of their names in any order, as the tag `tested` holds them."""
+    names = "\n".join(sorted(each.clip for each in predictions))
+    return f"{len(predictions)} clips, {hashlib.sha256(names.encode()).hexdigest()[:16]}"
 
-    In old records they have no `take`.
+
+def read_predictions(text: str, tested: str | None = None) -> tuple[Prediction, ...]:
+    """The predictions in a predictions.csv, one for each clip.
+
+    Args:
+        text: Of the file. In old records the predictions have no `take`.
+        tested: The tag `tested` of the run; None in old records, whose predictions are taken as complete.
+
+    Raises ValueError that says in a line what is wrong, for example that clips are missing.
     """
     rows = csv.DictReader(io.StringIO(text, newline=""))
     try:
@@ -249,8 +261,10 @@ def read_predictions(text: str) -> tuple[Prediction, ...]:
             )
             for row in rows
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise ValueError(f"{File.PREDICTIONS}, line {rows.line_num}: {error!r}") from error
     if not predictions or len({each.clip for each in predictions}) < len(predictions):
         raise ValueError(f"{File.PREDICTIONS} has no clip, or has a clip twice")
+    if tested and tested != tested_clips(predictions):
+        raise ValueError(f"{File.PREDICTIONS} has {tested_clips(predictions)}; the cell was tested on {tested}")
     return predictions

@@ -5,7 +5,7 @@ epoch is checkpointed, and then ends the run. A killed training therefore leaves
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from mlflow import MlflowClient, entities
 from mlflow.entities import Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from d3d.bench.database import make_database, sqlite_file
 from d3d.bench.declare.ablations import flatten
+from d3d.bench.record.access import at_the_end, connect, exists, experiment_of, record_errors_explained
 from d3d.bench.record.conditions import joined
 from d3d.bench.record.provenance import Code, code_of
 from d3d.bench.record.run_files import ANYWHERE, files_of, make_relocatable, read_file, write_file
@@ -33,6 +34,7 @@ from d3d.bench.record.schema import (
     Metric,
     Tag,
     read_predictions,
+    tested_clips,
     with_probabilities,
     write_plan,
     write_predictions,
@@ -61,18 +63,26 @@ def prepare(uri: str, storage: Path) -> "Record":
     KILLED.
     """
     database = sqlite_file(uri)
-    with _record_errors_explained(uri):
-        if database and not database.exists():
+    with record_errors_explained(uri):
+        if database:
             make_database(database, MlflowClient)
-        client = MlflowClient(uri)
-        if client.get_experiment_by_name(EXPERIMENT) is None:
-            own = ANYWHERE if database else None  # None: a server decides
-            client.create_experiment(EXPERIMENT, artifact_location=own, tags=MODEL_TRAINING)
+        client = connect(uri)
+        if experiment_of(client) is None:
+            _create_experiment(client, ANYWHERE if database else None)  # None: a server decides
         record = Record(uri)
         if database == storage / DATABASE:
             make_relocatable(database)
             record.end_orphans()
         return record
+
+
+def _create_experiment(client: MlflowClient, location: str | None) -> None:
+    """Creates the experiment, unless another launch did, or the same request whose answer was lost, a moment ago."""
+    try:
+        client.create_experiment(EXPERIMENT, artifact_location=location, tags=MODEL_TRAINING)
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            raise
 
 
 def finished_cells(plan: "Plan", cells: "Sequence[Cell] | None" = None) -> dict[str, Run]:
@@ -105,9 +115,8 @@ def timed_cells(plan: "Plan") -> dict[str, Run]:
 @contextmanager
 def _opened(uri: str) -> Iterator["Record | None"]:
     """The record to read from, None if there is none yet."""
-    database = sqlite_file(uri)
-    with _record_errors_explained(uri):
-        yield None if database and not database.exists() else Record(uri)
+    with record_errors_explained(uri):
+        yield Record(uri) if exists(uri) else None
 
 
 class Record:
@@ -115,9 +124,9 @@ class Record:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self.client = MlflowClient(uri)
-        experiment = self.client.get_experiment_by_name(EXPERIMENT)
-        self.experiments = [str(experiment.experiment_id)] if experiment else []
+        self.client = connect(uri)
+        experiment = experiment_of(self.client)
+        self.experiments = [experiment] if experiment else []
 
     def finished(self, cells: Iterable[str]) -> dict[str, Run]:
         """Cell id → run, for those of the cells whose newest run is finished; older runs of a cell do not count.
@@ -125,60 +134,81 @@ class Record:
         Makes a query for each cell, which in a large record takes no longer than reading one or two runs.
         """
         newest = {id: runs[0] for id in cells if (runs := self._search(f"tags.{Tag.CELL} = '{id}'"))}
-        return {id: run for id, run in newest.items() if run.info.status == "FINISHED"}
+        return {id: run for id, run in newest.items() if _is_finished(run)}
 
     def newest(self, preset: str, data: str) -> dict[str, Run]:
         """Cell id → run, for the newest finished cells with this preset and data, at most NEWEST."""
         filter = f"{CELLS} and tags.{Tag.PRESET} = '{preset}' and tags.{Tag.DATA} = '{data}'"
         runs = self.client.search_runs(self.experiments, filter, max_results=NEWEST, order_by=NEWEST_FIRST)
-        return {run.data.tags[Tag.CELL]: run for run in reversed(runs) if run.info.status == "FINISHED"}
+        return {run.data.tags.get(Tag.CELL, ""): run for run in reversed(runs) if _is_finished(run)}
 
-    def begin(
-        self, cell: "Cell", tags: Mapping[str, str], *, anew: bool = False, code: Code | None = None
-    ) -> "CellRun":
+    def begin(self, cell: "Cell", tags: Mapping[str, str], *, code: Code | None = None) -> "CellRun":
         """The run of a cell, set to RUNNING: its newest run, or a new one if it has none.
 
-        A finished run is returned as it is, whether another launch or a leftover worker finished it.
+        A finished run stays as it is, whether another launch or a leftover worker finished it.
 
         Args:
             cell: The cell.
             tags: The tags of the run, apart from those that follow from the cell.
-            anew: Whether to start a new run if the newest one is finished.
             code: The code whose runs may be continued; a run made by other code stays as it ended, and a new one is
                 started. None, the default, allows any code.
         """
         tags = {**tags, **cell.kind.tags(cell), Tag.SPLIT.value: cell.config.data.split, Tag.ROW.value: cell.row}
-        runs = self._runs(cell)
-        if runs and code and not code.made(code_of(runs[0])):
-            runs = []
         for needed in cell.needs:
             for run in self._runs(needed)[:1]:
                 tags |= _joined_provenance(run, tags)
-        finished = bool(runs) and runs[0].info.status == "FINISHED"
-        if finished and not anew:
+        params = {key: str(value) for key, value in flatten(asdict(cell.config)).items()}
+        runs = self._runs(cell)
+        if runs and code and not code.made(code_of(runs[0])):
+            runs = []
+        if runs and _is_finished(runs[0]):
             self._update_tags(runs[0], {key: value for key, value in tags.items() if key.startswith(PURPOSE_TAGS)})
             return CellRun(self, runs[0], new=False)
-        if runs and not finished:
-            self._resume(runs[0], tags)
+        if runs:
+            self._end_others(runs)
+            self._resume(runs[0], tags, params)
             return CellRun(self, runs[0], new=False)
         seed = str(cell.config.seed)
         tags |= {Tag.KIND: CELL, Tag.CELL: cell.id, Tag.SEED: seed, Tag.DATA_DIGEST: cell.data_digest}
-        run = self.client.create_run(self.experiments[0], run_name=cell.label, tags=tags)
-        params = [Param(key, str(value)) for key, value in flatten(asdict(cell.config)).items()]
-        self.client.log_batch(run.info.run_id, params=params)
+        run = self._create(cell.label, tags, lambda: self._runs(cell))
+        self._log(run, params=params)
         return CellRun(self, run, new=True)
+
+    def _create(self, name: str, tags: Mapping[str, str], find: Callable[[], list[Run]]) -> Run:
+        """A new run with these tags, one of those that `find` returns.
+
+        If the answer of a server is lost, MLflow's client asks again, and the run is created twice, with one time.
+        """
+        created = self.client.create_run(self.experiments[0], run_name=name, tags=dict(tags))
+        same = [run for run in find() if run.info.start_time == created.info.start_time]
+        self._end_others(same)
+        return same[0]
+
+    def _end_others(self, runs: Sequence[Run]) -> None:
+        """Sets all runs but the first to KILLED if they are RUNNING: nobody writes to them."""
+        for run in runs[1:]:
+            if run.info.status == "RUNNING":
+                self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def _log(self, run: Run, tags: Mapping[str, str] = MappingProxyType({}), *, params: Mapping[str, str]) -> None:
+        """Logs tags, and the parameters that the run lacks because whoever created it was killed."""
+        missing = [Param(key, value) for key, value in params.items() if key not in run.data.params]
+        self.client.log_batch(run.info.run_id, params=missing, tags=[RunTag(*each) for each in tags.items()])
 
     def predictions(self, cell: str) -> tuple[Prediction, ...]:
         """The predictions of a finished cell, with probabilities if they were recorded. Raises RecordError."""
         run = self.finished([cell]).get(cell)
         if run is None:
             raise RecordError(f"cell {cell}: it is not finished; run the same command again")
-        with _record_errors_explained(self.uri):
-            predictions = read_predictions(read_file(run, self.uri, File.PREDICTIONS))
-            try:
-                return with_probabilities(predictions, read_file(run, self.uri, File.PROBABILITIES))
-            except FileNotFoundError:  # finished by a version that did not record probabilities
+        files = {file.path for file in files_of(run, self.uri).list_artifacts()}
+        try:
+            predictions = read_predictions(read_file(run, self.uri, File.PREDICTIONS), run.data.tags.get(Tag.TESTED))
+            if File.PROBABILITIES not in files:  # finished by a version that did not record probabilities
                 return predictions
+            return with_probabilities(predictions, read_file(run, self.uri, File.PROBABILITIES))
+        except (OSError, ValueError) as error:
+            fault = f"run {run.info.run_id} of {cell}: {shorten(str(error), 200)}"
+            raise RecordError(f"{fault}; delete the run (`make ui`) and launch again") from error
 
     def latest(self, cell: str) -> Run | None:
         """The newest run of a cell, with any status; None if it has none."""
@@ -200,12 +230,13 @@ class Record:
 
     def end(self, cells: Iterable[str], failed: Mapping[str, "Failure"]) -> None:
         """Ends the runs of cells that are still RUNNING: as FAILED for cells in `failed`, as KILLED for the others."""
-        for cell in cells:
-            for run in self._search(f"tags.{Tag.CELL} = '{cell}' and attributes.status = 'RUNNING'"):
-                if cell in failed:
-                    CellRun(self, run, new=False).fail(failed[cell])
-                else:
-                    self.client.set_terminated(run.info.run_id, "KILLED")
+        ids = set(cells)
+        for run in self._search(f"{CELLS} and attributes.status = 'RUNNING'") if ids else ():
+            cell = run.data.tags.get(Tag.CELL, "")
+            if cell in ids & failed.keys():
+                CellRun(self, run, new=False).fail(failed[cell])
+            elif cell in ids:
+                self.client.set_terminated(run.info.run_id, "KILLED")
 
     def end_orphans(self) -> None:
         """Sets every run that is RUNNING to KILLED."""
@@ -229,12 +260,14 @@ class Record:
         """A context with a report run for each ablation, FINISHED after the block or KILLED if an error left it."""
         runs = [self._report(report) for report in plan.reports]
         status = "KILLED"
-        try:
-            yield
-            status = "FINISHED"
-        finally:
+
+        def end() -> None:
             for run in runs:
                 self.client.set_terminated(run, status)
+
+        with at_the_end(end):
+            yield
+            status = "FINISHED"
 
     def holds(self, report: "Report") -> bool:
         """Whether the report was launched before."""
@@ -264,6 +297,7 @@ class Record:
         runs, launch = self._report_runs(report), report.launch
         if runs:
             run = runs[0]
+            self._end_others(runs)
             self.client.update_run(run.info.run_id, "RUNNING")
             self.client.set_tag(run.info.run_id, Tag.SPLIT, launch.config.data.split)  # old records lack it
         else:
@@ -280,7 +314,7 @@ class Record:
             if report.studies and launch.search:
                 tags[Tag.SEARCH] = launch.search.name
                 name += f", {launch.search.name} × {launch.search.trials}"
-            run = self.client.create_run(self.experiments[0], run_name=name, tags=tags)
+            run = self._create(name, tags, lambda: self._report_runs(report))
         self._log_plan(run, report)
         return str(run.info.run_id)
 
@@ -293,14 +327,14 @@ class Record:
     def _runs(self, cell: "Cell") -> list[Run]:
         return self._search(f"{CELLS} and tags.{Tag.CELL} = '{cell.id}'")
 
-    def _resume(self, run: Run, tags: Mapping[str, str]) -> None:
+    def _resume(self, run: Run, tags: Mapping[str, str], params: Mapping[str, str]) -> None:
         id, before = run.info.run_id, run.data
         if before.metrics:  # its epochs may be of several versions of the code or several processors
             tags = {**tags, **_joined_provenance(run, tags)}
         tags = {**tags, Tag.ROW.value: before.tags.get(Tag.ROW, tags[Tag.ROW])}  # the first row that asked for it
         for tag in {Tag.REASON, Tag.FAILURE, Tag.PRUNED} & before.tags.keys():  # they say how it ended before
             self.client.delete_tag(id, tag)
-        self.client.log_batch(id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self._log(run, tags, params=params)
         self.client.update_run(id, "RUNNING")
 
     def _search(self, filter: str) -> list[Run]:
@@ -317,7 +351,10 @@ class Record:
 
 
 class CellRun:
-    """The run of a cell that a worker is computing."""
+    """The run of a cell that a worker is computing.
+
+    A run that was finished before, and whose training only restores its weights, stays as it is: nothing is logged.
+    """
 
     def __init__(self, record: Record, run: Run, *, new: bool) -> None:
         """`new` says whether the run was just created, so that it has no epochs yet."""
@@ -327,14 +364,15 @@ class CellRun:
         self.run = run  # as it was when it was found
         self.id = str(run.info.run_id)
         self.new = new
-        metrics = run.data.metrics if run.info.status == "FINISHED" else {}
+        self.finished = _is_finished(run)
+        metrics = run.data.metrics if self.finished else {}
         self.results = {key.value: metrics[key] for key in (Metric.TOP1, Metric.SECONDS) if key in metrics}
         history = [] if new else self.client.get_metric_history(self.id, Metric.TRAIN_LOSS)
         self.logged = {metric.step for metric in history}
 
     def log_epoch(self, result: "EpochResult") -> None:
         """Logs the metrics of an epoch in one batch, unless they were logged before."""
-        if result.epoch in self.logged:
+        if self.finished or result.epoch in self.logged:
             return
         now = time.time_ns() // 1_000_000
         metrics = [entities.Metric(key, value, now, result.epoch) for key, value in result.metrics.items()]
@@ -350,25 +388,31 @@ class CellRun:
             Metric.TOP1: top1(predictions),
             Metric.MEAN_CLASS_ACCURACY: mean_class_accuracy(predictions),
         }
-        self.end({**results, **metrics})
+        self.end({**results, **metrics}, {Tag.TESTED.value: tested_clips(predictions)})
 
-    def end(self, metrics: Mapping[str, float]) -> None:
-        """Logs the results and ends the run.
+    def end(self, metrics: Mapping[str, float], tags: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Logs the results and their tags, and ends the run.
 
         The results get the time at which the run began. If a worker is killed before the run ends, the next worker logs
         them again with the same time, and MLflow stores equal values with equal times only once.
         """
         began = self.client.get_run(self.id).info.start_time
         results = [entities.Metric(key, value, began, 0) for key, value in metrics.items()]
-        self.client.log_batch(self.id, metrics=results)
+        self.client.log_batch(self.id, metrics=results, tags=[RunTag(*each) for each in tags.items()])
         self.client.set_terminated(self.id, "FINISHED")
 
     def note(self, key: str, text: str) -> None:
-        """Adds a tag to the run."""
-        self.client.set_tag(self.id, key, text)
+        """Adds a tag to the run, unless it is finished."""
+        if not self.finished:
+            self.client.set_tag(self.id, key, text)
 
     def fail(self, failure: "Failure") -> None:
-        """Ends the run as FAILED, with the kind and reason of the failure as tags and a traceback in error.txt."""
+        """Ends the run as FAILED, with the kind and reason of the failure as tags and a traceback in error.txt.
+
+        A finished run stays finished.
+        """
+        if self.finished:
+            return
         self.client.set_tag(self.id, Tag.FAILURE, failure.kind)
         self.client.set_tag(self.id, Tag.REASON, failure.reason)
         if failure.text.strip() != failure.reason:
@@ -376,16 +420,12 @@ class CellRun:
         self.client.set_terminated(self.id, "FAILED")
 
 
+def _is_finished(run: Run) -> bool:
+    """Whether a run of a cell is FINISHED and has a result; an incomplete one is run again."""
+    return run.info.status == "FINISHED" and bool({Metric.TOP1, Metric.SECONDS} & run.data.metrics.keys())
+
+
 def _joined_provenance(before: Run, tags: Mapping[str, str]) -> dict[str, str]:
     """The code and environment tags of a result that continues or builds on an earlier run: each value once."""
     digests = "+".join(filter(None, (code_of(before), tags[Tag.CODE_DIGEST])))
     return {Tag.CODE_DIGEST: "+".join(dict.fromkeys(digests.split("+"))), **joined(before.data.tags, tags)}
-
-
-@contextmanager
-def _record_errors_explained(uri: str) -> Iterator[None]:
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        way_out = "repair the record, or name another one"
-        raise RecordError(f"tracking.uri={uri}: {shorten(str(error), 200)}; {way_out}") from error

@@ -19,7 +19,7 @@ from d3d.bench.run.temporary_folder import temporary_folder
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # telemetry
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",  # chatter
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # chatter, and tracebacks of errors that it raises too
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MALLOC_ARENA_MAX": "2",  # each cell has its own thread, for which glibc would reserve memory

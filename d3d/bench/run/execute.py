@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from d3d.bench.plan.planning import Plan
+from d3d.bench.record.access import at_the_end
 from d3d.bench.record.tracking import Record, finished_cells, prepare
 from d3d.bench.run.progress import Ended, Progress
 from d3d.bench.search.tuned_rows import with_tuned_rows
@@ -68,13 +69,11 @@ def _run(
     record.tag_finished(plan, finished)
     todo = [cell for cell in plan.unfinished(plan.counted(finished)) if cell.id not in failed]
     progress = Progress(todo, len(plan.cells) - len(todo), console)
-    try:
+    with at_the_end(lambda: record.end([cell.id for cell in todo], progress.failed)):
         if resources and todo:
             from d3d.bench.run import schedule
 
             schedule.run(plan, todo, resources, progress)
-    finally:
-        record.end([cell.id for cell in todo], progress.failed)
     return progress.outcome, {**finished, **finished_cells(plan, todo)}
 
 
@@ -97,9 +96,6 @@ def _search(plan: Plan, record: Record, resources: "CellResources", console: Con
 
     ended = sum(each.trials for each in plan.study_progress.values())
     progress = Progress([], ended, console, expected=plan.trials_left)
-    try:
+    with at_the_end(lambda: record.log_plans(with_tuned_rows(plan))):
         run_studies(plan, record, resources, progress)
-    finally:
-        plan = with_tuned_rows(plan)
-        record.log_plans(plan)
-    return plan, Ended(notices=progress.notices)
+    return with_tuned_rows(plan), Ended(notices=progress.notices)

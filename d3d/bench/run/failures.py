@@ -1,8 +1,8 @@
 """How cells can fail, and what happens then: the cell is given up at once, or tried again, and how.
 
 A fault of the data, the settings or the checkpoint would happen again, so the cell is given up. A cell that ran out of
-memory is tried again with more of the device, and one whose worker was lost continues. A full disk is no fault of a
-cell: it stops the launch.
+memory is tried again with more of the device, and one whose worker was lost continues. A full disk and a record that
+cannot be used are no faults of a cell: they stop the launch.
 """
 
 import errno
@@ -17,11 +17,11 @@ from typing import Literal
 
 import torch
 
-from d3d.errors import CheckpointError, D3DError, DataError, StorageError, TrainingError
+from d3d.errors import CheckpointError, D3DError, DataError, StorageError, TrainingError, UnusableRecordError
 from d3d.redaction import redacted
 from d3d.text import printable
 
-Kind = Literal["data", "loss", "checkpoint", "settings", "memory", "worker", "node", "disk", "unforeseen"]
+Kind = Literal["data", "loss", "checkpoint", "settings", "memory", "worker", "node", "disk", "record", "unforeseen"]
 
 NAMES: dict[Kind, str] = {
     "data": "a clip or a file that cannot be used",
@@ -32,6 +32,7 @@ NAMES: dict[Kind, str] = {
     "worker": "a worker that was lost repeatedly before it finished an epoch",
     "node": "a node that was lost",
     "disk": "no room on the disk",
+    "record": "a record that cannot be used",
     "unforeseen": "an unforeseen error at every attempt",
 }
 
@@ -49,7 +50,10 @@ AGAIN: dict[Kind, str] = {
     "unforeseen": "will be tried again",
 }
 
+STOPPING: tuple[Kind, ...] = ("disk", "record")  # the failures that stop the launch
+
 OF_ERRORS: tuple[tuple[type[D3DError], Kind], ...] = (
+    (UnusableRecordError, "record"),
     (DataError, "data"),
     (TrainingError, "loss"),
     (CheckpointError, "checkpoint"),
@@ -113,8 +117,10 @@ def failure_of(error: BaseException) -> Failure:
     return _lost(error) or Failure("unforeseen", _plain(error))
 
 
-def full_disk(failure: Failure) -> StorageError:
-    """The error that stops the launch."""
+def stopping(failure: Failure) -> D3DError:
+    """The error that stops the launch, for a failure of a kind in STOPPING."""
+    if failure.kind == "record":
+        return UnusableRecordError(failure.reason)
     return StorageError(f"no room on the disk ({failure.reason}); free some space and run the same command again")
 
 
@@ -129,7 +135,7 @@ def full_disk_explained() -> Iterator[None]:
     except (OSError, RuntimeError, D3DError, MlflowException, SQLAlchemyError) as error:
         if isinstance(error, StorageError) or not _full_disk_message(error):
             raise
-        raise full_disk(failure_of(error)) from error
+        raise stopping(failure_of(error)) from error
 
 
 def _full_disk_message(error: BaseException) -> str | None:

@@ -35,7 +35,7 @@ from d3d.bench.plan.machine import gpus_per_cell
 from d3d.bench.plan.planning import Plan
 from d3d.bench.record.schema import Tag
 from d3d.bench.run.environment import FIXED, SETTINGS
-from d3d.bench.run.failures import Attempts, Failure, failure_of, full_disk
+from d3d.bench.run.failures import STOPPING, Attempts, Failure, failure_of, stopping
 from d3d.bench.run.interruption import INTERRUPTED, listen
 from d3d.bench.run.progress import Progress
 from d3d.bench.run.worker import Job, run_cell
@@ -134,7 +134,7 @@ def run(plan: Plan, cells: Sequence[Cell], resources: CellResources, progress: P
         resources: of one cell, as `attached` yields them.
         progress: told when each cell starts and ends.
 
-    Raises StorageError where a disk is full.
+    Raises StorageError where a disk is full, and UnusableRecordError where a worker cannot use the record.
     """
     tags = {cell.id: common_tags(plan, cell) | plan.tags_of(cell.id) for cell in cells}
     job = make_job(plan, resources, {cell.id: cell for cell in cells}, tags)
@@ -216,7 +216,7 @@ class Watcher(tune.Callback):
         if INTERRUPTED.is_set():
             raise KeyboardInterrupt
         if self.stopped:
-            raise full_disk(self.stopped)
+            raise stopping(self.stopped)
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.progress.started(trial.config["cell"])
@@ -240,7 +240,7 @@ class Watcher(tune.Callback):
         cell, failure = trial.config["cell"], failure_of(_error_of(trial))
         if cell in self.progress.waiting:  # its worker was lost before it started the cell
             self.progress.started(cell)
-        if failure.kind == "disk":
+        if failure.kind in STOPPING:
             self.stopped = failure
         elif self.attempts.again(cell, failure):
             self.progress.interrupted(cell, failure)

@@ -14,13 +14,14 @@ from typing import Any
 import torch
 from ray import tune
 
+from d3d.bench.lease import leased
 from d3d.bench.plan.cell import Cell
+from d3d.bench.record.access import record_errors_explained
 from d3d.bench.record.conditions import conditions
 from d3d.bench.record.provenance import Code, part_of
 from d3d.bench.record.schema import Tag
 from d3d.bench.record.tracking import Record
-from d3d.bench.run.failures import failure_of
-from d3d.bench.run.lease import leased
+from d3d.bench.run.failures import STOPPING, failure_of
 from d3d.config import DataConfig
 from d3d.data.clip import Dataset
 from d3d.data.readers.registry import open_dataset
@@ -91,12 +92,11 @@ def run_cell(trial: dict[str, Any], job: Job) -> None:
         Tag.DEVICE.value: name,
         **conditions(device, job.cpus),
     }
-    with nullcontext() if proposal and proposal.idle else leased(job.folder(cell)):
+    lease = nullcontext() if proposal and proposal.idle else leased(job.folder(cell))
+    with lease, record_errors_explained(job.tracking_uri):
         epochs = finished_epochs(job.folder(cell), cell.config) if cell.epochs else 0
-        # A finished training starts over where its weights are gone; its run in the record stays as it is.
-        anew = cell.epochs > 0 and not epochs
         code = job.continued.get(part_of(cell.kind_name, cell.config.model.system))
-        run = _record(job.tracking_uri).begin(cell, tags, anew=anew, code=code)
+        run = _record(job.tracking_uri).begin(cell, tags, code=code)
         if run.results and epochs == cell.epochs:
             tune.report(run.results)
             return
@@ -106,7 +106,7 @@ def run_cell(trial: dict[str, Any], job: Job) -> None:
                 tune.report(results)
         except D3DError as error:
             failure = failure_of(error)
-            if failure.kind == "disk":
+            if failure.kind in STOPPING:
                 raise
             run.fail(failure)
             tune.report({"fault": asdict(failure)})

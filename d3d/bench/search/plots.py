@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from optuna.visualization import matplotlib as draw
 
 from d3d.bench.search.planned_study import PlannedStudy
-from d3d.bench.search.study_storage import StudyStorage
+from d3d.bench.search.study_storage import StudyStorage, study_errors_explained
 
 NAMES = {"top1": "top-1 on the validation split", "gmacs": "GMACs of a clip"}
 LONGEST_NAME = 200  # bytes of a file's name that are taken from a label
@@ -22,19 +22,20 @@ LEAST_TRIALS = 4  # complete trials that an estimate of importance needs
 def draw_searches(studies: Iterable[PlannedStudy], storage: Path, folder: Path) -> list[Path]:
     """Writes LABEL-KIND.png to the folder for each plot of each study with a complete trial, and returns the paths."""
     matplotlib.use("Agg")
-    database, paths = StudyStorage(storage), []
-    for study in studies:
-        name = database.find(study)
-        if name is not None:
-            stored = optuna.load_study(study_name=name, storage=database.storage)
-            for kind, axes in _plots(study, stored):
-                label = re.sub(r"[^\w.-]+", "_", study.label).encode()[:LONGEST_NAME].decode(errors="ignore")
-                paths.append(folder / f"{label}-{kind}.png")
-                axes.set_title("", loc="left")  # one of Optuna's plots has a title of its own here
-                axes.set_title(study.label, parse_math=False)  # a $ in a label is a dollar
-                pyplot.savefig(paths[-1], bbox_inches="tight", dpi=120)
-                pyplot.close("all")
-    return paths
+    with study_errors_explained(storage):
+        database, paths = StudyStorage(storage), []
+        for study in studies:
+            name = database.find(study)
+            if name is not None:
+                stored = optuna.load_study(study_name=name, storage=database.storage)
+                for kind, axes in _plots(study, stored):
+                    label = re.sub(r"[^\w.-]+", "_", study.label).encode()[:LONGEST_NAME].decode(errors="ignore")
+                    paths.append(folder / f"{label}-{kind}.png")
+                    axes.set_title("", loc="left")  # one of Optuna's plots has a title of its own here
+                    axes.set_title(study.label, parse_math=False)  # a $ in a label is a dollar
+                    pyplot.savefig(paths[-1], bbox_inches="tight", dpi=120)
+                    pyplot.close("all")
+        return paths
 
 
 def _plots(study: PlannedStudy, stored: optuna.Study) -> Iterator[tuple[str, Axes]]:

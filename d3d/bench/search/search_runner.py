@@ -18,6 +18,7 @@ from ray.tune.search import Searcher
 from d3d.bench.kinds.registry import TRAINING
 from d3d.bench.plan.cell import Cell
 from d3d.bench.plan.planning import Plan
+from d3d.bench.record.access import at_the_end
 from d3d.bench.record.provenance import Code, code_of
 from d3d.bench.record.tracking import Record
 from d3d.bench.run.failures import Attempts, Failure
@@ -25,7 +26,7 @@ from d3d.bench.run.progress import Progress
 from d3d.bench.run.schedule import CellResources, Watcher, common_tags, fit, make_job
 from d3d.bench.run.worker import Proposal
 from d3d.bench.search.running_study import RunningStudy, Trial
-from d3d.bench.search.study_storage import StudyStorage
+from d3d.bench.search.study_storage import StudyStorage, study_errors_explained
 
 
 def run_studies(plan: Plan, record: Record, resources: CellResources, progress: Progress) -> None:
@@ -36,29 +37,32 @@ def run_studies(plan: Plan, record: Record, resources: CellResources, progress: 
         record: The record that the trials are logged to.
         resources: What a trial gets of a node, from `schedule.attached`, within which this has to be called.
         progress: The progress display, which expects `plan.trials_left` trials.
+
+    Raises RecordError if the database of the studies cannot be used.
     """
-    storage = StudyStorage(plan.launch.storage)
-    left = {id: each.left for id, each in plan.study_progress.items()}
-    studies = [RunningStudy(study, left[study.id], storage) for study in plan.studies if left[study.id]]
-    attempts = Attempts()
-    search = RoundRobinSearcher(
-        studies,
-        record,
-        resources.slots,
-        partial(common_tags, plan),
-        progress,
-        attempts,
-        code_of_cell=plan.continued_code,
-    )
-    config = tune.TuneConfig(search_alg=search, scheduler=PruningScheduler(search), num_samples=-1, reuse_actors=True)
-    job = make_job(plan, resources, {}, {})
-    try:
-        with progress:
-            fit("search", job, resources, TRAINING, config, TrialWatcher(progress, attempts, search))
-    finally:
-        for study in studies:
-            study.close()
-        record.end(search.begun, progress.failed)
+    with study_errors_explained(plan.launch.storage):
+        storage = StudyStorage(plan.launch.storage)
+        left = {id: each.left for id, each in plan.study_progress.items()}
+        studies = [RunningStudy(study, left[study.id], storage) for study in plan.studies if left[study.id]]
+        attempts = Attempts()
+        search = RoundRobinSearcher(
+            studies,
+            record,
+            resources.slots,
+            partial(common_tags, plan),
+            progress,
+            attempts,
+            code_of_cell=plan.continued_code,
+        )
+        scheduler, watcher = PruningScheduler(search), TrialWatcher(progress, attempts, search)
+        config = tune.TuneConfig(search_alg=search, scheduler=scheduler, num_samples=-1, reuse_actors=True)
+        with at_the_end(lambda: record.end(search.begun, progress.failed)):
+            try:
+                with progress:
+                    fit("search", make_job(plan, resources, {}, {}), resources, TRAINING, config, watcher)
+            finally:
+                for study in studies:
+                    study.close()
 
 
 class RoundRobinSearcher(Searcher):

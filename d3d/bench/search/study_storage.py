@@ -2,24 +2,25 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 from pathlib import Path
 from textwrap import shorten
 
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import NOT_FOUND_MSG
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from d3d.bench.database import make_database, sqlite_uri
+from d3d.bench.database import has_tables, make_database, sqlite_uri
 from d3d.bench.search.planned_study import PlannedStudy
 from d3d.bench.search.study_progress import BestTrial, StudyProgress
 from d3d.errors import ConfigError, RecordError
 
 FILE = "optuna.db"
 DEFINITION = "made_over"  # the attribute of an Optuna study that holds `PlannedStudy.definition`
-TIMEOUT = 60  # seconds to wait while another process, such as the dashboard, has the file locked
 DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
@@ -32,8 +33,9 @@ def progress_of_studies(studies: Iterable[PlannedStudy], storage: Path) -> dict[
     Raises ConfigError if the database has a study of the same name with another definition, RecordError if the
     database cannot be used.
     """
-    database = StudyStorage(storage) if (storage / FILE).exists() else None
-    return {study.id: database.progress_of(study) if database else _not_started(study) for study in studies}
+    database = StudyStorage(storage) if has_tables(storage / FILE) else None
+    with study_errors_explained(storage):
+        return {study.id: database.progress_of(study) if database else _not_started(study) for study in studies}
 
 
 class StudyStorage:
@@ -41,10 +43,12 @@ class StudyStorage:
 
     def __init__(self, storage: Path) -> None:
         path = storage / FILE
-        with _database_errors_explained(path):
-            if not path.exists():
+        with study_errors_explained(storage):
+            try:
                 make_database(path, RDBStorage)
-            self.storage = RDBStorage(sqlite_uri(path), {"connect_args": {"timeout": TIMEOUT}})
+                self.storage = RDBStorage(sqlite_uri(path))
+            except (RuntimeError, OSError) as error:  # RuntimeError: another version of Optuna made it
+                raise _unusable(storage, str(error)) from error
             summaries = optuna.get_all_study_summaries(self.storage, include_best_trial=False)
         self.definitions = {each.study_name: each.user_attrs.get(DEFINITION) for each in summaries}
 
@@ -123,9 +127,19 @@ def _best(study: PlannedStudy, trials: list[FrozenTrial]) -> BestTrial | None:
 
 
 @contextmanager
-def _database_errors_explained(path: Path) -> Iterator[None]:
+def study_errors_explained(storage: Path) -> Iterator[None]:
+    """Turns the errors that Optuna raises while it uses the database of a storage folder into a RecordError."""
     try:
         yield
-    except (StorageInternalError, SQLAlchemyError, RuntimeError, OSError) as error:
-        way_out = "repair the file, or move it away to start new studies"
-        raise RecordError(f"{path}: {shorten(str(error), 200)}; {way_out}") from error
+    except (StorageInternalError, SQLAlchemyError, JSONDecodeError) as error:
+        reason = str(error.__cause__ or error)  # Optuna's own message does not say what happened
+        raise _unusable(storage, reason) from error
+    except KeyError as error:
+        if error.args != (NOT_FOUND_MSG,):
+            raise
+        raise _unusable(storage, "somebody deleted a study or a trial in it") from error
+
+
+def _unusable(storage: Path, reason: str) -> RecordError:
+    way_out = "repair the file, or move it away to start new studies, and run the same command again"
+    return RecordError(f"{storage / FILE}: {shorten(reason.splitlines()[0], 200)}; {way_out}")

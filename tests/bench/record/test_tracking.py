@@ -211,16 +211,20 @@ def test_a_measurement_leaves_its_numbers(record: Record, plan: Callable[..., Pl
     assert run.data.params["measurement.joints"] == "13"
 
 
-def test_a_finished_training_that_is_begun_anew_keeps_its_run(record: Record, cell: Cell) -> None:
-    first = record.begin(cell, TAGS, anew=True)
+def test_a_finished_cell_that_is_begun_again_stays_as_it_is(record: Record, cell: Cell) -> None:
+    """Its training runs again where its weights are gone, may find a damaged checkpoint, and may fail."""
+    first = record.begin(cell, TAGS)
+    first.log_epoch(epoch(1))
     first.finish(PREDICTIONS)
-    again = record.begin(cell, TAGS, anew=True)
-    assert again.new
-    assert again.id != first.id
-    assert finished_in(record) == {}, "it is being trained"
-    assert record.begin(cell, TAGS, anew=True).id == again.id, "and continued where that was interrupted"
-    again.finish(PREDICTIONS)
-    assert finished_in(record)[cell.id].info.run_id == again.id
+    before = runs(record)[0].to_dictionary()
+    again = record.begin(cell, {**TAGS, "code_digest": "new"})
+    assert again.finished
+    again.log_epoch(epoch(2))
+    again.note("damaged", "a checkpoint")
+    again.fail(Failure("data", "a clip"))
+    record.end([cell.id], {cell.id: Failure("worker", "it died")})
+    [run] = runs(record)
+    assert run.to_dictionary() == before
 
 
 def test_a_plan_learns_of_its_own_cells_and_how_long_their_like_takes(

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from d3d.analysis.baselines import Classified
+from d3d.bench.lease import leased
 from d3d.bench.plan.planning import Plan
 from d3d.bench.record.provenance import Code
 from d3d.bench.record.tracking import Record
 from d3d.bench.run import worker
-from d3d.bench.run.lease import leased
 from d3d.bench.run.worker import Job, Proposal, run_cell
 from d3d.config import BaselineConfig
 from d3d.data.clip import Dataset
@@ -112,22 +112,26 @@ def test_a_checkpoint_is_continued_only_where_the_record_has_its_epochs(
     assert found == [False, True, False]
 
 
-def test_a_finished_training_without_weights_is_trained_again_in_a_run_of_its_own(
+def test_a_finished_training_without_weights_is_trained_again_and_its_run_stays_as_it_is(
     job: Job, record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trains(monkeypatch, epochs=1)
+    trained = trains(monkeypatch, epochs=1)
     [cell] = job.cells.values()
     run_cell({"cell": cell.id}, job)
-    first = finished_in(record)[cell.id].info.run_id
-    ended = finished_in(record)[cell.id].info.end_time
+    before = finished_in(record)[cell.id].to_dictionary()
     run_cell({"cell": cell.id}, job)
-    assert finished_in(record)[cell.id].info.run_id == first, "the weights are there"
-    assert finished_in(record)[cell.id].info.end_time == ended
+    assert len(trained) == 1, "the weights are there"
     assert told[-1] == {"top1": 1.0}
     shutil.rmtree(job.folder(cell))
+    trains(monkeypatch, epochs=0, fault=DataError("a clip"))
     run_cell({"cell": cell.id}, job)
-    assert finished_in(record)[cell.id].info.run_id != first
-    assert record.client.get_run(first).info.status == "FINISHED"
+    assert told[-1] == {"fault": {"kind": "data", "text": "a clip"}}
+    assert finished_in(record)[cell.id].to_dictionary() == before
+    trains(monkeypatch, epochs=1)
+    run_cell({"cell": cell.id}, job)
+    assert (job.folder(cell) / FILE).exists()
+    assert finished_in(record)[cell.id].to_dictionary() == before
+    assert len(record.client.search_runs(record.experiments)) == 1
 
 
 def test_a_test_takes_the_weights_of_its_training(
@@ -205,7 +209,7 @@ def test_damaged_weights_of_a_finished_training_are_mended_from_the_epoch_before
     run_cell({"cell": cell.id}, job)
     after = finished_in(record)[cell.id]
     assert told[-1] == {"notice": "checkpoint.safetensors: damaged; the one before it is used"}
-    assert after.data.tags["damaged"] == told[-1]["notice"]
+    assert after.to_dictionary() == before.to_dictionary(), "its run stays as it is"
     assert (after.info.run_id, after.info.end_time) == (before.info.run_id, before.info.end_time)
     assert [metric.step for metric in record.client.get_metric_history(after.info.run_id, "top1")] == [0]
 

@@ -1,6 +1,7 @@
-"""A lease on a cell: only the process that holds it may run the cell. The system releases it when the process dies.
+"""A lease on a folder: only the process that holds it may use the folder.
 
-It does not depend on the launch, because a worker may outlive the driver that started it.
+The system releases it when the process dies. The lease of a cell does not depend on the launch, because a worker may
+outlive the driver that started it.
 """
 
 import fcntl
@@ -15,7 +16,7 @@ FILE = "lease"
 
 @contextmanager
 def leased(folder: Path) -> Iterator[None]:
-    """Holds the lease of the cell with this folder; waits while another process has it. No file of it stays behind."""
+    """Holds the lease on a folder; waits while another process has it. No file of it stays behind."""
     path = folder / FILE
     while True:
         with _opened(path) as file:
@@ -26,7 +27,7 @@ def leased(folder: Path) -> Iterator[None]:
                 yield
             finally:
                 path.unlink()
-                with suppress(OSError):  # the folder has a checkpoint in it, or another process uses it
+                with suppress(OSError):  # there are other files in the folder, or another process uses it
                     folder.rmdir()
             return
 

@@ -5,11 +5,11 @@ import sys
 import threading
 from pathlib import Path
 
-from d3d.bench.run.lease import leased
+from d3d.bench.lease import leased
 
 HOLDS = """
 import pathlib, sys
-from d3d.bench.run.lease import leased
+from d3d.bench.lease import leased
 with leased(pathlib.Path(sys.argv[1])):
     print(flush=True)
     input()
@@ -20,7 +20,7 @@ def hold(folder: Path) -> "subprocess.Popen[str]":
     """Another process that holds the lease until it is told to release it, or dies."""
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDS, str(folder)],
-        cwd=Path(__file__).parents[3], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert holder.stdout is not None
     assert holder.stdout.readline() == "\n"
