@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from d3d.bench.record.provenance import current_code
-from d3d.bench.record.schema import EXPERIMENT, Launch, Point
+from d3d.bench.record.schema import EXPERIMENT, Launch, Point, Tag, tested_clips
 from d3d.errors import RecordError
 from d3d.report.record import Record, caveats, folder_of
 from tests.report.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, point, tuned
@@ -326,3 +326,16 @@ def _wait_a_millisecond() -> None:
     now = time.time_ns() // 1_000_000
     while time.time_ns() // 1_000_000 == now:
         pass
+
+
+def test_predictions_for_a_part_of_the_clips_are_refused_though_their_top1_is_right(record: FakeRecord) -> None:
+    whole = record.finish("c1", right=range(0, CLIPS, 2))
+    lines = record.file(whole, "predictions.csv").read_text().splitlines(keepends=True)
+    tested = tested_clips(Record(record.storage).cells(asking("c1"))["c1"].predictions)
+    record.client.set_tag(whole, Tag.TESTED, tested)
+    assert len(Record(record.storage).cells(asking("c1"))["c1"].correct) == CLIPS
+    record.file(whole, "predictions.csv").write_text("".join(lines[: 1 + CLIPS // 2]))
+    with pytest.raises(RecordError, match=f"has {CLIPS // 2} clips, .*was tested on {CLIPS} clips, "):
+        _ = Record(record.storage).cells(asking("c1"))["c1"].correct
+    record.client.delete_tag(whole, Tag.TESTED)
+    assert len(Record(record.storage).cells(asking("c1"))["c1"].correct) == CLIPS // 2, "an older record"

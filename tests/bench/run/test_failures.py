@@ -10,7 +10,15 @@ from ray.exceptions import ActorDiedError, RayTaskError
 from safetensors import SafetensorError
 
 from d3d.bench.run.failures import RETRIES, Attempts, Failure, Kind, failure_of, full_disk_explained
-from d3d.errors import CheckpointError, ConfigError, DamageError, DataError, StorageError, TrainingError
+from d3d.errors import (
+    CheckpointError,
+    ConfigError,
+    DamageError,
+    DataError,
+    StorageError,
+    TrainingError,
+    UnusableRecordError,
+)
 
 FULL = os.strerror(errno.ENOSPC)
 KINDS: tuple[Kind, ...] = ("memory", "unforeseen", "data")
@@ -42,6 +50,7 @@ def raised_by_a_worker(error: Exception) -> Exception:
         (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), "disk"),
         (SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"), "disk"),
         (MlflowException("(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT]\n(Background)"), "disk"),
+        (UnusableRecordError("tracking.uri=http://h:1: does not answer; run it again"), "record"),
         (OSError(errno.EIO, "Input/output error"), "unforeseen"),
         (RuntimeError("shape mismatch"), "unforeseen"),
     ],

@@ -18,7 +18,7 @@ from d3d.bench.plan.planning import Plan
 from d3d.bench.run.failures import RETRIES, Attempts, Failure
 from d3d.bench.run.progress import Progress
 from d3d.bench.run.schedule import CellResources, Queue, Watcher, attached, run
-from d3d.errors import ScheduleError, StorageError
+from d3d.errors import ScheduleError, StorageError, UnusableRecordError
 from tests.bench.conftest import launch_of
 
 ONE_CPU = CellResources(cpus=1.0, gpus=0.0, node_cpus=1.0, slots=1)
@@ -235,6 +235,14 @@ def test_a_full_disk_stops_the_launch(plan: Callable[..., Plan], tuner: type[Fak
     first = plan("ablation=full", "seeds=2").cells[0]
     tuner.fates[first.id] = [OSError(errno.ENOSPC, "No space left on device", "/results/mlflow.db")]
     with pytest.raises(StorageError, match=r"no room on the disk.*mlflow.db.*run the same command again"):
+        carry_out(plan("ablation=full", "seeds=2"))
+    assert len(tuner.asked) == 1
+
+
+def test_a_record_that_cannot_be_used_stops_the_launch(plan: Callable[..., Plan], tuner: type[FakeTuner]) -> None:
+    first = plan("ablation=full", "seeds=2").cells[0]
+    tuner.fates[first.id] = [UnusableRecordError("tracking.uri=http://h:1: does not answer; run it again")]
+    with pytest.raises(UnusableRecordError, match=r"tracking\.uri=http://h:1: does not answer"):
         carry_out(plan("ablation=full", "seeds=2"))
     assert len(tuner.asked) == 1
 
