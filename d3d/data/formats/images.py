@@ -1,6 +1,7 @@
-"""Frames in image files: decoding one at the size of a view, and listing a folder of them."""
+"""Frames in image files: decoding one at the size of a view, and what can be told before anything is decoded."""
 
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,34 +9,43 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from d3d.data.clip import Clip, View
+from d3d.data.formats.shape import check_pixels, check_shape
+from d3d.data.formats.turn import Turn, shown_size, turn_of_image, turned
 from d3d.errors import DataError
 from d3d.regular_file import open_regular
 
-ENDINGS = (".jpg", ".jpeg", ".png")
-
 
 def read_image(path: Path, clip: Clip, view: View) -> NDArray[np.uint8]:
-    """The view of an image file, rows×columns×3 RGB. Raises DataError, which names the clip, where it is damaged."""
+    """The view of an image file, rows×columns×3 RGB.
+
+    Raises DataError, which names the clip, where it is damaged, too large, or of another shape than the clip.
+    """
+    with _opened(path, clip) as (image, turn):
+        check_shape(path, clip, *shown_size(turn, *image.size))
+        columns = round(view.columns * clip.width / (view.right - view.left))  # of the whole frame
+        rows = round(view.rows * clip.height / (view.bottom - view.top))
+        # A JPEG is decoded at a fraction of the size, much faster, unless it is turned: its last column may be partial.
+        drafted = None if turn else image.draft("RGB", (columns, rows))
+        picture = turned(image.convert("RGB"), turn)
+        box = view.within(clip, *(drafted[1][2:] if drafted else picture.size))
+        return np.asarray(picture.resize((view.columns, view.rows), Image.Resampling.BILINEAR, box=box))
+
+
+def turn_of_file(path: Path, clip: Clip) -> Turn:
+    """The turn of an image file, whose pixels are not decoded. Raises DataError as `read_image` does."""
+    with _opened(path, clip) as (image, turn):
+        check_shape(path, clip, *shown_size(turn, *image.size))
+    return turn
+
+
+@contextmanager
+def _opened(path: Path, clip: Clip) -> Iterator[tuple[Image.Image, Turn]]:
+    """An image file that is not too large, and its turn; what fails in its use becomes a DataError too."""
     try:
         with open_regular(path) as file, Image.open(file, formats=["JPEG", "PNG"]) as image:
-            columns = round(view.columns * clip.width / (view.right - view.left))  # of the whole frame
-            rows = round(view.rows * clip.height / (view.bottom - view.top))
-            drafted = image.draft("RGB", (columns, rows))  # decodes a JPEG at a fraction of the size, much faster
-            box = view.within(clip, *(drafted[1][2:] if drafted else image.size))
-            resized = image.convert("RGB").resize((view.columns, view.rows), Image.Resampling.BILINEAR, box=box)
+            check_pixels(*image.size)
+            yield image, turn_of_image(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(
             f"clip {clip.id}: {path} cannot be decoded ({error}); restore it, or data.frames=rendered"
         ) from error
-    return np.asarray(resized)
-
-
-def images_in(folder: Path) -> list[Path]:
-    """The image files of a folder in the order of the last number in their names, img_2.jpg before img_10.jpg."""
-    images = [path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and not path.name.startswith(".")]
-    return sorted(images, key=lambda path: (_number(path.stem), path.name))
-
-
-def _number(stem: str) -> int:
-    numbers = re.findall("[0-9]+", stem)
-    return int(numbers[-1]) if numbers else -1

@@ -8,13 +8,16 @@ from numpy.typing import NDArray
 
 from d3d.data.clip import Clip, View
 from d3d.data.formats.fingerprint import fingerprint, sample_file
-from d3d.data.formats.images import images_in, read_image
-from d3d.data.formats.video import Header, read_header, read_video
+from d3d.data.formats.images import read_image, turn_of_file
+from d3d.data.formats.shape import check_shape
+from d3d.data.formats.turn import turn_notes
+from d3d.data.formats.video import read_header, read_video
+from d3d.data.frames.series import frames_in
 from d3d.data.source import Read
 from d3d.errors import DataError
 
 ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov", "_rgb.avi")  # looked for in this order; the last is NTU RGB+D's
-_OFF = 0.02  # largest relative error of a resized video's aspect ratio, for rounding to even pixels
+_LONGER = "have more frames than joints, of which the first are used"
 
 
 def footage_of(root: Path, id: str, endings: Sequence[str] = ENDINGS) -> Path | None:
@@ -25,17 +28,21 @@ def footage_of(root: Path, id: str, endings: Sequence[str] = ENDINGS) -> Path | 
 
 
 def look_at(path: Path | None, clip: Clip) -> Read:
-    """The clip and the fingerprint of its frames. Raises DataError where they cannot be opened or are too few."""
+    """The clip, the fingerprint of its frames, and what is odd about them.
+
+    Raises DataError where they cannot be opened, are too few, or have another shape than the clip.
+    """
     if path is None:
         return Read(clip, absent=clip.id)
     try:
         if path.is_dir():
-            files = images_in(path)
+            files = _images(path, clip)
             available = len(files)
+            turn = turn_of_file(files[0], clip) if files else None
         else:
             files, header = [path], read_header(path, clip.id)
-            available = header.frames
-            _check_shape(path, clip, header)
+            available, turn = header.frames, header.turn
+            check_shape(path, clip, header.width, header.height)
         pixels = fingerprint(map(sample_file, files))
     except FileNotFoundError:
         return Read(clip, absent=str(path))
@@ -46,17 +53,8 @@ def look_at(path: Path | None, clip: Clip) -> Read:
             f"clip {clip.id}: {path} has {available} frames, its joints have {clip.length}; restore it, or "
             "data.frames=rendered"
         )
-    return Read(clip, pixels=pixels, available=available)
-
-
-def _check_shape(path: Path, clip: Clip, header: Header) -> None:
-    """Refuses a turned or cropped video, on which joints would be misplaced; a resized copy is fine."""
-    across, along = header.width * clip.height, header.height * clip.width
-    if abs(across - along) > _OFF * along:
-        raise DataError(
-            f"clip {clip.id}: {path} is {header.width}×{header.height}, but its joints are in pixels of {clip.width}×"
-            f"{clip.height}; restore it, or data.frames=rendered"
-        )
+    longer = (_LONGER,) if available > clip.length else ()
+    return Read(clip, pixels=pixels, available=available, notes=(*turn_notes(turn), *longer))
 
 
 def read_footage(path: Path | None, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
@@ -68,7 +66,14 @@ def read_footage(path: Path | None, clip: Clip, indices: NDArray[np.int64], view
         raise DataError(f"clip {clip.id}: its video or folder no longer exists; restore it")
     if not path.is_dir():
         return read_video(path, clip, indices, view)
-    images = images_in(path)
+    images = _images(path, clip)
     if len(images) <= indices.max():
         raise DataError(f"clip {clip.id}: {path} has only {len(images)} images left; restore the others")
     return np.stack([read_image(images[index], clip, view) for index in indices.tolist()])
+
+
+def _images(folder: Path, clip: Clip) -> list[Path]:
+    try:
+        return frames_in(folder)
+    except ValueError as error:
+        raise DataError(f"clip {clip.id}: {folder}: {error}, or data.frames=rendered") from error

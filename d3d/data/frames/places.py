@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from d3d.data.formats import images
+from d3d.data.frames import series
 from d3d.data.frames.footage import ENDINGS, footage_of
 from d3d.data.near_names import match_names
 
@@ -73,7 +73,7 @@ def _footage_below(folder: Path, prefix: str, deepest: int) -> Iterator[str]:
                     folders.append(entry.name)
                 elif _ends(entry.name, ENDINGS):
                     videos.append(entry.name)
-                elif prefix and _ends(entry.name, images.ENDINGS):
+                elif prefix and _ends(entry.name, series.ENDINGS):
                     yield prefix.removesuffix("/")
                     return
     except OSError:  # not a folder that can be listed: no clip is found in it

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from d3d.data.clip import Clip, View
 from d3d.data.formats.fingerprint import Sampled, fingerprint, sample_file
-from d3d.data.formats.images import read_image
+from d3d.data.formats.images import read_image, turn_of_file
 from d3d.data.formats.matlab import read_mat
+from d3d.data.formats.turn import turn_notes
 from d3d.data.near_names import match_names, nearest_path
 from d3d.data.skeleton import JOINTS, PENN_ACTION
 from d3d.data.source import FrameSource, Read, Source
@@ -124,7 +125,8 @@ def _read(path: Path, *, root: Path, classes: Sequence[str], frame_source: Frame
         return Read(clip, absent=str(error.filename), near=_near(Path(error.filename)), notes=notes)
     except OSError as error:
         raise DataError(f"clip {clip.id}: its image files cannot be read ({error}); restore them") from error
-    return Read(clip, pixels=fingerprint(images), notes=notes)
+    turn = turn_of_file(image_paths(root, clip, [0])[0], clip)
+    return Read(clip, pixels=fingerprint(images), notes=(*notes, *turn_notes(turn)))
 
 
 def _grouped(clips: Sequence[Clip]) -> list[Clip]:

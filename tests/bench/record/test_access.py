@@ -7,7 +7,6 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
 from d3d import command
-from d3d.bench.declare.compose import compose
 from d3d.bench.record.access import at_the_end, connect, exists, record_errors_explained
 from d3d.bench.record.schema import EXPERIMENT
 from d3d.bench.record.tracking import Record, prepare
@@ -30,9 +29,9 @@ def test_a_launch_says_in_a_line_that_its_record_cannot_be_used(
     def away(launch: object) -> int:
         raise MlflowException("API request to http://127.0.0.1:1 failed")
 
-    monkeypatch.setattr(command, "carry_out", away)
+    monkeypatch.setattr(command, "run_launch", away)
     with pytest.raises(UnusableRecordError, match="API request"):
-        command.run(compose(["ablation=full", f"storage='{tmp_path}'"]))
+        command.run(["ablation=full", f"storage='{tmp_path}'"], {})
 
 
 @pytest.mark.parametrize("error", [UnusableRecordError("away"), MlflowException("away"), LOCKED])

@@ -129,8 +129,8 @@ def test_a_run_whose_answer_was_lost_is_created_twice_and_only_one_of_them_is_us
 
     def twice(self: MlflowClient, *arguments: Any, **named: Any) -> Any:
         now = 1_000 + len(self.search_runs(record.experiments))
-        create(self, *arguments, start_time=now, **named)
-        return create(self, *arguments, start_time=now, **named)
+        create(self, *arguments, **named | {"start_time": now})
+        return create(self, *arguments, **named | {"start_time": now})
 
     monkeypatch.setattr(MlflowClient, "create_run", twice)
     for _ in range(2):

@@ -1,12 +1,15 @@
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from d3d.data.clip import Clip, View
 from d3d.data.formats.fingerprint import fingerprint, sample_file
+from d3d.data.formats.shape import MOST_PIXELS
 from d3d.data.formats.video import Header, read_header, read_video
 from d3d.data.frames.footage import footage_of, look_at, read_footage
 from d3d.errors import DataError
@@ -50,7 +53,8 @@ def test_a_part_of_a_frame_is_cut_out_of_a_copy_of_any_size(tmp_path: Path) -> N
 def test_pixels_keep_their_colours(tmp_path: Path) -> None:
     colours = np.array([(200, 40, 40), (40, 180, 60), (50, 70, 210)], np.uint8)
     path = write_video(tmp_path / "clip.mp4", np.broadcast_to(colours[:, None, None], (3, 64, 64, 3)))
-    frames = read_video(path, CLIP, np.arange(3), replace(HALF, rows=32, columns=32)).astype(int)
+    square, view = replace(CLIP, height=64, width=64), View(0, 0, 64, 64, 32, 32)
+    frames = read_video(path, square, np.arange(3), view).astype(int)
     assert np.abs(frames - colours[:, None, None]).max() < 8
 
 
@@ -71,6 +75,93 @@ def test_a_smaller_video_is_as_good_and_a_turned_one_is_refused(tmp_path: Path) 
     turned = write_video(tmp_path / "turned.mp4", np.ascontiguousarray(frames.swapaxes(1, 2)))
     with pytest.raises(DataError, match=r"clip c: .*turned\.mp4 is 120×200, but its joints are in pixels of 200×120"):
         look_at(turned, clip(20))
+
+
+def cut(source: Path, target: Path, start: int) -> Path:
+    """The video from frame `start`, copied without encoding; a player hides what is only there to decode the rest."""
+    with av.open(str(source)) as whole, av.open(str(target), "w") as part:
+        stream = whole.streams.video[0]
+        copy = part.add_stream_from_template(stream)
+        packets = [packet for packet in whole.demux(stream) if packet.size]
+        first = sorted(packet.pts for packet in packets if packet.pts is not None)[start]
+        for packet in packets:
+            assert packet.pts is not None and packet.dts is not None
+            packet.pts, packet.dts, packet.stream = packet.pts - first, packet.dts - first, copy
+            part.mux(packet)
+    return target
+
+
+def test_frames_that_a_player_hides_are_not_counted(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "whole.mp4", draw_discs(CENTRES, HEIGHT, WIDTH), group=250)
+    path = cut(whole, tmp_path / "cut.mp4", 30)
+    assert read_header(path, "c").frames == LENGTH - 30
+    found = found_discs(read_video(path, CLIP, np.array([0, 7, 59]), HALF))
+    assert np.abs(found - ((CENTRES[[30, 37, 89]] + 0.5) / 2 - 0.5)).max() < 0.5
+    with pytest.raises(DataError, match=r"clip c: .*cut\.mp4 has 60 frames, its joints have 61"):
+        look_at(path, clip(61))
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
+def test_frames_before_the_first_key_frame_are_not_counted(tmp_path: Path, name: str) -> None:
+    whole = write_video(tmp_path / "whole.mp4", draw_discs(CENTRES[:40], HEIGHT, WIDTH), group=12)
+    path = tmp_path / name
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        for packet in [packet for packet in source.demux(stream) if packet.size][5:]:
+            packet.stream = copy
+            target.mux(packet)
+    assert read_header(path, "c").frames == 28
+    found = found_discs(read_video(path, CLIP, np.array([0, 27]), HALF))
+    assert np.abs(found - ((CENTRES[[12, 39]] + 0.5) / 2 - 0.5)).max() < 0.5
+
+
+def test_a_video_cut_short_has_the_frames_that_are_left(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        for frame in draw_discs(CENTRES[:20], HEIGHT, WIDTH):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    path.write_bytes(path.read_bytes()[:-600])
+    with pytest.raises(DataError, match=r"clip c: .*has 1\d frames, its joints have 20"):
+        look_at(path, clip(20))
+
+
+@pytest.mark.parametrize(("degrees", "mirrored"), [(90, 0), (180, 0), (270, 0), (0, 1), (90, 1), (180, 1), (270, 1)])
+def test_a_video_is_turned_and_mirrored_as_its_file_says(tmp_path: Path, degrees: int, mirrored: int) -> None:
+    shown = draw_discs(CENTRES[:3], HEIGHT, WIDTH)
+    stored = np.ascontiguousarray(np.rot90(shown[:, :, :: -1 if mirrored else 1], -degrees // 90, (1, 2)))
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"crf": "10"})
+        stream.height, stream.width, stream.pix_fmt = *stored.shape[1:3], "yuv420p"
+        stream.set_display_rotation(degrees, hflip=bool(mirrored))  # counterclockwise, and then mirrored
+        for frame in stored:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    header = read_header(path, "c")
+    assert (header.height, header.width) == (HEIGHT, WIDTH)
+    (note,) = look_at(path, clip(3)).notes
+    assert ("turned by" in note or mirrored) and ("mirrored" in note) == bool(mirrored)
+    for view in (HALF, View(10, 5, 190, 115, 60, 100)):
+        found = found_discs(read_video(path, CLIP, np.arange(3), view))
+        assert np.abs(found - view.place(CENTRES[:3].astype(np.float32))).max() < 0.5
+
+
+def test_a_video_of_huge_frames_is_refused_before_they_are_decoded(tmp_path: Path) -> None:
+    picture = BytesIO()
+    Image.new("L", (8000, 8000)).save(picture, "PNG")
+    path = tmp_path / "clip.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=30)
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "gray"
+        packet = av.Packet(picture.getvalue())
+        packet.stream, packet.pts, packet.dts, packet.is_keyframe = stream, 0, 0, True
+        container.mux(packet)
+    with pytest.raises(DataError, match=f"clip c: .*a frame may have {MOST_PIXELS} pixels at most"):
+        look_at(path, clip(1))
 
 
 @pytest.mark.parametrize("content", [b"", b"no video", bytes(5000)])
