@@ -11,7 +11,7 @@ from d3d.errors import require
 from d3d.models.config import SystemConfig
 from d3d.models.d3d.config import D3DConfig
 
-ADDED: dict[str, Any] = {"model.system": "d3d", "data.groups": None}
+ADDED: dict[str, Any] = {"model.system": "d3d", "data.groups": None, "data.damaged": "error"}
 """Keys that were added after results had been recorded → the value that means "as before".
 
 A key with that value does not enter the id of a cell or of a checkpoint, so that a new key orphans no result.
@@ -60,6 +60,7 @@ class DataConfig:
         "files"  # where pixels come from: images or video, or a drawing of the joints
     )
     missing: Literal["error", "skip"] = "error"  # what to do with clips whose images or video are absent
+    damaged: Literal["error", "skip"] = "error"  # what to do with clips whose annotation or frames cannot be used
     split: Literal["test", "validation"] = "test"  # what is tested: the test clips, or a fifth of the training clips
     groups: str | None = (
         None  # CSV of clip,group: which clips are of one recording; None: what the dataset itself tells

@@ -80,6 +80,7 @@ class Dataset:
     read_frames: ReadFrames
     persons: int = 1  # the most in a clip; joints of the first person come first, then those of the second, …
     remarks: tuple[str, ...] = ()  # about the whole dataset, shown to the user
+    left_out: tuple[str, ...] = ()  # ids of the clips that data.missing=skip and data.damaged=skip left out
 
     @property
     def joint_names(self) -> tuple[str, ...]:

@@ -25,14 +25,19 @@ from d3d.data.near_names import match_names
 from d3d.data.plausibility import Doubt, Fit, doubts, fit_of, frequent
 from d3d.data.skeleton import Skeleton, beyond_names
 from d3d.errors import DataError
+from d3d.left_out import left_out_text
 
 FrameSource = Literal["files", "rendered"]
 """Where pixels come from: image or video files, or a drawing of the joints."""
+Unusable = Literal["error", "skip"]
+"""What to do with clips that cannot be used: raise a DataError, or leave them out."""
+Broken = Sequence[tuple[str, str]]
+"""(id, what is wrong) of each clip that cannot be read."""
 
 _CHUNK = 16  # clips that a process is given at once
 _FAR = 1e5  # pixels; coordinates and sides of a video are below this
 _SLENDER = 50  # a video's longer side is less than this many times its shorter side
-_LONG = 10**6  # frames; a clip has fewer
+LONG = 10**6  # frames; a clip has fewer
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +131,8 @@ def _check_clip(clip: Clip, source: Source) -> None:
         fault = f"its joints are {clip.joints.shape} and {clip.visible.shape}, not frames × {joints} × 2"
     elif not 0 <= clip.label < len(source.classes):
         fault = f"its label is {clip.label}, but there are {len(source.classes)} classes, counted from 0"
-    elif clip.length >= _LONG:
-        fault = f"it has {clip.length} frames; the most is {_LONG - 1}"
+    elif clip.length >= LONG:
+        fault = f"it has {clip.length} frames; the most is {LONG - 1}"
     elif not _is_size(clip.height, clip.width) or not (np.abs(clip.joints) < _FAR).all():  # also false for NaN
         fault = "its sizes or coordinates are out of range"
     else:
@@ -141,29 +146,35 @@ def _is_size(height: int, width: int) -> bool:
     return short >= 1 and long < _FAR and long < _SLENDER * short
 
 
-def open_source(source: Source, missing: Literal["error", "skip"] = "error", processes: int = 1) -> Dataset:
+def open_source(source: Source, missing: Unusable = "error", processes: int = 1) -> Dataset:
     """Reads and assembles the dataset.
 
     Args:
         source: as a reader returns it.
-        missing: what to do with clips without frames: "error" raises a DataError, "skip" leaves them out.
+        missing: what to do with clips without frames.
         processes: that read clips at the same time.
 
     Raises the first DataError of a clip, or of all clips together.
     """
-    return assemble(source, read_all(source, processes), missing)
+    return assemble(source, *read_all(source, processes), missing)
 
 
-def read_all(source: Source, processes: int = 1) -> list[Read]:
-    """Reads every clip. Raises the first DataError of a clip, or of all clips together."""
-    reads = []
-    for found in read_each(source, processes):
-        if isinstance(found, DataError):
-            raise found
-        reads.append(found)
+def read_all(source: Source, processes: int = 1, damaged: Unusable = "error") -> tuple[list[Read], Broken]:
+    """Reads every clip; with `damaged` "skip" also returns which cannot be read.
+
+    Raises the first DataError of a clip, unless damaged clips are left out, or of all clips together.
+    """
+    reads, broken = [], []
+    for entry, found in zip(source.entries, read_each(source, processes), strict=True):
+        if not isinstance(found, DataError):
+            reads.append(found)
+        elif damaged == "skip":
+            broken.append((source.id_of(entry), str(found)))
+        else:
+            raise DataError(f"{found}; data.damaged=skip leaves damaged clips out")
     for fault in faults_together(source, reads):
         raise fault
-    return reads
+    return reads, broken
 
 
 def faults_together(source: Source, reads: Sequence[Read]) -> list[DataError]:
@@ -176,8 +187,8 @@ def faults_together(source: Source, reads: Sequence[Read]) -> list[DataError]:
     ]
 
 
-def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "skip"]) -> Dataset:
-    """The dataset of these clips. `missing` says whether clips without frames are an error or left out.
+def assemble(source: Source, reads: Sequence[Read], broken: Broken, missing: Unusable) -> Dataset:
+    """The dataset of the clips that were read. `missing` says what to do with those without frames.
 
     The digest covers the clips' ids, labels, splits, sizes and joints, the number of classes and the skeleton. Where
     frames come from files it also covers `Read.pixels`: the files' sizes and a sample of their bytes; where they are
@@ -202,9 +213,13 @@ def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "s
     for split, members in (("training", train), ("test", test)):
         if not members:
             more = "add annotations of that split"
-            if absent:
+            if broken:
+                more = f"{len(broken)} are damaged, the first: {broken[0][1]}"
+            elif absent:
                 more = f"add {source.lacking}, or data.frames=rendered draws all clips from their joints"
-            raise DataError(f"{source.place}: no {split} clip among {len(usable)} usable of {len(reads)}; {more}")
+            raise DataError(
+                f"{source.place}: no {split} clip among {len(usable)} usable of {len(reads) + len(broken)}; {more}"
+            )
     doubted = doubts_about(reads)
     for doubt in doubted:
         if doubt.impossible:
@@ -213,6 +228,7 @@ def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "s
         pixels = "".join(f"{read.clip.id}{read.pixels}" for read in reads if not read.absent)
     else:
         pixels = f"rendered {RENDERING}"
+    left_out = (*absent, *(id for id, _ in broken))
     kind = "|".join((str(len(source.classes)), *source.joint_names, source.frame_source, pixels))
     if source.groups is not None:
         kind += "|groups " + json.dumps([clip.group for clip in usable])
@@ -225,7 +241,12 @@ def assemble(source: Source, reads: Sequence[Read], missing: Literal["error", "s
         digest=_digest(usable, kind + beyond_names(source.skeleton)),
         read_frames=FrameMemory(source.read_frames),
         persons=source.persons,
-        remarks=(*source.remarks, *frequent(doubted, len(usable))),
+        remarks=(
+            *source.remarks,
+            *frequent(doubted, len(usable)),
+            *((left_out_text(left_out),) if left_out else ()),
+        ),
+        left_out=left_out,
     )
 
 

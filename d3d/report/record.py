@@ -33,6 +33,7 @@ from d3d.bench.record.schema import (
     read_predictions,
 )
 from d3d.errors import RecordError
+from d3d.left_out import left_out_text
 from d3d.prediction import Prediction
 
 BASELINES = "baselines"  # the ablation of the classical methods
@@ -248,9 +249,10 @@ def folder_of(launch: Launch) -> str:
 def caveats(launch: Launch, cells: Mapping[str, Cell]) -> tuple[str, ...]:
     """What a reader of numbers from these cells has to know, one line each, so that nothing is averaged silently.
 
-    The lines name cells that were finished more than once, and cells of different code, environments or data.
+    The lines name clips that were left out, cells that were finished more than once, and cells of different code,
+    environments or data.
     """
-    notes = []
+    notes = [left_out_text(launch.left_out)] if launch.left_out else []
     repeated = [f"{cell.id} ({cell.finished_runs} runs)" for cell in cells.values() if cell.finished_runs > 1]
     if repeated:
         notes.append(f"finished more than once, the newest run counts: {', '.join(repeated)}")

@@ -32,8 +32,8 @@ def fingerprint(config: Config) -> str:
     """A hash of the configuration that a checkpoint belongs to, except where the data lies and how it is tested."""
     plain = without_added(dataclasses.asdict(config))
     del plain["evaluation"], plain["measurement"]
-    for key in ("root", "annotations", "skeleton", "groups", "missing", "classes"):  # model.classes has their number
-        plain["data"].pop(key, None)
+    for key in ("root", "annotations", "skeleton", "groups", "missing", "damaged", "classes"):
+        plain["data"].pop(key, None)  # a key of ADDED may have been left out; model.classes has the number of classes
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 

@@ -20,6 +20,7 @@ class Cell:
     data_digest: str  # empty where no data is needed
     kind_name: str
     needs: tuple["Cell", ...] = ()  # cells that must finish before it
+    left_out: tuple[str, ...] = field(default=(), compare=False, repr=False)  # clips of its dataset that are not used
 
     @property
     def kind(self) -> Kind:
@@ -62,13 +63,14 @@ def make_cell(row: str, config: Config, dataset: Dataset | None) -> Cell:
     if kind is TRAINING and TRAINING.canonical(asked).evaluation != EvaluationConfig():
         # Each cuts the configured windows and strides to its own number of frames.
         training = make_cell(f"{row}, training", replace(asked, evaluation=EvaluationConfig()), dataset)
-        return _cell(TEST, row, asked, dataset.digest, (training,))
-    return _cell(kind, row, asked, dataset.digest)
+        return replace(_cell(TEST, row, asked, dataset.digest, (training,)), left_out=dataset.left_out)
+    return replace(_cell(kind, row, asked, dataset.digest), left_out=dataset.left_out)
 
 
 def make_fusion(row: str, cells: Sequence[Cell]) -> Cell:
     """The cell that averages the probabilities of these cells, which have the same seed and the same test clips."""
-    return _cell(FUSION, row, cells[0].config, cells[0].data_digest, tuple(cells))
+    fusion = _cell(FUSION, row, cells[0].config, cells[0].data_digest, tuple(cells))
+    return replace(fusion, left_out=cells[0].left_out)
 
 
 def _cell(kind: Kind, row: str, config: Config, digest: str, needs: tuple[Cell, ...] = ()) -> Cell:

@@ -15,7 +15,8 @@ from typing import Any
 from d3d.config import OF_DATASET, Config, DataConfig, without_added
 from d3d.defaults import with_defaults
 
-UNSEEN = {"root", "missing", "groups", *OF_DATASET}  # keys of data: paths, and what the dataset's digest covers
+# Keys of data: paths, and what the digest of the dataset covers.
+UNSEEN = {"root", "missing", "damaged", "groups", *OF_DATASET}
 
 SCHEMA = 3  # increase it, and empty ADDED, when a configuration comes to mean another computation
 

@@ -114,6 +114,7 @@ class Report:
             settle=launch.settle,
             frames=launch.config.training.frames,
             points=self.points,
+            left_out=tuple(dict.fromkeys(id for cell in self.cells for id in cell.left_out)),
             tuned=self._tuned_recorded(),
         )
 

@@ -38,6 +38,7 @@ class Tag(StrEnum):
     DATA = "data"  # the name of the data, such as "penn_action, rendered"
     SPLIT = "split"  # of the clips it was tested on, test or validation; missing in old records
     DATA_DIGEST = "data_digest"  # several are joined with "+"
+    LEFT_OUT = "left_out"  # of a cell whose dataset has clips that are not used: how many and which
 
     LAUNCH = "launch"  # of a report: the id of the launch
     ABLATION = "ablation"  # of a report
@@ -164,6 +165,7 @@ class Launch:
     split: str = ""  # of the clips it is tested on, test or validation; empty in old plans
     overrides: tuple[str, ...] | None = None  # the keys that its command line changed, as typed; None in old plans
     seeds: tuple[int, ...] = ()  # of its points
+    left_out: tuple[str, ...] = ()  # ids of the clips that its cells do not use, missing or damaged; none in old plans
     id: str = ""  # also the tag `launch` of the report run; empty in old plans
 
     @property

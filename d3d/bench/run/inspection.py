@@ -19,7 +19,10 @@ from d3d.text import printable
 
 LISTED = 20  # faults that are printed; where there are more, a file has all of them
 NAMED = 5  # clips that a line names
-WAYS_OUT = "restore or remove them; data.missing=skip leaves out clips without frames, data.frames=rendered draws them"
+WAYS_OUT = (
+    "restore or remove them; data.missing=skip leaves out clips without frames, data.damaged=skip damaged ones, "
+    "data.frames=rendered draws them"
+)
 
 
 def run_check(inspection: Inspection, console: Console) -> int:
@@ -44,18 +47,25 @@ def run_check(inspection: Inspection, console: Console) -> int:
         console.print(printable(line), soft_wrap=True)
     for fact, text in _facts(source, findings):
         console.print(printable(f"{fact:<15}{text}"), soft_wrap=True)
+    if findings.damaged:
+        faults = [fault for _, fault in findings.damaged]
+        _list("left out, because they are damaged", faults, storage / "checks" / f"{source.name}-left-out.txt", console)
     if not findings.faults:
         return 0
-    console.print("\nbroken:")
-    for fault in findings.faults[:LISTED]:
-        console.print(f"  {printable(fault)}", soft_wrap=True)
-    if len(findings.faults) > LISTED:
-        path = storage / "checks" / f"{source.name}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(findings.faults) + "\n", "utf-8")
-        console.print(f"  … {_count(len(findings.faults) - LISTED)} more; all of them: {path}", soft_wrap=True)
+    _list("broken", findings.faults, storage / "checks" / f"{source.name}.txt", console)
     console.print(f"  {WAYS_OUT}", soft_wrap=True)
     return 1
+
+
+def _list(heading: str, faults: Sequence[str], path: Path, console: Console) -> None:
+    """Prints the first faults; where there are more, all of them are in the file `path`."""
+    console.print(f"\n{heading}:")
+    for fault in faults[:LISTED]:
+        console.print(f"  {fault}", soft_wrap=True)
+    if len(faults) > LISTED:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(faults) + "\n", "utf-8")
+        console.print(f"  … {_count(len(faults) - LISTED)} more; all of them: {path}", soft_wrap=True)
 
 
 def run_show(inspection: Inspection, console: Console) -> int:
@@ -104,6 +114,9 @@ def _facts(source: Source, findings: Findings) -> list[tuple[str, str]]:
         lines.append(("note", f"{text}: {_few(both)}"))
     if findings.left_out:
         lines.append(("without frames", _clips(findings.left_out, f"lack {source.lacking}")))
+    if findings.damaged:
+        ids = [id for id, _ in findings.damaged]
+        lines.append(("left out", _clips(ids, "damaged")))
     lines += [("note", _clips(ids, note)) for note, ids in findings.notes.items()]
     lines += [("note", text) for text in (*findings.doubts, *source.remarks)]
     for split, of_split in (("to train on", findings.train), ("to test on", findings.test)):

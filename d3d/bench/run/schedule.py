@@ -41,6 +41,7 @@ from d3d.bench.run.progress import Progress
 from d3d.bench.run.worker import Job, run_cell
 from d3d.cpus import cpu_count
 from d3d.errors import ScheduleError
+from d3d.left_out import left_out_text
 
 PATIENCE = 10.0  # seconds that the processes of Ray have to end by themselves
 SHARED_MEMORY = 80 * 2**20  # bytes, the least that Ray accepts: cells do not use its object store
@@ -196,7 +197,8 @@ def make_job(plan: Plan, resources: CellResources, cells: dict[str, Cell], tags:
 def common_tags(plan: Plan, cell: Cell) -> dict[str, str]:
     """The tags of the run of a cell that do not depend on the ablations that ask for it."""
     launch = plan.launch
-    return {Tag.PRESET: launch.preset, Tag.DATA: launch.data, Tag.CODE_DIGEST: plan.code_of(cell).digest}
+    left_out = {Tag.LEFT_OUT: left_out_text(cell.left_out)} if cell.left_out else {}
+    return {Tag.PRESET: launch.preset, Tag.DATA: launch.data, Tag.CODE_DIGEST: plan.code_of(cell).digest, **left_out}
 
 
 class Watcher(tune.Callback):

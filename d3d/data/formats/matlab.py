@@ -17,6 +17,7 @@ from scipy.io.matlab import MatReadError
 
 from d3d.regular_file import open_regular
 
+MOST = 64 << 20  # bytes of a file, and of all its variables once they are inflated; Penn Action's are below 0.2 MB
 _HEADER = 128  # bytes; the last two give the byte order
 _INT8, _INT32, _UINT32, _MATRIX, _COMPRESSED = 1, 5, 6, 14, 15
 _NUMBERS = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18})  # element types of numbers and text
@@ -38,7 +39,9 @@ _UNREADABLE = (
 def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     """The variables of these names, as scipy returns them. Raises ValueError for a damaged file, and OSError."""
     with open_regular(path) as file:
-        content = file.read()
+        content = file.read(MOST + 1)
+    if len(content) > MOST:
+        raise ValueError(f"it has more than {MOST} bytes")
     try:
         _check(content)
         variables: dict[str, Any] = scipy.io.loadmat(io.BytesIO(content), variable_names=names)  # type: ignore[arg-type]
@@ -51,10 +54,15 @@ def _check(content: bytes) -> None:
     order = {b"IM": "<", b"MI": ">"}.get(content[_HEADER - 2 : _HEADER])
     if order is None:
         raise ValueError("not a MATLAB 5 file")
+    left = MOST
     for kind, body in _elements(content[_HEADER:], order):
         if kind == _COMPRESSED:
             # Verifies the checksum, unless the stream does not end: in two of Penn Action's files it does not.
-            ((kind, body),) = _elements(zlib.decompressobj().decompress(body), order)
+            inflated = zlib.decompressobj().decompress(body, left + 1)
+            left -= len(inflated)
+            if left < 0:
+                raise ValueError(f"its variables have more than {MOST} bytes once they are inflated")
+            ((kind, body),) = _elements(inflated, order)
         if kind != _MATRIX:
             raise ValueError(f"an element of type {kind} where a variable should be")
         _check_matrix(list(_elements(body, order)), order)

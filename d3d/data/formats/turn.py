@@ -5,8 +5,9 @@ Players, viewers and OpenCV apply it, so joints are in pixels of the picture as 
 
 import struct
 import warnings
+from typing import cast
 
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.frame import VideoFrame
 from PIL import ExifTags, Image
 
@@ -55,7 +56,8 @@ _NOTES = {
 
 def turn_of_frame(frame: VideoFrame) -> Turn:
     """The turn of a decoded frame of a video. Raises ValueError where it is to be shown aslant."""
-    matrices = [bytes(data) for data in frame.side_data if data.type == Type.DISPLAYMATRIX]
+    beside = cast(SideDataContainer, frame.side_data)  # which PyAV's types call by another name
+    matrices = [bytes(data) for data in beside if data.type == Type.DISPLAYMATRIX]
     if not matrices:
         return None
     a, b, _, c, d = struct.unpack_from("=5i", matrices[0])

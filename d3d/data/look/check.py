@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from d3d.config import DataConfig
 from d3d.data.clip import Clip, Dataset
 from d3d.data.frames.view import view_of
+from d3d.data.readers.decoded import decode_all
 from d3d.data.samples.sampling import check_frames, sample_indices
-from d3d.data.source import Read, Source, assemble, doubts_about, faults_together, group_clips, read_each
+from d3d.data.source import Broken, Read, Source, assemble, doubts_about, faults_together, group_clips, read_each
 from d3d.errors import DataError
 
 
@@ -37,6 +38,7 @@ class Findings:
     joints: int  # of all persons present, over all frames
     invisible: int  # of these joints
     left_out: tuple[str, ...]  # ids of clips without frames
+    damaged: tuple[tuple[str, str], ...]  # (id, what is wrong) of clips that data.damaged=skip leaves out
     notes: dict[str, tuple[str, ...]]  # harmless oddity → ids of the clips that have it
     doubts: tuple[str, ...]  # what is hardly right about the joints, one line each
     faults: tuple[str, ...]  # one line each
@@ -53,17 +55,23 @@ def check(
 ) -> Findings:
     """Reads every annotation, samples every file of frames, and decodes the frames that a test would take.
 
+    With `data.damaged=skip` it decodes all frames, as a launch does before it leaves clips out.
+
     Args:
         source: the dataset.
-        data: its configuration; `data.missing` says whether a clip without frames is a fault.
+        data: its configuration; it says whether clips without frames, and damaged ones, are faults or left out.
         frames: T, frames that a test samples from a clip.
         processes: that read clips at the same time.
         advance: called after each clip.
     """
     reads: list[Read] = []
     faults: list[str] = []
-    for found in read_each(_decoding(source, data, frames), processes):
-        if isinstance(found, DataError):
+    damaged: list[tuple[str, str]] = []
+    found_each = read_each(_decoding(source, data, frames), processes)
+    for entry, found in zip(source.entries, found_each, strict=True):
+        if isinstance(found, DataError) and data.damaged == "skip":
+            damaged.append((source.id_of(entry), str(found)))
+        elif isinstance(found, DataError):
             faults.append(str(found))
         else:
             reads.append(found)
@@ -74,11 +82,11 @@ def check(
     dataset = None
     try:  # as if no file were missing: missing ones are listed above
         whole = reads if data.missing == "skip" else [replace(read, absent="") for read in reads]
-        dataset = assemble(source, whole, "skip")
+        dataset = assemble(source, whole, damaged, "skip")
         check_frames(dataset, frames)
     except DataError as error:
         faults.append(str(error))
-    return _findings(source, reads, faults, None if faults else dataset)
+    return _findings(source, reads, faults, damaged, None if faults else dataset)
 
 
 def _decoding(source: Source, data: DataConfig, frames: int) -> Source:
@@ -90,21 +98,25 @@ def _decoding(source: Source, data: DataConfig, frames: int) -> Source:
 
 def _read_and_decode(source: Source, data: DataConfig, frames: int, entry: Any) -> Read:
     read = source.read(entry)
-    if not read.absent and read.clip.length:
+    if not read.absent and data.damaged == "skip":
+        decode_all(source.decode, read)
+    elif not read.absent and read.clip.length:
         indices = sample_indices(read.clip.length, min(frames, read.clip.length), None)
         source.decode(read.clip, indices, view_of(read.clip, data.view, data.resize))
     return read
 
 
-def _findings(source: Source, reads: Sequence[Read], faults: Sequence[str], dataset: Dataset | None) -> Findings:
+def _findings(
+    source: Source, reads: Sequence[Read], faults: Sequence[str], damaged: Broken, dataset: Dataset | None
+) -> Findings:
     clips = [read.clip for read in reads]
     present = [_present(clip, source.persons) for clip in clips]
     each = len(source.skeleton.joint_names)
     joints = sum(clip.length * each * int(there.sum()) for clip, there in zip(clips, present, strict=True))
-    notes: dict[str, tuple[str, ...]] = {}
+    notes: dict[str, list[str]] = {}
     for read in reads:
         for note in read.notes:
-            notes[note] = (*notes.get(note, ()), read.clip.id)
+            notes.setdefault(note, []).append(read.clip.id)
     return Findings(
         train=_by_class(source, (clip for clip in clips if clip.train)),
         test=_by_class(source, (clip for clip in clips if not clip.train)),
@@ -114,7 +126,8 @@ def _findings(source: Source, reads: Sequence[Read], faults: Sequence[str], data
         joints=joints,
         invisible=joints - sum(int(clip.visible.sum()) for clip in clips),
         left_out=tuple(read.clip.id for read in reads if read.absent),
-        notes=notes,
+        damaged=tuple(damaged),
+        notes={note: tuple(ids) for note, ids in notes.items()},
         doubts=tuple(doubt.text for doubt in doubts_about(reads) if not doubt.impossible),
         faults=tuple(faults),
         groups=_groups(source, reads),

@@ -4,6 +4,7 @@
 keypoint_score M×T×V}, …]}, as tools/data/README.md of github.com/kennymckormick/pyskl describes it.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -24,14 +25,19 @@ from d3d.data.readers.groups import group_of
 from d3d.data.readers.persons import moving_most
 from d3d.data.skeleton import COCO, KNOWN, MOST_JOINTS, NTU, PENN_ACTION, Skeleton, nameless
 from d3d.data.skeleton_yaml import find_skeleton
-from d3d.data.source import FrameSource, Read, Source
+from d3d.data.source import LONG, FrameSource, Read, Source
 from d3d.errors import ConfigError, DataError
 
 GYM99 = 99  # classes (Shao et al., "FineGym", CVPR 2020, section 3)
 MOST = 100_000  # classes; labels are below this
 NAME = 240  # bytes, the longest name of a file or folder; endings such as _rgb.avi are added to it
 TAKEN_FOR = {"COCO": COCO, "NTU RGB+D": NTU, "Penn Action": PENN_ACTION}  # by the number of joints
+SWOLLEN = 64  # the clips of a file take less than this many times its size in memory, or less than SMALL bytes
+SMALL = 1 << 30
 SCORE = 0.0  # a joint is visible where its keypoint_score is above this: not at 0, and not at NaN
+
+
+_JOINT_BYTES = 9  # of a joint in memory: two numbers, and whether it is visible
 
 
 class Entry(NamedTuple):
@@ -87,6 +93,7 @@ def pyskl_source(
     entries = _entries(path, splits, listed, annotations)
     described = [entry.annotation for entry in entries if entry.annotation is not None]
     joints = _joint_count(path, described)
+    _check_memory(path, described, persons)
     if declared and len(declared.joint_names) != joints:
         raise ConfigError(
             f"{named_skeleton}: describes {len(declared.joint_names)} joints, the clips of data.annotations={path} "
@@ -174,6 +181,12 @@ def _entries(
 
     A clip has the name that its annotation gives it, also where a split spells it a little differently.
     """
+    for split in splits:
+        id, count = next(iter(Counter(listed[split]).most_common(1)), ("", 0))
+        if count > 1:  # each name would be a clip for each annotation of that name
+            raise DataError(
+                f"clip {id} of data.annotations={path}: {count} names in {split!r} have this id; name it once"
+            )
     described: dict[str, list[Mapping[str, Any] | None]] = {}
     for annotation in annotations:
         described.setdefault(annotation["frame_dir"], []).append(annotation)
@@ -201,6 +214,19 @@ def _joint_count(path: Path, annotations: list[Mapping[str, Any]]) -> int:
         if isinstance(keypoint, np.ndarray) and keypoint.ndim == 4 and 0 < keypoint.shape[2] <= MOST_JOINTS:
             return int(keypoint.shape[2])
     raise DataError(f"data.annotations={path}: no clip of data.splits has an array keypoint of M×T×V×2 numbers")
+
+
+def _check_memory(path: Path, annotations: list[Mapping[str, Any]], persons: int) -> None:
+    """Raises DataError where few bytes become many: a pickle can have one array in any number of clips."""
+    arrays = [annotation.get("keypoint") for annotation in annotations]
+    joints = sum(each.shape[1] * each.shape[2] for each in arrays if isinstance(each, np.ndarray) and each.ndim == 4)
+    size, needed = path.stat().st_size, joints * persons * _JOINT_BYTES
+    if needed > max(SMALL, SWOLLEN * size):
+        raise DataError(
+            f"data.annotations={path}: {size >> 20} MiB that become {needed >> 20} MiB of joints with "
+            f"data.persons={persons}; at most {SWOLLEN} times the size is read; its clips share arrays or have no "
+            "persons, write it anew"
+        )
 
 
 def _label(annotation: Mapping[str, Any] | None) -> int:
@@ -232,6 +258,8 @@ def _parse(entry: Entry, annotation: Mapping[str, Any], joints: int, persons: in
         raise ValueError(f"total_frames is {frames}, its keypoint has {points.shape[1]}")
     if (label := _label(annotation)) < 0:
         raise ValueError(f"label is {short(annotation['label'])[:80]}, not a number from 0 to {MOST - 1}")
+    if points.shape[1] >= LONG:
+        raise ValueError(f"it has {points.shape[1]} frames; the most is {LONG - 1}")
     height, width = _whole(annotation, "img_shape", "(height, width)", annotation["img_shape"], 2)
     chosen, visible = moving_most(points, seen, persons)
     return Clip(entry.id, label, entry.train, height, width, chosen, visible, group=group_of(entry.id))

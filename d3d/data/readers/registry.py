@@ -8,12 +8,13 @@ from pathlib import Path
 from d3d.config import DataConfig
 from d3d.cpus import cpu_count
 from d3d.data.clip import Dataset
-from d3d.data.readers.annotation_cache import open_cached
+from d3d.data.readers.annotation_cache import read_cached
+from d3d.data.readers.decoded import without_damaged
 from d3d.data.readers.groups import read_groups
 from d3d.data.readers.ntu import ntu_source
 from d3d.data.readers.penn_action import penn_action_source
 from d3d.data.readers.pyskl import GYM99, pyskl_source
-from d3d.data.source import Source, open_source
+from d3d.data.source import Source, assemble, read_all
 from d3d.data.synthetic.dataset import synthetic_source
 from d3d.data.validation_split import validation_split
 from d3d.errors import ConfigError, DataError
@@ -27,9 +28,13 @@ def open_dataset(config: DataConfig, cache: Path) -> Dataset:
     """
     source = find_source(config, cache)
     if source.stamp:
-        dataset = open_cached(source, cache, config.missing, cpu_count())
+        reads, broken = read_cached(source, cache, cpu_count(), config.damaged)
     else:
-        dataset = open_source(source, config.missing)
+        reads, broken = read_all(source, damaged=config.damaged)
+    if config.damaged == "skip" and config.frames == "files":
+        reads, undecodable = without_damaged(source, reads, cache)
+        broken = (*broken, *undecodable)
+    dataset = assemble(source, reads, broken, config.missing)
     return validation_split(dataset) if config.split == "validation" else dataset
 
 

@@ -36,9 +36,7 @@ from tests.bench.plan.golden import golden, ids
 from tests.systems import d3d_model
 
 UNSEEN = {
-    "data.root",
-    "data.missing",
-    "data.groups",
+    *("data.root", "data.missing", "data.damaged", "data.groups"),
     *(f"data.{key}" for key in OF_DATASET),
 }  # the dataset's digest covers these
 TRAINED = "7ra1ned"

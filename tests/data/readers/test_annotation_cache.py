@@ -6,9 +6,9 @@ import pytest
 
 from d3d.config import DataConfig
 from d3d.data.frames.view import frame_view
-from d3d.data.readers.annotation_cache import open_cached
+from d3d.data.readers.annotation_cache import read_cached
 from d3d.data.readers.registry import find_source, open_dataset
-from d3d.data.source import Read, Source, open_source
+from d3d.data.source import Read, Source, assemble, open_source
 from d3d.errors import DataError
 from tests.data.ntu_files import write_sample
 
@@ -31,8 +31,8 @@ def unreadable(source: Source) -> Source:
 
 def test_what_was_read_once_is_not_read_again(config: DataConfig, tmp_path: Path) -> None:
     source = find_source(config, tmp_path)
-    fresh, first = open_source(source), open_cached(source, tmp_path / "cache", "error")
-    again = open_cached(unreadable(source), tmp_path / "cache", "error")
+    fresh, first = open_source(source), assemble(source, *read_cached(source, tmp_path / "cache"), "error")
+    again = assemble(source, *read_cached(unreadable(source), tmp_path / "cache"), "error")
     assert fresh.digest == first.digest == again.digest
     for clip, kept in zip(fresh.train, again.train, strict=True):
         assert (clip.id, clip.label, clip.group, clip.length) == (kept.id, kept.label, kept.group, kept.length)

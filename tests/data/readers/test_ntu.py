@@ -108,6 +108,8 @@ def damaged(change: str) -> str:
         "frames": "\n".join(["3", *lines[1:]]),
         "no number": "\n".join([*lines[:second], "two", *lines[second + 1 :]]),
         "no frames": "0\n",
+        "many frames": "250001\n",
+        "many bodies": "\n".join(["125001", *lines[1:]]),
     }[change]
 
 
@@ -126,6 +128,8 @@ def damaged(change: str) -> str:
         ("frames", "line 112: the file ends where the number of bodies of frame 3 of 3 should be"),
         ("no number", "line 57: 'two' where the number of bodies of frame 2 of 2 should be"),
         ("no frames", "line 1: 0 frames"),
+        ("many frames", "line 1: 250001 frames; a clip may have 1 to 250000"),
+        ("many bodies", "line 30: 2 bodies in 125001 frames; the two numbers multiplied may be 250000"),
     ],
 )
 def test_a_damaged_file_is_named_with_its_line(tmp_path: Path, change: str, complaint: str) -> None:

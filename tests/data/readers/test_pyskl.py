@@ -200,6 +200,22 @@ def test_a_clip_twice_or_in_both_splits_or_nowhere_is_refused(tmp_path: Path) ->
         open_dataset(config(path), tmp_path)
 
 
+def test_a_name_or_an_array_that_many_clips_share_is_refused(tmp_path: Path) -> None:
+    first, second = annotation("a", 0), annotation("b", 0)
+    path = write_pickle(tmp_path / "a.pkl", [first], [second])
+    path.write_bytes(pickle.dumps({"split": {"train": ["a"] * 9, "val": ["b"]}, "annotations": [first] * 9 + [second]}))
+    with pytest.raises(DataError, match=r"clip a of .*: 9 names in 'train' have this id; name it once"):
+        find_source(config(path), tmp_path)
+    empty = np.zeros((0, 900_000, 17, 2), np.float16)
+    many = [annotation(f"a{number}", 0, keypoint=empty, total_frames=900_000) for number in range(9)]
+    with pytest.raises(DataError, match=r"0 MiB that become .* MiB of joints with data.persons=2"):
+        find_source(config(write_pickle(path, many, [second])), tmp_path)
+    with pytest.raises(DataError, match=r"clip c: .*it has 1000000 frames; the most is 999999"):
+        read_one(
+            tmp_path, annotation("c", 0, keypoint=np.zeros((0, 10**6, 17, 2)), keypoint_score=None, total_frames=10**6)
+        )
+
+
 @pytest.mark.parametrize("content", [[], {"split": {}}, {"split": {"train": [1]}, "annotations": []}, 3])
 def test_another_layout_is_refused(tmp_path: Path, content: Any) -> None:
     path = tmp_path / "a.pkl"
