@@ -160,6 +160,14 @@ def test_only_a_finished_run_counts(record: FakeRecord, status: str) -> None:
     assert Record(record.storage).cells(asking("c1")) == {}
 
 
+def test_clips_that_were_left_out_are_named() -> None:
+    assert caveats(asking("c1"), {}) == ()
+    few = replace(asking("c1"), left_out=("a", "b"))
+    assert caveats(few, {}) == ("2 clips are left out, because of missing frames or damage: a, b",)
+    many = replace(few, left_out=tuple(map(str, range(30))))
+    assert caveats(many, {})[0].startswith("30 clips") and caveats(many, {})[0].endswith("18, 19 and 10 more")
+
+
 def test_the_newest_of_two_finished_runs_counts_and_is_named(record: FakeRecord) -> None:
     record.plan("1a")
     record.finish("c1", 0.5)

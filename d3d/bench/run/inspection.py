@@ -116,7 +116,7 @@ def _facts(source: Source, findings: Findings) -> list[tuple[str, str]]:
         lines.append(("without frames", _clips(findings.left_out, f"lack {source.lacking}")))
     if findings.damaged:
         ids = [id for id, _ in findings.damaged]
-        lines.append(("left out", _clips(ids, "damaged")))
+        lines.append(("left out", _clips(ids, "with damage")))
     lines += [("note", _clips(ids, note)) for note, ids in findings.notes.items()]
     lines += [("note", text) for text in (*findings.doubts, *source.remarks)]
     for split, of_split in (("to train on", findings.train), ("to test on", findings.test)):

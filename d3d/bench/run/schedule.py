@@ -197,7 +197,7 @@ def make_job(plan: Plan, resources: CellResources, cells: dict[str, Cell], tags:
 def common_tags(plan: Plan, cell: Cell) -> dict[str, str]:
     """The tags of the run of a cell that do not depend on the ablations that ask for it."""
     launch = plan.launch
-    left_out = {Tag.LEFT_OUT: left_out_text(cell.left_out)} if cell.left_out else {}
+    left_out: dict[str, str] = {Tag.LEFT_OUT: left_out_text(cell.left_out)} if cell.left_out else {}
     return {Tag.PRESET: launch.preset, Tag.DATA: launch.data, Tag.CODE_DIGEST: plan.code_of(cell).digest, **left_out}
 
 

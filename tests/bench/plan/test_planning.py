@@ -10,8 +10,9 @@ from d3d.bench.kinds.registry import BASELINE, FUSION, MEASUREMENT, TEST, TRAINI
 from d3d.bench.plan.cell import Cell
 from d3d.bench.plan.planning import Plan, Report, make_plan, with_seeds
 from d3d.bench.record.provenance import Code
-from d3d.bench.record.schema import write_plan
+from d3d.bench.record.schema import Tag, write_plan
 from d3d.bench.record.tracking import Record, finished_cells
+from d3d.bench.run.schedule import common_tags
 from d3d.data.clip import Dataset
 from d3d.data.skeleton import nameless
 from d3d.errors import ConfigError, DataError
@@ -203,6 +204,24 @@ def test_clips_are_flipped_only_where_left_and_right_are_known(
         make_plan(launch_of(tmp_path, "ablation=full"))
     for arguments in (["ablation=full", "augmentation.flip=false"], ["ablation=baselines"]):
         assert make_plan(launch_of(tmp_path, *arguments)).cells
+
+
+def test_clips_that_are_left_out_are_in_plan_json_and_in_the_tags_of_each_cell(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = replace(dataset, left_out=("c7", "c2"))
+    monkeypatch.setattr("d3d.bench.plan.planning.open_dataset", lambda config, cache: lacking)
+    planned = make_plan(launch_of(tmp_path, "ablation=test_frames"))
+    assert json.loads(write_plan(report(planned).recorded))["left_out"] == ["c7", "c2"]
+    said = "2 clips are left out, because of missing frames or damage: c7, c2"
+    assert {cell.kind for cell in planned.cells} == {TRAINING, TEST}
+    assert {common_tags(planned, cell)[Tag.LEFT_OUT] for cell in planned.cells} == {said}
+
+
+def test_no_clip_is_left_out_of_a_whole_dataset(plan: Callable[..., Plan]) -> None:
+    planned = plan("ablation=full")
+    assert report(planned).recorded.left_out == ()
+    assert Tag.LEFT_OUT not in common_tags(planned, planned.cells[0])
 
 
 def test_baselines_have_no_seed_and_need_no_model(plan: Callable[..., Plan]) -> None:

@@ -21,7 +21,8 @@ def found_in(root: Path, processes: int = 1, **changed: object) -> Findings:
     settings = {"frames": 4, "advance": lambda: None} | changed
     kind, missing = settings.pop("kind", "files"), settings.pop("missing", "error")
     source = penn_action_source(root, frame_source=kind)  # type: ignore[arg-type]
-    data = DataConfig(missing=missing, resize=30, crop=24)  # type: ignore[arg-type]
+    damaged = settings.pop("damaged", "error")
+    data = DataConfig(missing=missing, damaged=damaged, resize=30, crop=24)  # type: ignore[arg-type]
     return check(source, data, processes=processes, **settings)  # type: ignore[arg-type]
 
 
@@ -54,6 +55,16 @@ def test_every_broken_clip_is_named_and_none_hides_another(tmp_path: Path) -> No
     assert "cannot be decoded" in found.faults[2] and "000001.jpg is not there" in found.faults[3]
     assert found.digest is None
     assert all("\n" not in fault for fault in found.faults)
+
+
+def test_damaged_clips_are_no_fault_where_they_may_be_left_out(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    write_label(root, "0005", label(train=np.int32(0)))
+    (root / "frames" / "0003" / "000002.jpg").write_bytes(b"\xff\xd8 nothing \xff\xd9")  # a frame that no test takes
+    found = found_in(root, damaged="skip", frames=2)
+    assert found.faults == () and found.digest is not None
+    assert [id for id, _ in found.damaged] == ["0003", "0005"]
+    assert "000002.jpg cannot be decoded" in found.damaged[0][1] and "train is 0" in found.damaged[1][1]
 
 
 def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:
