@@ -17,7 +17,7 @@ from optuna.storages import RDBStorage
 from d3d.bench.database import sqlite_uri
 from d3d.bench.record.run_files import read_file, write_file
 from d3d.bench.record.tracking import prepare
-from tests.test_orchestrate import LAUNCH, MINE, User
+from tests.test_orchestrate import LAUNCH, MINE, User, cells
 
 ROOT = Path(__file__).parents[1]
 VENV = Path(sys.prefix)
@@ -95,8 +95,14 @@ def user(tmp_path: Path) -> User:
 
 
 def test_a_launch_and_its_workers(user: User) -> None:
-    """Ray's processes listen on loopback, know the token, and report nothing; no token is left on the disk."""
+    """Ray's processes listen on loopback, know the token, and report nothing.
+
+    When the terminal is closed, no run stays RUNNING, and no file and no token is left on the disk.
+    """
     (user.folder / "mine.yaml").write_text(MINE)
+    place = user.home.parent / "ray"
+    place.mkdir()
+    user.environment |= {"RAY_TMPDIR": str(place), "PYTHONWARNINGS": "error"}
     process = user.start(*LAUNCH)
     assert process.stdout is not None
     for line in process.stdout:
@@ -104,14 +110,17 @@ def test_a_launch_and_its_workers(user: User) -> None:
             break
     found = listening(process.pid)
     started = {pid: known for pid in tree(process.pid) - {process.pid} if (known := environment(pid))}
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGHUP)
     _, err = process.communicate()
     assert process.returncode == 130, err
     assert {"gcs_server", "raylet"} <= set(found.values())
     assert elsewhere(found) == {}
     wanted = {"RAY_AUTH_MODE=token", "RAY_USAGE_STATS_ENABLED=0", "MLFLOW_DISABLE_TELEMETRY=true"}
     assert started and {pid: wanted - variables for pid, variables in started.items() if not wanted <= variables} == {}
-    assert not list(user.home.iterdir())
+    assert not list(user.home.iterdir()) and not list(place.iterdir())
+    assert {run.info.status for run in cells(user.folder / "results").values()} <= {"FINISHED", "KILLED"}
+    folders = {value for variables in started.values() for value in variables if value.startswith("TMPDIR=")}
+    assert len(folders) == 1 and not Path(folders.pop().removeprefix("TMPDIR=")).exists()
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ from d3d.left_out import left_out_text
 
 PATIENCE = 10.0  # seconds that the processes of Ray have to end by themselves
 SHARED_MEMORY = 80 * 2**20  # bytes, the least that Ray accepts: cells do not use its object store
+OTHERS: set[psutil.Process] = set()  # processes below this one that are not of Ray, of which a process has one
 
 
 @dataclass(frozen=True)
@@ -166,10 +167,12 @@ def fit(name: str, job: Job, resources: CellResources, kind: Kind, config: tune.
 
     trainable = tune.with_resources(tune.with_parameters(run_cell, job=job), request)
     run_config = tune.RunConfig(name=name, storage_path=str(folder), verbose=0, callbacks=[watcher])
-    try:
+    with ExitStack() as on_error:
+        on_error.callback(shutil.rmtree, folder, ignore_errors=True)
+        on_error.callback(_end_ray)  # otherwise a worker may begin a run after those of this launch were ended
         tune.Tuner(trainable, tune_config=config, run_config=run_config).fit()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        on_error.pop_all()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_job(plan: Plan, resources: CellResources, cells: dict[str, Cell], tags: dict[str, dict[str, str]]) -> Job:
@@ -270,11 +273,15 @@ def attached(launch: Launch) -> Iterator[CellResources]:
 
     Raises ScheduleError where that fails, and where no node fits a cell.
     """
-    with _ended_with_its_processes():
+    OTHERS.clear()
+    OTHERS.update(psutil.Process().children(recursive=True))
+    try:
         with _hang_up_held():
             _start_ray(launch)
         listen()  # Ray's own handler of SIGTERM aborts the process
         yield _cell_resources(launch)
+    finally:
+        _end_ray()
 
 
 def _start_ray(launch: Launch) -> None:
@@ -308,25 +315,20 @@ def _hang_up_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-@contextmanager
-def _ended_with_its_processes() -> Iterator[None]:
-    """Ends Ray, and waits for all processes that were started since.
+def _end_ray() -> None:
+    """Ends Ray, or leaves the cluster, and waits for all processes that Ray started here.
 
     Ray itself does not wait, and those that still write logs make the temporary folder again after it is removed.
     """
-    this = psutil.Process()
-    before = set(this.children(recursive=True))
-    try:
-        yield
-    finally:
-        started = set(this.children(recursive=True)) - before
-        ray.shutdown()
-        latest = time.monotonic() + PATIENCE
-        while (alive := [process for process in started if _runs(process)]) and time.monotonic() < latest:
-            time.sleep(0.05)
-        for process in alive:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+    started = set(psutil.Process().children(recursive=True)) - OTHERS
+    ray.shutdown()
+    latest = time.monotonic() + PATIENCE
+    while (alive := [process for process in started if _runs(process)]) and time.monotonic() < latest:
+        time.sleep(0.05)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+            process.wait(PATIENCE)
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -19,7 +19,7 @@ PREFIX, LOCK = "d3d-", ".lock"
 REMAINS = ["ray"]  # all that Ray's last processes make again, if the folder is removed before they have ended
 SOCKET = "/d3d-12345678/ray/session_2026-11-27_16-18-02_123456_1234567/sockets/plasma_store"
 LONGEST = 107 - len(SOCKET)  # bytes of the path of a place, so that a socket fits into the kernel's 107
-ROOM = 16 * 2**20  # bytes, twice what a launch of a hundred cells was seen to need
+ROOM = 16 * 2**20  # bytes; Ray's logs of a launch were seen to grow to 6 MB within an hour
 
 
 @contextmanager
