@@ -326,7 +326,7 @@ def _end_ray() -> None:
     while (alive := [process for process in started if _runs(process)]) and time.monotonic() < latest:
         time.sleep(0.05)
     for process in alive:
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
             process.kill()
             process.wait(PATIENCE)
 
