@@ -1,21 +1,26 @@
 """Who can connect to what a user starts here: this machine alone, seen in the sockets that the processes listen on."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
-from mlflow import MlflowClient
+import requests
 from optuna.storages import RDBStorage
 
 from d3d.bench.database import sqlite_uri
-from d3d.bench.record.run_files import read_file, write_file
+from d3d.bench.record.run_files import write_file
 from d3d.bench.record.tracking import prepare
 from tests.test_orchestrate import LAUNCH, MINE, User, cells
 
@@ -139,38 +144,111 @@ def storage(tmp_path: Path) -> Path:
     return first.rename(tmp_path / "moved to #1 (%20?)")
 
 
+@dataclass(frozen=True)
+class Served:
+    """A page as `make` serves it: the process, the address that it printed, and the whole of what it printed."""
+
+    process: "subprocess.Popen[str]"
+    address: str
+    output: Path
+
+    @property
+    def origin(self) -> str:
+        return self.address.partition("/?")[0]
+
+    @property
+    def port(self) -> int:
+        return int(self.origin.rpartition(":")[2])
+
+
 @pytest.fixture
-def page(request: pytest.FixtureRequest, storage: Path) -> Iterator[tuple[int, int]]:
-    """A page as `make` serves it: the process, which the fixture ends, and the port."""
-    port = free_port()
-    process = subprocess.Popen(
-        ["make", "--old-file", f"{VENV}/.set-up", request.param, f"VENV={VENV}", f"STORAGE={storage}", f"PORT={port}"],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+def page(request: pytest.FixtureRequest, storage: Path, tmp_path: Path) -> Iterator[Served]:
+    """A page whose output goes to a file; the fixture ends its process."""
+    port, output = free_port(), tmp_path / "output"
+    variables = [f"VENV={VENV}", f"STORAGE={storage}", f"PORT={port}"]
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            ["make", "--old-file", f"{VENV}/.set-up", request.param, *variables],
+            cwd=ROOT, stdout=file, stderr=subprocess.DEVNULL, start_new_session=True, text=True,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
     try:
-        yield process.pid, port
+        listening_at_last(process.pid)
+        yield Served(process, printed_at_last(output), output)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-@pytest.mark.skipif(not (VENV / "bin" / "mlflow").exists(), reason="MLflow's command is not in this environment")
-@pytest.mark.parametrize("page", ["ui", "optuna"], indirect=True)
-def test_a_page(page: tuple[int, int]) -> None:
-    pid, port = page
-    found = listening_at_last(pid)
-    assert port in {place[1] for place in found}
-    assert elsewhere(found) == {}
-
-
-@pytest.mark.skipif(not (VENV / "bin" / "mlflow").exists(), reason="MLflow's command is not in this environment")
 @pytest.mark.parametrize("page", ["ui"], indirect=True)
-def test_the_page_has_the_files_of_a_record_that_was_moved(page: tuple[int, int]) -> None:
-    pid, port = page
-    listening_at_last(pid)
-    uri = f"http://127.0.0.1:{port}"
-    [run] = MlflowClient(uri).search_runs(["1"])
-    assert read_file(run, uri, "some.txt") == "hé"
+def test_the_page_of_the_record(page: Served, tmp_path: Path) -> None:
+    """It is for the user alone, has the files of a record that was moved, and leads to no other files."""
+    ajax = "ajax-api/2.0/mlflow"
+    is_only_for_its_user(page, ["", "get-artifact", f"{ajax}/runs/search", "api/2.0/mlflow/runs/search", "graphql"])
+    user = enters(page, "MLflow")
+    [run] = user.post(f"{page.origin}/{ajax}/runs/search", json={"experiment_ids": ["1"]}).json()["runs"]
+    some = {"run_id": run["info"]["run_id"], "path": "some.txt"}
+    assert user.get(f"{page.origin}/{ajax}/artifacts/list", params=some | {"path": ""}).json()["files"]
+    assert user.get(f"{page.origin}/get-artifact", params=some).content.decode() == "hé"
+
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "some.txt").write_text("hé")
+    made = user.post(f"{page.origin}/{ajax}/experiments/create", json={"name": "x", "artifact_location": str(secret)})
+    run = user.post(f"{page.origin}/{ajax}/runs/create", json=made.json()).json()["run"]
+    (secret / run["info"]["run_id"]).mkdir()
+    (secret / run["info"]["run_id"] / "artifacts").symlink_to(secret)
+    some["run_id"] = run["info"]["run_id"]
+    assert user.get(f"{page.origin}/get-artifact", params=some).status_code == 400
+    assert (
+        user.post(f"{page.origin}/{ajax}/upload-artifact", params=some | {"path": "new"}, data=b"new").status_code
+        == 400
+    )
+    assert not (secret / "new").exists()
+    ends_with_ctrl_c(page)
+
+
+@pytest.mark.parametrize("page", ["optuna"], indirect=True)
+def test_the_page_of_the_searches(page: Served) -> None:
+    is_only_for_its_user(page, ["", "dashboard", "api/studies", "api/studies/1", "artifacts/1/1"])
+    user = enters(page, "Optuna Dashboard")
+    assert user.get(f"{page.origin}/api/studies").json() == {"study_summaries": []}
+    ends_with_ctrl_c(page)
+
+
+def is_only_for_its_user(page: Served, paths: list[str]) -> None:
+    """Nobody else reaches it, or finds the token in what anybody can read of a process."""
+    found = listening(page.process.pid)
+    assert page.port in {place[1] for place in found} and elsewhere(found) == {}
+    for path in paths:
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            for headers in ({}, {"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+                assert requests.request(method, f"{page.origin}/{path}", headers=headers).status_code == 403
+    token = page.address.partition("token=")[2]
+    for pid in tree(page.process.pid):
+        assert token not in Path(f"/proc/{pid}/cmdline").read_text() + Path(f"/proc/{pid}/environ").read_text()
+    assert page.output.stat().st_mode & 0o777 == 0o600
+
+
+def enters(page: Served, title: str) -> requests.Session:
+    """A browser that opened the printed address, and then what the page consists of."""
+    user = requests.Session()
+    first = user.get(page.address)
+    assert first.status_code == 200 and f"<title>{title}</title>" in first.text
+    scripts = re.findall(r"""<script[^>]* src="([^"]+)""", first.text)
+    assert scripts
+    for script in scripts:
+        assert user.get(urljoin(first.url, script)).status_code == 200
+    return user
+
+
+def ends_with_ctrl_c(page: Served) -> None:
+    """Nothing of it is left."""
+    started = tree(page.process.pid)
+    os.killpg(page.process.pid, signal.SIGINT)
+    page.process.wait()
+    assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
 
 
 def listening_at_last(pid: int) -> dict[tuple[str, int], str]:
@@ -180,3 +258,10 @@ def listening_at_last(pid: int) -> dict[tuple[str, int], str]:
         os.kill(pid, 0)
         time.sleep(0.2)
     return found
+
+
+def printed_at_last(output: Path) -> str:
+    """The address, which is printed right after the socket was opened."""
+    while not (found := re.findall(r"^http\S+$", output.read_text(), re.MULTILINE)):
+        time.sleep(0.05)
+    return str(found[0])

@@ -1,8 +1,8 @@
 """Reads and writes the files of runs, so that a record can be moved, copied and renamed.
 
 MLflow stores with each run the URI of its files, which it calls artifacts. In a database of this project that URI names
-no place: it is `mlflow-artifacts:/RUN/artifacts`. An MLflow server, such as that of `make ui`, looks for the files
-below its --artifacts-destination, and this module looks beside the database. Older versions stored a path. In a storage
+no place: it is `mlflow-artifacts:/RUN/artifacts`. An MLflow server looks for the files below its
+--artifacts-destination; `make ui` and this module look beside the database. Older versions stored a path. In a storage
 folder their runs are read in the same way, and `make_relocatable` replaces their paths. Their databases outside a
 storage folder, and tracking servers, have the files where the URI says.
 """

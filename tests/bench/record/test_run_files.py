@@ -11,7 +11,7 @@ import pytest
 from d3d.bench.database import sqlite_uri
 from d3d.bench.plan.planning import Plan
 from d3d.bench.record import tracking
-from d3d.bench.record.pages import ui
+from d3d.bench.record.pages import database_of_record
 from d3d.bench.record.run_files import read_file, write_file
 from d3d.bench.record.schema import DATABASE, EXPERIMENT, Launch
 from d3d.errors import RecordError
@@ -107,16 +107,9 @@ def test_a_launch_and_the_page_leave_no_place_in_the_database(
 ) -> None:
     copy = copytree(storage, tmp_path / "copy #1?")
     tracking.prepare(uri_of(storage), storage)
-    command = ui(copy, "5000")
+    assert database_of_record(copy) == copy / DATABASE
     assert places(storage) == places(copy) == {"mlflow-artifacts:"}
-    assert command[command.index("--artifacts-destination") + 1] == (copy / "artifacts").as_uri()
     assert labels(copy) == [3]
-
-
-def test_the_page_of_a_folder_without_a_record(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match=r"mlflow\.db: there is no record yet.*STORAGE="):
-        ui(tmp_path, "5000")
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["records", *ODD])
