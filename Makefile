@@ -5,13 +5,19 @@ STORAGE ?= results
 
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable
+# What the user's pip settings, such as PIP_USER=1, say about where to install does not hold for $(VENV); the indexes,
+# proxies and certificates that they name do hold.
+unexport PIP_PYTHON
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check \
+  --no-user --target= --prefix="$(CURDIR)/$(VENV)" --root=/ --no-deps --no-build-isolation
+# One dependency has no wheel; no other is built here.
+LOCKED := $(INSTALL) --require-hashes --only-binary=:all: --no-binary=antlr4-python3-runtime
 
 .PHONY: help setup run test chaos lint ui optuna
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make setup   the virtual environment .venv with the project, from constraints.txt; the others call it when needed"
+	@echo "make setup   the virtual environment .venv with the project, as requirements/ locks it; the others call it when needed"
 	@echo "make run     Figure 7a on the synthetic data: python orchestrate.py ablation=stride_grid"
 	@echo "make test    the tests"
 	@echo "make chaos   kills twenty processes of a grid while it runs, and looks for what was lost; half an hour"
@@ -50,15 +56,20 @@ optuna: $(VENV)/.set-up
 	@$(BIN)/python -m d3d.bench.record.pages optuna "$$STORAGE" $(PORT)
 
 # Set-up runs again when what is to be installed has changed.
-$(VENV)/.set-up: pyproject.toml constraints.txt
+$(VENV)/.set-up: pyproject.toml requirements/build.txt requirements/bench.txt requirements/cuda.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
 	  echo "set-up: $(PYTHON) is not Python 3.11 or newer; name one that is: make setup PYTHON=python3.11" >&2; exit 2; }
 	@test -x $(BIN)/python || { echo "set-up: creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "set-up: installing the project and what it needs into $(VENV); the first time takes a few minutes"
-	@$(INSTALL) '.[bench]'
+	@$(LOCKED) --requirement requirements/build.txt
+	@$(LOCKED) --requirement requirements/bench.txt
+	@# A build of torch with a label, such as 2.13.0+cpu, is not PyPI's: it needs no CUDA libraries, or came with them.
+	@if $(BIN)/python -c 'import sys; from importlib.metadata import version; sys.exit("+" in version("torch"))'; then \
+	  $(LOCKED) --requirement requirements/cuda.txt; fi
+	@$(INSTALL) --editable .
 	@touch $@
 
-$(VENV)/.set-up-test: $(VENV)/.set-up
+$(VENV)/.set-up-test: $(VENV)/.set-up requirements/test.txt
 	@echo "set-up: installing what the tests need"
-	@$(INSTALL) '.[test]'
+	@$(LOCKED) --requirement requirements/test.txt
 	@touch $@
