@@ -243,4 +243,4 @@ def test_samples_in_small_letters_and_videos_with_another_ending_are_found(tmp_p
     assert [clip.id for clip in clips] == names and dataset.digest == before.digest
     for clip in clips:
         assert dataset.read_frames(clip, np.arange(2), frame_view(clip, 30)).shape[0] == 2
-    assert dataset.remarks[-1].startswith("2 clips are read from files or folders of a similar name, such as S001")
+    assert dataset.remarks[0].startswith("2 clips are read from files or folders of a similar name, such as S001")
