@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from wsgiref.types import WSGIApplication
 
-import waitress
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_registered_artifact_repositories
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.tracing.utils.artifact_utils import TRACE_DATA_FILE_NAME
 from mlflow.utils.uri import validate_path_within_directory
 from sqlalchemy.exc import SQLAlchemyError
+from waitress.server import create_server
 
 from d3d.bench.database import sqlite_uri
 from d3d.bench.record.gate import Gate
@@ -92,7 +92,7 @@ def record_page(storage: Path) -> WSGIApplication:
         constants.SERVE_ARTIFACTS_ENV_VAR: "true",
         constants.ARTIFACTS_DESTINATION_ENV_VAR: files.as_uri(),
     }
-    repositories = get_registered_artifact_repositories()
+    repositories: dict[str, Any] = get_registered_artifact_repositories()
     repositories.clear()
     repositories |= dict.fromkeys(("", "file"), partial(ContainedArtifacts, files))
     try:
@@ -112,7 +112,8 @@ def searches_page(storage: Path) -> WSGIApplication:
         raise RecordError(
             f"{storage / FILE}: there is no search yet; make one with search=optuna, or name its folder with STORAGE="
         )
-    return wsgi(StudyStorage(storage).storage)
+    page: WSGIApplication = wsgi(StudyStorage(storage).storage)
+    return page
 
 
 PAGES = {
@@ -125,7 +126,7 @@ def serve(page: Page, storage: Path, port: int) -> None:
     """Serves a page until Ctrl-C. Raises RecordError if there is nothing to serve or the port is taken."""
     gate = Gate(page.application(storage), f"d3d-{port}", page.landing)
     try:
-        server = waitress.create_server(gate, host=HOST, port=port, ident=None)
+        server = create_server(gate, host=HOST, port=port, ident=None)
     except OSError as error:
         raise RecordError(f"port {port}: {error.strerror}; name another with PORT=") from error
     _keep_to_the_user(sys.stdout.fileno())
