@@ -56,12 +56,14 @@ optuna: $(VENV)/.set-up
 	@$(BIN)/python -m d3d.bench.record.pages optuna "$$STORAGE" $(PORT)
 
 # Set-up runs again when what is to be installed has changed.
-$(VENV)/.set-up: pyproject.toml requirements/build.txt requirements/bench.txt requirements/cuda.txt
+$(VENV)/.set-up: pyproject.toml requirements/build.txt requirements/torch-cpu.txt requirements/bench.txt requirements/cuda.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
 	  echo "set-up: $(PYTHON) is not Python 3.11 or newer; name one that is: make setup PYTHON=python3.11" >&2; exit 2; }
 	@test -x $(BIN)/python || { echo "set-up: creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "set-up: installing the project and what it needs into $(VENV); the first time takes a few minutes"
 	@$(LOCKED) --requirement requirements/build.txt
+	@# The CPU build of torch, where one of the user's indexes has it; else PyPI's.
+	@$(LOCKED) --requirement requirements/torch-cpu.txt 2> /dev/null || true
 	@$(LOCKED) --requirement requirements/bench.txt
 	@# A build of torch with a label, such as 2.13.0+cpu, is not PyPI's: it needs no CUDA libraries, or came with them.
 	@if $(BIN)/python -c 'import sys; from importlib.metadata import version; sys.exit("+" in version("torch"))'; then \

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-FILES = ("build", "bench", "cuda", "test")
+FILES = ("build", "torch-cpu", "bench", "cuda", "test")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
@@ -37,7 +37,7 @@ def test_the_files_agree() -> None:
     versions: dict[str, set[str]] = {}
     for file in FILES:
         for name, (requirement, _) in entries(file).items():
-            versions.setdefault(name, set()).add(str(requirement.specifier))
+            versions.setdefault(name, set()).add(str(requirement.specifier).removesuffix("+cpu"))
     assert {name: found for name, found in versions.items() if len(found) > 1} == {}
 
 
