@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 def entries(file: str) -> dict[str, tuple[Requirement, list[str]]]:
     """The requirement and the digests of each package in a file of requirements/."""
     text = re.sub(r"^#.*\n", "", (ROOT / "requirements" / f"{file}.txt").read_text("utf-8"), flags=re.MULTILINE)
-    found = {}
+    found: dict[str, tuple[Requirement, list[str]]] = {}
     for entry in text.replace("\\\n", " ").splitlines():
         requirement, *digests = entry.split(" --hash=")
         parsed = Requirement(requirement)

@@ -56,7 +56,7 @@ class ContainedArtifacts(LocalArtifactRepository):
     # MLflow looks at the links within the folder of a run in all but two of its methods.
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
         validate_path_within_directory(self.artifact_dir, str(Path(self.artifact_dir, artifact_path or "")))
-        super().delete_artifacts(artifact_path)
+        super().delete_artifacts(artifact_path)  # type: ignore[no-untyped-call]
 
     def download_trace_data(self) -> dict[str, Any]:
         validate_path_within_directory(self.artifact_dir, str(Path(self.artifact_dir, TRACE_DATA_FILE_NAME)))

@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.exceptions import MlflowException
@@ -25,7 +26,7 @@ def artifacts(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
 def test_files_within_the_folder(artifacts: Path, scheme: str) -> None:
-    files = ContainedArtifacts(artifacts, f"{scheme}{artifacts}/run")
+    files: Any = ContainedArtifacts(artifacts, f"{scheme}{artifacts}/run")
     assert [each.path for each in files.list_artifacts()] == ["some.txt"]
     assert Path(files.download_artifacts("some.txt")).read_text() == "some"
     files.delete_artifacts("some.txt")
@@ -43,7 +44,7 @@ def test_a_link_among_the_files_of_a_run(artifacts: Path) -> None:
     secret = artifacts.parent / "secret"
     (artifacts / "run" / "link").symlink_to(secret)
     (artifacts / "run" / "traces.json").symlink_to(secret / "traces.json")
-    files = ContainedArtifacts(artifacts, str(artifacts / "run"))
+    files: Any = ContainedArtifacts(artifacts, str(artifacts / "run"))
     for harm in (
         lambda: files.download_artifacts("link/key"),
         lambda: files.list_artifacts("link"),
