@@ -16,16 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import ray
 from ray import cloudpickle, tune
 from ray.exceptions import RayError
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-# isort: split
-import psutil  # type: ignore[import-untyped]  # comes with Ray, which makes it importable
-
-# isort: split
 from d3d.bench.database import sqlite_file
 from d3d.bench.declare.launch import Launch
 from d3d.bench.kinds.kind import Kind
@@ -334,7 +331,7 @@ def _end_ray() -> None:
 def _runs(process: psutil.Process) -> bool:
     """Whether it has not ended; one that has may still wait for its parent to take note."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE  # type: ignore[no-any-return]
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
