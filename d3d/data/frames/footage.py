@@ -17,7 +17,6 @@ from d3d.data.source import Read
 from d3d.errors import DataError
 
 ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov", "_rgb.avi")  # looked for in this order; the last is NTU RGB+D's
-_LONGER = "have more frames than joints, of which the first are used"
 
 
 def footage_of(root: Path, id: str, endings: Sequence[str] = ENDINGS) -> Path | None:
@@ -53,8 +52,7 @@ def look_at(path: Path | None, clip: Clip) -> Read:
             f"clip {clip.id}: {path} has {available} frames, its joints have {clip.length}; restore it, or "
             "data.frames=rendered"
         )
-    longer = (_LONGER,) if available > clip.length else ()
-    return Read(clip, pixels=pixels, available=available, notes=(*turn_notes(turn), *longer))
+    return Read(clip, pixels=pixels, available=available, notes=turn_notes(turn))
 
 
 def read_footage(path: Path | None, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:

@@ -6,7 +6,6 @@ the code that reads them have changed. Damage in the middle of a file shows in n
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from d3d.cpus import cpu_count
 from d3d.data.clip import ReadFrames
 from d3d.data.frames.view import frame_view
 from d3d.data.source import Broken, Read, Source, read_each
@@ -35,7 +35,7 @@ def without_damaged(source: Source, reads: Sequence[Read], cache: Path) -> tuple
     known = _load(path)
     new = {_key(read): read for read in reads if not read.absent and _key(read) not in known}
     if new:
-        processes = 1 if len(new) < FEW else os.cpu_count() or 1
+        processes = 1 if len(new) < FEW else cpu_count()
         decoding = replace(source, entries=tuple(new.values()), read=partial(decode_all, source.decode))
         found = read_each(decoding, processes)
         known |= {key: str(each) if isinstance(each, DataError) else "" for key, each in zip(new, found, strict=True)}
