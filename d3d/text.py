@@ -31,7 +31,7 @@ def shown(text: str) -> str:
     return "".join(printable(each) if unshowable(each) else each for each in one_line(text))
 
 
-_FORMULA = re.compile(r"'*(\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")  # with the signs of full width
+_FORMULA = re.compile(r"'*\s*([=+\-@\uff1d\uff0b\uff0d\uff20]|(?<=[\t\r\n]))")  # with the signs of full width
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 

@@ -44,17 +44,20 @@ def make_database(path: Path, fill: Callable[[str], object]) -> None:
     with leased(folder):
         if has_tables(path):
             return
-        partial = folder / path.name
+        filled, copied = folder / f"{path.name}.filled", folder / path.name
         for left in folder.glob(f"{path.name}*"):  # by a process that was killed
             left.unlink()
         event.listen(Engine, "connect", _without_sync)
         try:
-            fill(sqlite_uri(partial))
-            with closing(sqlite3.connect(partial)) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")  # readers and the writer do not wait for each other
-            with partial.open("rb") as written:
+            fill(sqlite_uri(filled))
+            # Libraries leave connections open, and a database that is renamed under one gets damaged: a copy takes the
+            # place, which nothing has open.
+            with closing(sqlite3.connect(filled)) as source, closing(sqlite3.connect(copied)) as copy:
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode=WAL")  # readers and the writer do not wait for each other
+            with copied.open("rb") as written:
                 os.fsync(written.fileno())
-            partial.rename(path)
+            copied.rename(path)
         finally:
             event.remove(Engine, "connect", _without_sync)
             for left in folder.glob(f"{path.name}*"):

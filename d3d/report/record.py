@@ -13,7 +13,7 @@ from pathlib import Path
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from d3d.bench.database import sqlite_file
+from d3d.bench.database import has_tables, sqlite_file
 from d3d.bench.declare.ablations import VALIDATION
 from d3d.bench.record.access import connect, experiment_of, record_errors_explained
 from d3d.bench.record.conditions import SEPARATOR, SEVERAL
@@ -336,14 +336,10 @@ def damaged(run_id: str, id: str, fault: str) -> RecordError:
 
 
 def _require_database(path: Path) -> None:
-    """Raises RecordError if there is no SQLite database, because MLflow would otherwise create one."""
-    way_out = "launch an ablation (`python orchestrate.py ablation=stride_grid`), or name the folder with storage="
-    if not path.is_file():
+    """Raises RecordError if there is no database, because MLflow would otherwise create one.
+
+    It does not open the file: to close it again would release SQLite's locks on it in this process.
+    """
+    if not (path.is_file() and has_tables(path)):
+        way_out = "launch an ablation (`python orchestrate.py ablation=stride_grid`), or name the folder with storage="
         raise RecordError(f"{path}: there is no record; {way_out}")
-    try:
-        with path.open("rb") as file:
-            start = file.read(16)
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be read ({error.strerror}); {way_out}") from error
-    if start != b"SQLite format 3\0":
-        raise RecordError(f"{path}: not an SQLite database; {way_out}")

@@ -1,4 +1,8 @@
+import sqlite3
+import subprocess
+import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -6,7 +10,7 @@ from typing import Any
 import pytest
 
 from d3d.bench.record.provenance import current_code
-from d3d.bench.record.schema import EXPERIMENT, Launch, Point, Tag, tested_clips
+from d3d.bench.record.schema import EXPERIMENT, Launch, Point, Tag, clips_tested
 from d3d.errors import RecordError
 from d3d.report.record import Record, caveats, folder_of
 from tests.report.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, point, tuned
@@ -20,11 +24,11 @@ def test_no_record_is_an_error_and_makes_none(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("content", [b"", b"not a database"])
-def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(("content", "said"), [(b"", "there is no record"), (b"not a database" * 99, "not a database")])
+def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "mlflow.db"
     path.write_bytes(content)
-    with pytest.raises(RecordError, match="not an SQLite database"):
+    with pytest.raises(RecordError, match=said):
         Record(tmp_path)
     assert path.read_bytes() == content
 
@@ -36,6 +40,25 @@ def test_a_database_that_cannot_be_read_is_said_in_a_line(tmp_path: Path) -> Non
         Record(tmp_path)
     assert "\n" not in str(error.value)
     assert (tmp_path / "mlflow.db").read_bytes() == content
+
+
+def test_reading_a_record_leaves_the_locks_of_a_launch_in_the_same_process_as_they_are(record: FakeRecord) -> None:
+    """Without them another process takes itself for the last one, and removes what the launch has written."""
+    record.plan("1a")
+    path = record.storage / "mlflow.db"
+    with closing(sqlite3.connect(path)) as launch:
+        launch.execute("PRAGMA journal_mode=WAL")
+        launch.execute("create table written (number)")
+        launch.commit()
+        Record(record.storage)
+        other = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('select * from written'); c.close()"
+        subprocess.run([sys.executable, "-c", other, str(path)], check=True)
+        assert path.with_name("mlflow.db-wal").exists()
+        launch.execute("insert into written values (1)")
+        launch.commit()
+    subprocess.run([sys.executable, "-c", other, str(path)], check=True)
+    with closing(sqlite3.connect(path)) as later:
+        assert later.execute("select number from written").fetchall() == [(1,)]
 
 
 def test_a_database_without_the_experiment(empty_database: Path) -> None:
@@ -339,7 +362,7 @@ def _wait_a_millisecond() -> None:
 def test_predictions_for_a_part_of_the_clips_are_refused_though_their_top1_is_right(record: FakeRecord) -> None:
     whole = record.finish("c1", right=range(0, CLIPS, 2))
     lines = record.file(whole, "predictions.csv").read_text().splitlines(keepends=True)
-    tested = tested_clips(Record(record.storage).cells(asking("c1"))["c1"].predictions)
+    tested = clips_tested(Record(record.storage).cells(asking("c1"))["c1"].predictions)
     record.client.set_tag(whole, Tag.TESTED, tested)
     assert len(Record(record.storage).cells(asking("c1"))["c1"].correct) == CLIPS
     record.file(whole, "predictions.csv").write_text("".join(lines[: 1 + CLIPS // 2]))

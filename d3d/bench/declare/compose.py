@@ -324,8 +324,8 @@ def _with_absolute_paths(config: Config) -> Config:
 def _path(key: str, text: str) -> Path:
     """The path that a user typed, with ~ expanded. Raises ConfigError."""
     if not text or "://" in text:
-        fault = "is a URI, not a path; mount it, or copy it to this machine" if text else "is empty"
-        raise ConfigError(f"{key}={text}: {fault}, and name the folder or the file")
+        fault = "is a URI, not a path; mount it, or copy it to this machine" if text else "names nothing"
+        raise ConfigError(f"{key}={text}: {fault}; name a folder or a file")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:  # "~name" of an unknown user

@@ -240,7 +240,7 @@ def _table(lines: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def tested_clips(predictions: Sequence[Prediction]) -> str:
+def clips_tested(predictions: Sequence[Prediction]) -> str:
     """The number of clips and a digest of their names in any order, as the tag `tested` holds them."""
     names = "\n".join(sorted(each.clip for each in predictions))
     return f"{len(predictions)} clips, {hashlib.sha256(names.encode()).hexdigest()[:16]}"
@@ -267,6 +267,6 @@ def read_predictions(text: str, tested: str | None = None) -> tuple[Prediction, 
         raise ValueError(f"{File.PREDICTIONS}, line {rows.line_num}: {error!r}") from error
     if not predictions or len({each.clip for each in predictions}) < len(predictions):
         raise ValueError(f"{File.PREDICTIONS} has no clip, or has a clip twice")
-    if tested and tested != tested_clips(predictions):
-        raise ValueError(f"{File.PREDICTIONS} has {tested_clips(predictions)}; the cell was tested on {tested}")
+    if tested and tested != clips_tested(predictions):
+        raise ValueError(f"{File.PREDICTIONS} has {clips_tested(predictions)}; the cell was tested on {tested}")
     return predictions

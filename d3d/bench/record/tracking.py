@@ -33,8 +33,8 @@ from d3d.bench.record.schema import (
     File,
     Metric,
     Tag,
+    clips_tested,
     read_predictions,
-    tested_clips,
     with_probabilities,
     write_plan,
     write_predictions,
@@ -388,7 +388,7 @@ class CellRun:
             Metric.TOP1: top1(predictions),
             Metric.MEAN_CLASS_ACCURACY: mean_class_accuracy(predictions),
         }
-        self.end({**results, **metrics}, {Tag.TESTED.value: tested_clips(predictions)})
+        self.end({**results, **metrics}, {Tag.TESTED.value: clips_tested(predictions)})
 
     def end(self, metrics: Mapping[str, float], tags: Mapping[str, str] = MappingProxyType({})) -> None:
         """Logs the results and their tags, and ends the run.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from d3d.data.clip import Clip, View
 from d3d.data.formats.shape import check_pixels, check_shape
@@ -46,6 +46,7 @@ def _opened(path: Path, clip: Clip) -> Iterator[tuple[Image.Image, Turn]]:
             check_pixels(*image.size)
             yield image, turn_of_image(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "not a JPEG or PNG image" if isinstance(error, UnidentifiedImageError) else error
         raise DataError(
-            f"clip {clip.id}: {path} cannot be decoded ({error}); restore it, or data.frames=rendered"
+            f"clip {clip.id}: {path} cannot be decoded ({reason}); restore it, or data.frames=rendered"
         ) from error

@@ -179,7 +179,8 @@ def _undecodable(path: Path, id: str, error: Exception) -> DataError:
     if isinstance(error, av.FFmpegError):
         reason = error.strerror or type(error).__name__
     else:
-        reason = str(error) if isinstance(error, ValueError) else "its layout is damaged, or there is no decoder for it"
+        plain = isinstance(error, ValueError | OSError)  # not an IndexError or an AttributeError of PyAV
+        reason = str(error) if plain else "its layout is damaged, or there is no decoder for it"
     if isinstance(error, av.ArgumentError):  # how FFmpeg refuses frames of too many pixels
         reason += f"; a frame may have {MOST_PIXELS} pixels at most"
     reason = reason.partition("\n")[0]

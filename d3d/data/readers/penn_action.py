@@ -67,7 +67,10 @@ def penn_action_source(
     """
     classes = classes or _classes(root)
     every = [path for path in nearest_path(root / "labels").glob("*") if path.suffix.strip().lower() == ".mat"]
-    files = [path for path in every if re.fullmatch("[0-9]{4,}", id_of(path))]
+    there = {path.stem for path in every}
+    files = [
+        path for path in every if re.fullmatch("[0-9]{4,}", id := id_of(path)) and (path.stem == id or id not in there)
+    ]
     if not files:
         raise DataError(
             f"data.root={root}: no labels/0001.mat and the like; name the folder that holds labels/ and frames/"

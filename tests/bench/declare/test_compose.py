@@ -74,7 +74,9 @@ def test_paths_do_not_depend_on_where_a_training_runs(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("key", ["storage", "data.root", "data.annotations"])
-@pytest.mark.parametrize(("value", "words"), [("", "is empty"), ("'s3://ann:s3cret@host/x'", "is a URI, not a path")])
+@pytest.mark.parametrize(
+    ("value", "words"), [("", "names nothing"), ("'s3://ann:s3cret@host/x'", "is a URI, not a path")]
+)
 def test_a_place_is_a_path(key: str, value: str, words: str) -> None:
     with pytest.raises(ConfigError, match=f"{key}=.*{words}") as fault:
         compose(["ablation=full", "data=pyskl", f"{key}={value}"])

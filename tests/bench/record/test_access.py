@@ -79,7 +79,7 @@ def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
         raise ModuleNotFoundError("No module named 'psycopg'", name="psycopg")
 
     monkeypatch.setattr("d3d.bench.record.access.MlflowClient", missing)
-    with pytest.raises(RecordError, match="postgresql://u@h/x: its driver, the Python package psycopg, is not"):
+    with pytest.raises(RecordError, match=r"postgresql://\*\*\*@h/x: its driver, the Python package psycopg, is not"):
         connect("postgresql://u@h/x")
 
 
