@@ -259,7 +259,8 @@ def _error_of(trial: Trial) -> BaseException:
     """The error that ended a trial, from Tune's files: `Trial.get_error` returns it only later."""
     if trial.pickled_error_file is None:  # raised by Ray, neither in the cell nor in its worker
         return RayError(Path(trial.error_file).read_text())
-    # Unpickling is safe: Tune wrote this file for this attempt, from what the launch's own worker raised.
+    # Tune wrote this file for this attempt, from what the launch's own worker raised. In a local Ray nobody else can
+    # write there; docs/security.md says what a Ray that is joined needs.
     error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
     return error
 
