@@ -31,6 +31,11 @@ def shown(text: str) -> str:
     return "".join(printable(each) if unshowable(each) else each for each in one_line(text))
 
 
+def hydra_text(value: str) -> str:
+    """A value as a quoted text of Hydra's grammar, in which a backslash escapes a quote and backslashes before one."""
+    return '"' + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + (r"\"" if found[2] else ""), value) + '"'
+
+
 _FORMULA = re.compile(r"'*\s*([=+\-@\uff1d\uff0b\uff0d\uff20]|(?<=[\t\r\n]))")  # with the signs of full width
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 

@@ -20,6 +20,7 @@ from d3d.errors import RecordError
 from d3d.redaction import redacted
 from d3d.report.artefacts.registry import ARTEFACTS, artefact_of
 from d3d.report.document.writers import write_files
+from d3d.text import hydra_text
 
 if TYPE_CHECKING:
     from d3d.bench.record.schema import Launch
@@ -137,8 +138,7 @@ def _where(storage: Path, uri: str) -> str:
 
 def _hydra(value: str) -> str:
     """A value as Hydra reads it, in quotation marks where it needs them."""
-    escaped = value.replace('"', '\\"')
-    return value if re.fullmatch(r"[\w./-]+", value, re.ASCII) else f'"{escaped}"'
+    return value if re.fullmatch(r"[\w./-]+", value, re.ASCII) else hydra_text(value)
 
 
 def seeds_wanted(storage: Path, tracking_uri: str | None, launch: str) -> dict[str, dict[str, int]]:

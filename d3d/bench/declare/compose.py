@@ -5,7 +5,6 @@ and systems are Hydra groups. Ablations and searches are read separately, becaus
 user's error is a ConfigError that names the key and what to do.
 """
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
@@ -46,7 +45,7 @@ from d3d.folders import EXPERIMENTS
 from d3d.models.config import FROM_DATA, SystemConfig
 from d3d.models.registry import config_type
 from d3d.redaction import redacted
-from d3d.text import unshowable
+from d3d.text import hydra_text, unshowable
 from d3d.yaml_file import read_yaml
 
 T = TypeVar("T")
@@ -156,7 +155,7 @@ def _parse(argument: str) -> Override:
     if any(unshowable(character) or character in "\n\r" for character in argument):
         fault = "is not a line of text in UTF-8 that can be shown"
         raise ConfigError(f"{argument}: {fault}; leave such characters out, and rename the file where it has them")
-    quoted = f"{key}={_quoted(value)}"
+    quoted = f"{key}={hydra_text(value)}"
     path = key in AS_TYPED or (key in ("ablation", "search") and value.endswith((".yaml", ".yml")))
     try:
         override = OverridesParser.create().parse_override(argument)
@@ -172,17 +171,12 @@ def _parse(argument: str) -> Override:
         raise ConfigError(f"{argument}: cannot be the name of a file or a clip; name another") from error
 
 
-def _quoted(value: str) -> str:
-    """A value as a quoted text of Hydra's grammar, in which a backslash escapes a quote and backslashes before one."""
-    return '"' + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + (r"\"" if found[2] else ""), value) + '"'
-
-
 def _check(override: Override, known: Sequence[str]) -> None:
     key, line = override.get_key_element(), override.input_line
     if override.type != OverrideType.CHANGE:
         raise ConfigError(f"{line}: keys can be set, not added or removed; write key=value")
     if override.is_sweep_override():
-        quoted = shlex.quote(f"{key}={_quoted(str(line).partition('=')[2])}")
+        quoted = shlex.quote(f"{key}={hydra_text(str(line).partition('=')[2])}")
         ways = f"quote a text ({quoted}), write {key}=[…] for a list, or an ablation file to vary a key"
         raise ConfigError(f"{line}: Hydra reads several values here, and a launch has one for each key; {ways}")
     if key in SECTIONS and override.value() not in options(key):
