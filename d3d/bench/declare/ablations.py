@@ -105,6 +105,9 @@ class _Declared:
     rows: list[_DeclaredRow] = field(default_factory=list)
 
 
+_DECLARED = TypeAdapter(_Declared)
+
+
 def parse_ablation(name: str, declared: object, source: str) -> Ablation:
     """The ablation `name` that the contents of the YAML file `source` declare.
 
@@ -112,7 +115,7 @@ def parse_ablation(name: str, declared: object, source: str) -> Ablation:
     the key and the nearest known key.
     """
     try:
-        written = TypeAdapter(_Declared).validate_python(declared)
+        written = _DECLARED.validate_python(declared)
     except ValidationError as error:
         known = [field.name for kind in (_Declared, _DeclaredRow) for field in fields(kind)]
         raise ConfigError(f"{source}: {fault_of(error, declared, known)}") from error
@@ -149,8 +152,13 @@ def read_ablation(path: Path) -> Ablation:
 
 def ablations() -> dict[str, Ablation]:
     """The project's own ablations by name, in the order of the paper's sections."""
-    own = [read_ablation(EXPERIMENTS / "ablation" / f"{name}.yaml") for name in options("ablation")]
+    own = map(own_ablation, options("ablation"))
     return {each.name: each for each in sorted(own, key=lambda each: (each.section, each.name))}
+
+
+def own_ablation(name: str) -> Ablation:
+    """The project's own ablation with this name, which is one of `options("ablation")`."""
+    return read_ablation(EXPERIMENTS / "ablation" / f"{name}.yaml")
 
 
 def choices(group: str) -> dict[str, Choice]:

@@ -31,6 +31,7 @@ from d3d.bench.declare.ablations import (
     did_you_mean,
     flatten,
     options,
+    own_ablation,
     read_ablation,
     settable,
 )
@@ -189,21 +190,25 @@ def _check(override: Override, known: Sequence[str]) -> None:
 
 def _chosen(overrides: Sequence[Override]) -> tuple[str, tuple[Ablation, ...]]:
     """The name and ablations of the last `ablation=`: one of the project's, all of them, or a user's YAML file."""
-    own = ablations()
-    names = [*own, ALL]
-    offered = "; ".join(f"{each.name} ({', '.join(each.artefacts) or 'no table'})" for each in own.values())
     if not overrides:
-        raise ConfigError(f"ablation= is missing; there are: {offered}; or {ALL} of them")
-    name = str(overrides[-1].value())
+        raise ConfigError(f"ablation= is missing; {_offered()}")
+    name, own = str(overrides[-1].value()), options("ablation")
     if name.endswith((".yaml", ".yml")):
         path = _path("ablation", name)
-        if path.stem in names:
+        if path.stem in (*own, ALL):
             raise ConfigError(f"ablation={name}: the project has an ablation {path.stem}; give the file another name")
         return path.stem, (read_ablation(path),)
-    if name not in names:
-        near = did_you_mean(name, names)
-        raise ConfigError(f"ablation={name}: unknown ablation{near}; there are: {offered}; or {ALL} of them")
-    return name, tuple(own.values()) if name == ALL else (own[name],)
+    if name == ALL:
+        return name, tuple(ablations().values())
+    if name not in own:
+        near = did_you_mean(name, [*own, ALL])
+        raise ConfigError(f"ablation={name}: unknown ablation{near}; {_offered()}")
+    return name, (own_ablation(name),)
+
+
+def _offered() -> str:
+    offered = (f"{each.name} ({', '.join(each.artefacts) or 'no table'})" for each in ablations().values())
+    return f"there are: {'; '.join(offered)}; or {ALL} of them"
 
 
 def _of_search(override: Override) -> bool:

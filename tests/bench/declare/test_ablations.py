@@ -36,12 +36,18 @@ def test_ablations_come_in_the_order_of_the_paper() -> None:
     assert names.index("modules") < names.index("complexity") < names.index("depth")
 
 
-@pytest.mark.parametrize("ablation", [*ablations(), "all"])
 @pytest.mark.parametrize("preset", choices("preset"))
 @pytest.mark.parametrize("data", choices("data"))
-def test_everything_that_is_offered_composes(ablation: str, preset: str, data: str) -> None:
-    launch = compose([f"ablation={ablation}", f"preset={preset}", f"data={data}"])
-    assert (launch.name, launch.preset, launch.config.data.name) == (ablation, preset, data)
+def test_every_ablation_composes_with_every_preset_and_dataset(preset: str, data: str) -> None:
+    launch = compose(["ablation=all", f"preset={preset}", f"data={data}"])
+    assert (launch.preset, launch.config.data.name) == (preset, data)
+    assert [each.name for each in launch.ablations] == list(ablations())
+
+
+@pytest.mark.parametrize("ablation", ablations())
+def test_each_ablation_is_offered_by_its_name(ablation: str) -> None:
+    launch = compose([f"ablation={ablation}", "preset=smoke"])
+    assert (launch.name, [each.name for each in launch.ablations]) == (ablation, [ablation])
 
 
 def test_the_paper_preset_is_the_default_of_every_key() -> None:
