@@ -26,9 +26,14 @@ def read_image(path: Path, clip: Clip, view: View) -> NDArray[np.uint8]:
         rows = round(view.rows * clip.height / (view.bottom - view.top))
         # A JPEG is decoded at a fraction of the size, much faster, unless it is turned: its last column may be partial.
         drafted = None if turn else image.draft("RGB", (columns, rows))
-        picture = turned(image.convert("RGB"), turn)
+        picture = turned(_eight_bits(image).convert("RGB"), turn)
         box = view.within(clip, *(drafted[1][2:] if drafted else picture.size))
         return np.asarray(picture.resize((view.columns, view.rows), Image.Resampling.BILINEAR, box=box))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """The image as viewers show it; PIL would cut off grey values of 16 bits at 255, and make such an image white."""
+    return image.point(lambda value: value / 256, "L") if image.mode.startswith("I;16") else image
 
 
 def turn_of_file(path: Path, clip: Clip) -> Turn:

@@ -96,7 +96,12 @@ def read_video(path: Path, clip: Clip, indices: NDArray[np.int64], view: View) -
 
 
 def _resized(path: Path, frame: VideoFrame, clip: Clip, view: View) -> NDArray[np.uint8]:
-    """The view of a frame, whose size may differ from the clip's."""
+    """The view of a frame, whose size may differ from the clip's.
+
+    Raises ValueError for a frame that the decoder had to guess in part, because bytes of the file are damaged.
+    """
+    if frame.is_corrupt:
+        raise ValueError(f"the frame {float(frame.time or 0):.2f} s after its start is damaged")
     turn = turn_of_frame(frame)
     check_shape(path, clip, *shown_size(turn, frame.width, frame.height))
     if (view.left, view.top, view.right, view.bottom) == (0, 0, clip.width, clip.height):

@@ -47,3 +47,11 @@ def test_a_small_file_of_a_huge_image_is_refused_before_it_is_decoded(tmp_path: 
     Image.new("L", (6000, 6000)).save(path)
     with pytest.raises(DataError, match=rf"clip c: .*it is 6000×6000; a frame may have {MOST_PIXELS} pixels at most"):
         read_image(path, clip(6000, 6000), View(0, 0, 6000, 6000, 40, 40))
+
+
+def test_grey_values_of_16_bits_are_shown_as_viewers_show_them(tmp_path: Path) -> None:
+    values = np.arange(0, 65536, 2, dtype=np.uint16).reshape(128, 256)
+    path = tmp_path / "image.png"
+    Image.fromarray(values).save(path)
+    shown = read_image(path, clip(128, 256), View(0, 0, 256, 128, 128, 256))
+    assert (shown == (values // 256)[..., None]).all()

@@ -227,3 +227,16 @@ def test_no_damage_to_a_video_escapes_or_crashes(tmp_path: Path, name: str) -> N
             assert "clip c: " in str(error) and "\n" not in str(error)
             refused += 1
     assert refused > 10
+
+
+@pytest.mark.parametrize(("name", "codec"), [("clip.mp4", "libx264"), ("clip.avi", "mpeg4")])
+def test_a_frame_that_the_decoder_had_to_guess_is_damaged(tmp_path: Path, name: str, codec: str) -> None:
+    generator = np.random.default_rng(0)
+    noise = generator.integers(0, 256, (12, HEIGHT, WIDTH, 3), np.uint8)
+    path = write_video(tmp_path / name, noise, codec, group=12)
+    content = bytearray(path.read_bytes())
+    for place in generator.integers(len(content) // 4, len(content) // 2, 20):
+        content[place] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"clip c: .*(is damaged|Invalid data)"):
+        read_video(path, clip(12), np.arange(12), HALF)
