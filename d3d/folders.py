@@ -5,9 +5,9 @@ The repository has them beside the code, in experiments/ and tables/published/; 
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parent
-_INSTALLED = _PACKAGE / "declared"  # as pyproject.toml has it
-_BESIDE = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
+PACKAGE = Path(__file__).absolute().parent
+_INSTALLED = PACKAGE / "declared"  # as pyproject.toml has it
+_BESIDE = _INSTALLED if _INSTALLED.is_dir() else PACKAGE.parent
 
 EXPERIMENTS = _BESIDE / "experiments"  # config.yaml, and a folder each of ablations, models, presets, data and searches
 PUBLISHED = _BESIDE / "tables" / "published"  # a YAML file for each paper

@@ -103,6 +103,7 @@ def steps(storage: Path, run: Run) -> list[int]:
 def test_a_launch_is_interrupted_continued_and_not_run_twice(user: User) -> None:
     storage = user.folder / "results"
     (user.folder / "mine.yaml").write_text(MINE)
+    (user.folder / "queue.py").write_text("raise ImportError('a file of the user, named as a library')")
     first, second, test = (f"mine: {row}, seed 0" for row in ("narrow", "wide", "wide at 8 frames"))
 
     process = user.start(*LAUNCH)
@@ -146,7 +147,7 @@ def test_a_launch_is_interrupted_continued_and_not_run_twice(user: User) -> None
     }
     assert again.stdout.partition("top-1")[2] == done.stdout.partition("top-1")[2] != ""
 
-    assert sorted(path.name for path in user.folder.iterdir()) == ["mine.yaml", "results"]
+    assert sorted(path.name for path in user.folder.iterdir()) == ["mine.yaml", "queue.py", "results"]
     assert not list(user.home.iterdir())
 
 

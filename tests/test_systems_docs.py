@@ -21,6 +21,8 @@ def test_a_system_of_ones_own_trains_and_is_tabulated(tmp_path: Path) -> None:
     (source,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert len(source.splitlines()) <= MOST_LINES
     (tmp_path / "joint_means.py").write_text(source)
+    (tmp_path / "d3d").mkdir()
+    (tmp_path / "d3d" / "__init__.py").write_text("raise ImportError('another version of this project')")
     (command,) = re.findall(r"python orchestrate\.py (ablation=full model\.system=.*)", PAGE)
     (tmp_path / "mine.yaml").write_text(
         "title: t\nsection: s\ncommand: c\ncost: c\nrows:\n- label: mine\n- label: graph\n  settings: {model: stgcn}\n"

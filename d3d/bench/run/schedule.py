@@ -8,10 +8,11 @@ the checkpoint under its id, and failures.py decides whether it is tried again.
 import logging
 import shutil
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, chdir, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import psutil
 import ray
 from ray import cloudpickle, tune
 from ray.exceptions import RayError
+from ray.job_config import JobConfig
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
@@ -38,6 +40,7 @@ from d3d.bench.run.progress import Progress
 from d3d.bench.run.worker import Job, run_cell
 from d3d.cpus import cpu_count
 from d3d.errors import ScheduleError
+from d3d.folders import PACKAGE
 from d3d.left_out import left_out_text
 
 PATIENCE = 10.0  # seconds that the processes of Ray have to end by themselves
@@ -283,18 +286,30 @@ def attached(launch: Launch) -> Iterator[CellResources]:
 
 
 def _start_ray(launch: Launch) -> None:
-    silent: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    """Starts Ray or joins the cluster, so that its workers import the code that this process imports.
+
+    Ray makes a worker look for modules in the driver's current folder first, where there may be another version of this
+    project, or a file with the name of a library. So it is started in the folder that holds this package; the user's is
+    looked at after it, and only where this process looks at it too, for a system of the user's own.
+    """
+    here = str(Path.cwd())
+    looked_at = JobConfig(_py_driver_sys_path=[here] if here in sys.path else [])
+    with chdir(PACKAGE.parent):
+        _init_ray(launch, job_config=looked_at, log_to_driver=False, logging_level=logging.CRITICAL)
+
+
+def _init_ray(launch: Launch, **options: Any) -> None:
     if launch.cluster.address is None:
         ray.init(
             address="local",
             include_dashboard=False,
             num_cpus=launch.resources.cpus or cpu_count(),  # Ray would count CPUs that this process may not use
             object_store_memory=SHARED_MEMORY,
-            **silent,
+            **options,
         )
         return
     try:
-        ray.init(address=launch.cluster.address, runtime_env={"env_vars": SETTINGS | FIXED}, **silent)
+        ray.init(address=launch.cluster.address, runtime_env={"env_vars": SETTINGS | FIXED}, **options)
     except (RayError, ConnectionError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ScheduleError(f"cluster.address={launch.cluster.address}: {reason}") from error
