@@ -121,6 +121,9 @@ def _read_or_fault(source: Source, entry: Any) -> Read | DataError:
         _check_clip(found.clip, source)
     except DataError as error:
         return DataError(str(error))  # drops the traceback and the cause, which hold the file's content
+    except OSError as error:  # while it was looked for: a folder that this user may not enter
+        fault = f"{error.filename} cannot be opened ({error.strerror or error})"
+        return DataError(f"clip {source.id_of(entry)}: {fault}; make it readable")
     return replace(found, fit=fit_of(found.clip, found.available))
 
 

@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
-from pathlib import Path
 
 from d3d.errors import ConfigError, D3DError
 from d3d.report import ARTEFACTS, STORAGE, build
 from d3d.text import printable
+from d3d.typed_path import typed_path
 
 KEYS = {
     "storage": f"folder of the record, and of the tables built from it; default {STORAGE}",
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         names = [argument for argument in arguments if "=" not in argument]
         values = _values([argument for argument in arguments if "=" in argument])
         partial = _boolean(values.get("partial", "false"))
-        storage = Path(values.get("storage", STORAGE))
+        storage = typed_path("storage", values.get("storage", STORAGE))
         built = build(names, storage, values.get("tracking.uri"), values.get("launch"), partial)
     except D3DError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,11 +1,15 @@
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from d3d.config import DataConfig
-from d3d.data.readers.registry import open_dataset
+from d3d.data.readers.registry import READERS, find_source, open_dataset
+from d3d.data.source import read_each
+from d3d.errors import DataError
 from tests.data import ntu_files, penn_files, pyskl_files
 
 
@@ -42,3 +46,17 @@ def pyskl(joints: int, **more: Any) -> Callable[[Path], dict[str, Any]]:
 def test_digests_stay_what_they_were(tmp_path: Path, write: Callable[[Path], dict[str, Any]], digest: str) -> None:
     """Recorded results carry these digests."""
     assert open_dataset(DataConfig(frames="rendered", **write(tmp_path)), tmp_path).digest[:16] == digest
+
+
+def test_a_folder_that_may_not_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", "/closed/c0")
+
+    config = DataConfig(frames="rendered", **pyskl(17)(tmp_path))
+    source = find_source(config, tmp_path)
+    (fault, *_) = read_each(replace(source, read=refuse))
+    said = r"/closed/c0 cannot be opened \(Permission denied\); make it readable"
+    assert isinstance(fault, DataError) and re.search(f"^clip {source.id_of(source.entries[0])}: {said}", str(fault))
+    monkeypatch.setitem(READERS, "pyskl", refuse)
+    with pytest.raises(DataError, match=said):
+        find_source(config, tmp_path)

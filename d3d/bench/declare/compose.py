@@ -8,7 +8,6 @@ user's error is a ConfigError that names the key and what to do.
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
@@ -47,6 +46,7 @@ from d3d.models.config import FROM_DATA, SystemConfig
 from d3d.models.registry import config_type
 from d3d.redaction import redacted
 from d3d.text import hydra_text, unshowable
+from d3d.typed_path import typed_path
 from d3d.yaml_file import read_yaml
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ def compose(arguments: Sequence[str]) -> Launch:
     _require_known(tree, known)
     _require_not_varied(overrides, chosen)
     settings, config = _typed_parts(tree)
-    storage = _path("storage", settings.storage).absolute()
+    storage = typed_path("storage", settings.storage).absolute()
     launch = Launch(
         arguments=tuple(map(redacted, arguments)),
         name=name,
@@ -117,7 +117,7 @@ def compose_inspection(command: str, arguments: Sequence[str]) -> Inspection:
     tree, _ = _compose([override for override in overrides if override.key_or_group not in own], system)
     _require_known(tree, known)
     settings, config = _typed_parts(tree)
-    storage = _path("storage", settings.storage).absolute()
+    storage = typed_path("storage", settings.storage).absolute()
     clip = clips[-1] if clips else ""
     return Inspection(config=config, storage=storage, resources=settings.resources, clip=clip)
 
@@ -194,7 +194,7 @@ def _chosen(overrides: Sequence[Override]) -> tuple[str, tuple[Ablation, ...]]:
         raise ConfigError(f"ablation= is missing; {_offered()}")
     name, own = str(overrides[-1].value()), options("ablation")
     if name.endswith((".yaml", ".yml")):
-        path = _path("ablation", name)
+        path = typed_path("ablation", name)
         if path.stem in (*own, ALL):
             raise ConfigError(f"ablation={name}: the project has an ablation {path.stem}; give the file another name")
         return path.stem, (read_ablation(path),)
@@ -226,7 +226,7 @@ def _search(overrides: Sequence[Override], model: type[SystemConfig]) -> Search 
     if not name.endswith((".yaml", ".yml")) and name not in own:
         near = did_you_mean(name, own)
         raise ConfigError(f"search={name}: unknown search{near}; there are: {', '.join(own)}; or name a YAML file")
-    path = EXPERIMENTS / "search" / f"{name}.yaml" if name in own else _path("search", name)
+    path = EXPERIMENTS / "search" / f"{name}.yaml" if name in own else typed_path("search", name)
     changes = {o.key_or_group.partition(".")[2]: o.value() for o in overrides if o not in named}
     return read_search(path, changes, [model])
 
@@ -315,20 +315,9 @@ def _with_absolute_paths(config: Config) -> Config:
     ):  # otherwise it is the name of a known skeleton
         places["skeleton"] = data.skeleton
     absolute = {
-        key: None if path is None else str(_path(f"data.{key}", path).absolute()) for key, path in places.items()
+        key: None if path is None else str(typed_path(f"data.{key}", path).absolute()) for key, path in places.items()
     }
     return replace(config, data=DataConfig(**(asdict(data) | absolute)))
-
-
-def _path(key: str, text: str) -> Path:
-    """The path that a user typed, with ~ expanded. Raises ConfigError."""
-    if not text or "://" in text:
-        fault = "is a URI, not a path; mount it, or copy it to this machine" if text else "names nothing"
-        raise ConfigError(f"{key}={text}: {fault}; name a folder or a file")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:  # "~name" of an unknown user
-        raise ConfigError(f"{key}={text}: {error}; write the path without ~") from error
 
 
 def _settle(seeds: int | list[int] | str, most: Sequence[Override], chosen: Sequence[Ablation]) -> int | None:

@@ -11,6 +11,7 @@ from d3d.bench.database import sqlite_file, sqlite_uri
 from d3d.bench.record.schema import DATABASE
 from d3d.errors import ConfigError
 from d3d.redaction import is_redacted, redacted
+from d3d.typed_path import typed_path
 
 CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")  # environment variables that MLflow reads
 SERVERS, DATABASES = ("http", "https"), ("sqlite", "postgresql", "mysql", "mssql")  # the schemes that MLflow knows
@@ -33,7 +34,12 @@ def record_uri(named: str | None, storage: Path) -> str:
     if fault := _fault(named):
         raise ConfigError(fault)
     file = sqlite_file(named)
-    return sqlite_uri(file.expanduser().absolute()) if file else named
+    if file is None:
+        return named
+    path = typed_path("tracking.uri", str(file)).absolute()
+    if path.is_dir():
+        raise ConfigError(f"tracking.uri={named}: names no file; {WAY_OUT}")
+    return sqlite_uri(path)
 
 
 def shown(uri: str) -> str:
@@ -73,6 +79,6 @@ def _fault_of_file(uri: str) -> str | None:
     if "?" in uri:
         return f"tracking.uri={uri}: options are not supported; write %3F for a ? in a file name"
     file = sqlite_file(uri)
-    if file is None or file.name in ("", ":memory:") or file.is_dir():
+    if file is None or file.name in ("", ":memory:"):
         return f"tracking.uri={uri}: names no file; {WAY_OUT}"
     return None

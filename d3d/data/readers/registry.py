@@ -48,7 +48,11 @@ def find_source(config: DataConfig, cache: Path) -> Source:
         raise ConfigError(
             f"data.skeleton={config.skeleton}: {config.name} has a skeleton of its own; leave it out, or use data=pyskl"
         )
-    source = READERS[config.name](config, cache)
+    try:
+        source = READERS[config.name](config, cache)
+    except OSError as error:  # a folder that this user may not enter, or that is on a disk that has gone
+        fault = f"{error.filename} cannot be opened ({error.strerror or error})"
+        raise DataError(f"data.name={config.name}: {fault}; make it readable, or name another folder") from error
     return source if config.groups is None else replace(source, groups=read_groups(Path(config.groups)))
 
 
