@@ -300,13 +300,19 @@ def _start_ray(launch: Launch) -> None:
 
 def _init_ray(launch: Launch, **options: Any) -> None:
     if launch.cluster.address is None:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            num_cpus=launch.resources.cpus or cpu_count(),  # Ray would count CPUs that this process may not use
-            object_store_memory=SHARED_MEMORY,
-            **options,
-        )
+        try:
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                num_cpus=launch.resources.cpus or cpu_count(),  # Ray would count CPUs that this process may not use
+                object_store_memory=SHARED_MEMORY,
+                **options,
+            )
+        except Exception as error:
+            if type(error) is not Exception:  # Ray has no class for its processes being late
+                raise
+            fault = "the processes of Ray did not start in time, as on a machine that is too busy"
+            raise ScheduleError(f"{fault} ({' '.join(str(error).split())}); run the same command again") from error
         return
     try:
         ray.init(address=launch.cluster.address, runtime_env={"env_vars": SETTINGS | FIXED}, **options)

@@ -296,3 +296,15 @@ def test_several_machines_cannot_write_to_one_file(nodes: list[dict[str, Any]], 
     server = launch_of(tmp_path, "ablation=full", "cluster.address=auto", "tracking.uri=http://127.0.0.1:5000")
     with attached(server) as resources:
         assert resources.slots == 1
+
+
+def test_a_machine_too_busy_for_ray_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(**_: Any) -> None:
+        raise Exception("The current node timed out during startup.")  # as Ray does
+
+    monkeypatch.setattr("ray.init", late)
+    with (
+        pytest.raises(ScheduleError, match=r"too busy \(The current node timed out.*run the same command again"),
+        attached(launch_of(tmp_path, "ablation=full")),
+    ):
+        pass
