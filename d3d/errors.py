@@ -26,6 +26,10 @@ class DataError(D3DError):
     """A dataset, a clip or a file that cannot be read."""
 
 
+class UnreachableError(DataError):
+    """A file that the system cannot read now, for lack of permission or of its disk: it is not known to be damaged."""
+
+
 class TrainingError(D3DError):
     """A training that cannot continue, for example because its loss is not finite."""
 

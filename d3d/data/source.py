@@ -4,6 +4,7 @@ A reader returns a `Source`. Opening it (`open_source`) raises the first fault; 
 faults of all clips from `read_each`.
 """
 
+import errno
 import hashlib
 import json
 from collections import Counter
@@ -24,7 +25,7 @@ from d3d.data.frames.rendering import RENDERING, render_frames
 from d3d.data.near_names import match_names
 from d3d.data.plausibility import Doubt, Fit, doubts, fit_of, frequent
 from d3d.data.skeleton import Skeleton, beyond_names
-from d3d.errors import DataError
+from d3d.errors import DataError, UnreachableError
 from d3d.left_out import left_out_text
 
 FrameSource = Literal["files", "rendered"]
@@ -38,6 +39,12 @@ _CHUNK = 16  # clips that a process is given at once
 _FAR = 1e5  # pixels; coordinates and sides of a video are below this
 _SLENDER = 50  # a video's longer side is less than this many times its shorter side
 LONG = 10**6  # frames; a clip has fewer
+_OF_THE_SYSTEM = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+        *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.ENODEV, errno.ENXIO),
+    }
+)  # errors that say nothing about the file itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +108,10 @@ class Source:
 
 
 def read_each(source: Source, processes: int = 1) -> Iterator[Read | DataError]:
-    """Each clip, or the error why it cannot be read, in the order of the entries."""
+    """Each clip, or the error why it cannot be read, in the order of the entries.
+
+    It is an UnreachableError where that is no fault of the clip's files.
+    """
     read = partial(_read_or_fault, source.of_one_clip)
     if processes <= 1:
         yield from map(read, source.entries)
@@ -119,11 +129,15 @@ def _read_or_fault(source: Source, entry: Any) -> Read | DataError:
     try:
         found = source.read(entry)
         _check_clip(found.clip, source)
-    except DataError as error:
-        return DataError(str(error))  # drops the traceback and the cause, which hold the file's content
+    except (
+        DataError
+    ) as error:  # what is returned has neither its traceback nor its cause, which hold the file's content
+        cause = error.__cause__
+        of_the_system = isinstance(cause, OSError) and cause.errno in _OF_THE_SYSTEM
+        return UnreachableError(str(error)) if of_the_system else DataError(str(error))
     except OSError as error:  # while it was looked for: a folder that this user may not enter
         fault = f"{error.filename} cannot be opened ({error.strerror or error})"
-        return DataError(f"clip {source.id_of(entry)}: {fault}; make it readable")
+        return UnreachableError(f"clip {source.id_of(entry)}: {fault}; make it readable")
     return replace(found, fit=fit_of(found.clip, found.available))
 
 
@@ -165,12 +179,15 @@ def open_source(source: Source, missing: Unusable = "error", processes: int = 1)
 def read_all(source: Source, processes: int = 1, damaged: Unusable = "error") -> tuple[list[Read], Broken]:
     """Reads every clip; with `damaged` "skip" also returns which cannot be read.
 
-    Raises the first DataError of a clip, unless damaged clips are left out, or of all clips together.
+    Raises the first DataError of a clip, unless damaged clips are left out, or of all clips together. A clip that the
+    system cannot read at the moment is not left out: whether it is would depend on the moment.
     """
     reads, broken = [], []
     for entry, found in zip(source.entries, read_each(source, processes), strict=True):
         if not isinstance(found, DataError):
             reads.append(found)
+        elif isinstance(found, UnreachableError):
+            raise found
         elif damaged == "skip":
             broken.append((source.id_of(entry), str(found)))
         else:

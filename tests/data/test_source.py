@@ -1,3 +1,4 @@
+import errno
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 
 from d3d.config import DataConfig
+from d3d.data.formats.ntu_skeleton import Bodies
+from d3d.data.readers import ntu as reader
 from d3d.data.readers.registry import READERS, find_source, open_dataset
 from d3d.data.source import read_each
 from d3d.errors import DataError
@@ -60,3 +63,22 @@ def test_a_folder_that_may_not_be_entered_is_named(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(READERS, "pyskl", refuse)
     with pytest.raises(DataError, match=said):
         find_source(config, tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_a_clip_that_cannot_be_reached_is_not_left_out_as_damaged(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = DataConfig(frames="rendered", damaged="skip", **ntu(tmp_path))
+    read = reader.read_skeleton_file
+
+    def fail(path: Path, joints: int) -> Bodies:
+        raise OSError(number, "the disk is away", str(path))
+
+    with monkeypatch.context() as away:
+        away.setattr(reader, "read_skeleton_file", fail)
+        with pytest.raises(DataError, match=r"^clip S001.*the disk is away") as raised:
+            open_dataset(config, tmp_path / "cache")
+        assert "data.damaged=skip" not in str(raised.value)
+    monkeypatch.setattr(reader, "read_skeleton_file", read)
+    assert not open_dataset(config, tmp_path / "cache").left_out

@@ -15,7 +15,7 @@ from d3d.data.frames.view import view_of
 from d3d.data.readers.decoded import decode_all
 from d3d.data.samples.sampling import check_frames, sample_indices
 from d3d.data.source import Broken, Read, Source, assemble, doubts_about, faults_together, group_clips, read_each
-from d3d.errors import DataError
+from d3d.errors import DataError, UnreachableError
 
 
 class Groups(NamedTuple):
@@ -69,7 +69,7 @@ def check(
     damaged: list[tuple[str, str]] = []
     found_each = read_each(_decoding(source, data, frames), processes)
     for entry, found in zip(source.entries, found_each, strict=True):
-        if isinstance(found, DataError) and data.damaged == "skip":
+        if isinstance(found, DataError) and data.damaged == "skip" and not isinstance(found, UnreachableError):
             damaged.append((source.id_of(entry), str(found)))
         elif isinstance(found, DataError):
             faults.append(str(found))

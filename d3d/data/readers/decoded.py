@@ -19,7 +19,7 @@ from d3d.data.clip import ReadFrames
 from d3d.data.frames.view import frame_view
 from d3d.data.source import Broken, Read, Source, read_each
 from d3d.digest import code_digest
-from d3d.errors import DataError
+from d3d.errors import DataError, UnreachableError
 
 SHORT = 16  # pixels of the short side of what is decoded: small, because nobody looks at it
 CHUNK = 4096  # frames that are decoded at once
@@ -29,7 +29,8 @@ FEW = 32  # clips that one process decodes sooner than several have started
 def without_damaged(source: Source, reads: Sequence[Read], cache: Path) -> tuple[list[Read], Broken]:
     """The clips all of whose frames can be decoded or are absent, and the others.
 
-    `cache` is the folder of the file. Raises DataError where it cannot be written or is damaged.
+    `cache` is the folder of the file. Raises DataError where it cannot be written or is damaged, or where a clip cannot
+    be reached at the moment.
     """
     path = cache / f"decoded-{source.name}-{code_digest('d3d.data.readers.registry')}.json"
     known = _load(path)
@@ -37,7 +38,10 @@ def without_damaged(source: Source, reads: Sequence[Read], cache: Path) -> tuple
     if new:
         processes = 1 if len(new) < FEW else cpu_count()
         decoding = replace(source, entries=tuple(new.values()), read=partial(decode_all, source.decode))
-        found = read_each(decoding, processes)
+        found = list(read_each(decoding, processes))
+        for each in found:
+            if isinstance(each, UnreachableError):  # another launch may be able to read it
+                raise each
         known |= {key: str(each) if isinstance(each, DataError) else "" for key, each in zip(new, found, strict=True)}
         _save(path, known)
     faults = ["" if read.absent else known[_key(read)] for read in reads]
