@@ -4,6 +4,7 @@ A clip that is unusual is no fault: what is hardly right is said of all clips to
 A dataset is refused only where most of it cannot be right.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
@@ -16,6 +17,11 @@ FREQUENT = 0.1  # of the clips: what concerns more of them is said by each launc
 MORE = 1.1  # times as many frames as joints have; a few frames at the end of a video are nothing unusual
 FEW = 0.02  # of all joints: where more lie outside their pictures, it is asked whether the sides are exchanged
 CORNER = 0.6  # of both sides: joints of many clips that all lie within it are counted in pixels of smaller pictures
+NEAR, SHARE = (
+    5,
+    0.05,
+)  # pixels, and part of the shorter side: fractions, and metres, stay nearer to the corner than both
+AGAIN = 3  # times that joints are at one place outside the picture, if it stands for joints that were not found
 MANY = 10  # clips
 EXAMPLES = 3
 
@@ -29,9 +35,10 @@ class Fit(NamedTuple):
     outside: int  # of them, those outside the picture
     exchanged: int  # those outside a picture whose height and width are exchanged
     reach: float  # the largest x / width or y / height
-    fractions: bool  # all coordinates are between −1 and 1, and the picture is larger than that
+    cornered: bool  # all joints are within a few pixels of the picture's corner, and the picture is larger than that
     together: bool  # in every frame all joints are at one place
     still: bool  # no joint moves
+    stand_in: str  # the place outside the picture where most of the joints outside it are, such as (-1, -1), or empty
 
 
 class Doubt(NamedTuple):
@@ -46,7 +53,7 @@ def fit_of(clip: Clip, available: int) -> Fit:
     """How the joints of a clip fit; `available` as in `Fit`."""
     places = clip.joints[clip.visible]
     if not len(places):
-        return Fit(clip.length, available, 0, 0, 0, 0.0, False, False, False)
+        return Fit(clip.length, available, 0, 0, 0, 0.0, False, False, False, "")
     size = np.array([clip.width, clip.height], np.float32)
     shown = clip.visible[..., None]
     low = np.where(shown, clip.joints, np.inf)
@@ -59,14 +66,28 @@ def fit_of(clip: Clip, available: int) -> Fit:
         outside=_outside(places, size),
         exchanged=_outside(places, size[::-1]),
         reach=float((places / size).max()),
-        fractions=bool(np.abs(places).max() <= 1 and size.min() > 4),
+        cornered=bool(np.abs(places).max() <= max(1, min(NEAR, SHARE * size.min())) and size.min() > 4),
         together=bool(several.any() and (high.max(axis=1) <= low.min(axis=1))[several].all()),
         still=bool(clip.length > 1 and (high.max(axis=0) <= low.min(axis=0))[clip.visible.any(axis=0)].all()),
+        stand_in=_stand_in(places[_is_outside(places, size)]),
     )
 
 
 def _outside(places: np.ndarray, size: np.ndarray) -> int:
-    return int(((places < -0.5) | (places > size - 0.5)).any(axis=1).sum())
+    return int(_is_outside(places, size).sum())
+
+
+def _is_outside(places: np.ndarray, size: np.ndarray) -> np.ndarray:
+    return np.asarray(((places < -0.5) | (places > size - 0.5)).any(axis=1))
+
+
+def _stand_in(outside: np.ndarray) -> str:
+    """The place where more than half of the joints outside the picture are; empty where there is none."""
+    if len(outside) < AGAIN:
+        return ""
+    places, counts = np.unique(outside, axis=0, return_counts=True)
+    x, y = places[counts.argmax()]
+    return f"({x:g}, {y:g})" if 2 * counts.max() > len(outside) and counts.max() >= AGAIN else ""
 
 
 def doubts(fits: Mapping[str, Fit]) -> list[Doubt]:
@@ -81,27 +102,28 @@ def doubts(fits: Mapping[str, Fit]) -> list[Doubt]:
             line = f"{len(ids)} {count} {text}: {', '.join(ids[:EXAMPLES])}{more}"
             found.append(Doubt(line, len(ids), impossible))
 
-    fractions = [id for id, fit in visible.items() if fit.fractions]
+    cornered = [id for id, fit in visible.items() if fit.cornered]
     units = (
         "joints are counted in pixels of the picture, (x, y) from the top left; multiply them by its width and height"
     )
     state(
-        "have all their joints between -1 and 1, within a pixel of the picture's corner",
-        fractions,
-        units if 2 * len(fractions) > len(visible) else "",
+        "have all their joints within a few pixels of the picture's corner, as fractions of it or metres are",
+        cornered,
+        units if 2 * len(cornered) > len(visible) else "",
     )
-    outside, total = sum(fit.outside for fit in visible.values()), sum(fit.visible for fit in visible.values())
-    exchanged = sum(fit.exchanged for fit in visible.values())
+    spread = {id: fit for id, fit in visible.items() if not fit.cornered}
+    outside, total = sum(fit.outside for fit in spread.values()), sum(fit.visible for fit in spread.values())
+    exchanged = sum(fit.exchanged for fit in spread.values())
     lost = "joints are counted in pixels of the picture, whose size is given as (height, width); correct one of them"
     impossible = lost if 2 * outside > total else ""
     if outside > FEW * total and 10 * exchanged < outside:
-        ids = [id for id, fit in visible.items() if fit.exchanged < fit.outside]
+        ids = [id for id, fit in spread.items() if fit.exchanged < fit.outside]
         state("have joints outside the picture that fit if its height and width are exchanged", ids, impossible)
     else:
-        ids = [id for id, fit in visible.items() if 2 * fit.outside > fit.visible]
+        ids = [id for id, fit in spread.items() if 2 * fit.outside > fit.visible]
         state("have most of their joints outside the picture", ids, impossible)
     reach = max((fit.reach for fit in visible.values()), default=1.0)
-    if len(visible) >= MANY and reach < CORNER and not fractions and outside <= FEW * total:
+    if len(visible) >= MANY and reach < CORNER and not cornered and outside <= FEW * total:
         text = (
             f"have no joint beyond {100 * reach:.0f} % of the picture's sides, as if joints were those of a smaller one"
         )
@@ -115,8 +137,15 @@ def doubts(fits: Mapping[str, Fit]) -> list[Doubt]:
         )
         state(text, list(faster))
     state("have no visible joint", [id for id, fit in fits.items() if not fit.visible])
-    state("have all joints at one place", [id for id, fit in visible.items() if fit.together and not fit.fractions])
+    state("have all joints at one place", [id for id, fit in visible.items() if fit.together and not fit.cornered])
     state("have joints that never move", [id for id, fit in visible.items() if fit.still and fit.length > 1])
+    stand_ins = Counter(fit.stand_in for fit in spread.values() if fit.stand_in and not fit.still)
+    for place, _ in stand_ins.most_common(1):
+        text = (
+            f"have joints at {place} again and again, outside the picture, as if that stood for joints that were not "
+            "found; those need a score of 0, or without scores the place (0, 0)"
+        )
+        state(text, [id for id, fit in spread.items() if fit.stand_in == place])
     return found
 
 

@@ -37,8 +37,16 @@ def said(clips: list[Clip], available: int = 0) -> list[str]:
     [
         (lambda joints: clip(joints), None),
         (lambda joints: clip(joints - 2), None),
-        (lambda joints: clip(joints / (WIDTH, HEIGHT)), "have all their joints between -1 and 1"),
-        (lambda joints: clip(joints / (WIDTH / 2, HEIGHT / 2) - 1), "have all their joints between -1 and 1"),
+        (lambda joints: clip(joints / (WIDTH, HEIGHT)), "have all their joints within a few pixels"),
+        (
+            lambda joints: clip((joints - HEIGHT / 2) / (HEIGHT / 3), 480, 640),
+            "have all their joints within a few pixels",
+        ),
+        (lambda joints: clip(joints / (WIDTH / 2, HEIGHT / 2) - 1), "have all their joints within a few pixels"),
+        (
+            lambda joints: clip(np.where(np.arange(17)[:, None] == 3, -1, joints)),
+            "have joints at (-1, -1) again and again",
+        ),
         (lambda joints: clip(4 * joints), "have most of their joints outside the picture"),
         (lambda joints: clip(joints - (WIDTH / 2, HEIGHT / 2)), "have most of their joints outside the picture"),
         (
