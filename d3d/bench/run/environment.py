@@ -8,6 +8,7 @@ import os
 import pwd
 import re
 import secrets
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from logging import ERROR, getLogger
 
 from d3d.bench.run.temporary_folder import temporary_folder
+from d3d.errors import ScheduleError
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # telemetry
@@ -92,8 +94,11 @@ def quiet(*, local: bool) -> Iterator[None]:
     folder for the files of every library and process.
 
     A launch that is not `local` leaves Ray's own temporary folder to the cluster it attaches to. Raises ScheduleError
-    where there is no place for the folder.
+    where there is no place for the folder, and where Python runs without docstrings.
     """
+    if sys.flags.optimize > 1:
+        fault = "PYTHONOPTIMIZE=2, or python -OO, removes docstrings, which Ray reads"
+        raise ScheduleError(f"{fault}; start the command without it")
     with settled(local=local), temporary_folder() as folder:
         os.environ.setdefault("MPLCONFIGDIR", folder)  # otherwise Matplotlib caches fonts in the home folder
         tempfile.tempdir = folder

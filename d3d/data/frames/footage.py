@@ -12,7 +12,7 @@ from d3d.data.formats.images import read_image, turn_of_file
 from d3d.data.formats.shape import check_shape
 from d3d.data.formats.turn import turn_notes
 from d3d.data.formats.video import read_header, read_video
-from d3d.data.frames.series import frames_in
+from d3d.data.frames import series
 from d3d.data.source import Read
 from d3d.errors import DataError
 
@@ -47,6 +47,11 @@ def look_at(path: Path | None, clip: Clip) -> Read:
         return Read(clip, absent=str(path))
     except OSError as error:
         raise DataError(f"clip {clip.id}: {path} cannot be read ({error}); restore it") from error
+    if not files:
+        raise DataError(
+            f"clip {clip.id}: {path} has no image directly in it that ends in {', '.join(series.ENDINGS)}; "
+            "put them there, convert them, or data.frames=rendered"
+        )
     if available < clip.length:
         raise DataError(
             f"clip {clip.id}: {path} has {available} frames, its joints have {clip.length}; restore it, or "
@@ -72,6 +77,6 @@ def read_footage(path: Path | None, clip: Clip, indices: NDArray[np.int64], view
 
 def _images(folder: Path, clip: Clip) -> list[Path]:
     try:
-        return frames_in(folder)
+        return series.frames_in(folder)
     except ValueError as error:
         raise DataError(f"clip {clip.id}: {folder}: {error}, or data.frames=rendered") from error

@@ -1,12 +1,15 @@
 import os
 import pwd
+import sys
 import tempfile
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from d3d.bench.run.environment import FIXED, SETTINGS, quiet, settled, unused
+from d3d.errors import ScheduleError
 
 
 def test_temporary_files_go_away_and_the_environment_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,3 +104,9 @@ def test_no_warning_of_a_library_ends_a_command() -> None:
         with settled(local=True):
             warnings.warn("a library is old", DeprecationWarning, stacklevel=1)
         warnings.warn("a file was not closed", ResourceWarning, stacklevel=1)  # while the process ends
+
+
+def test_a_python_without_docstrings_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "flags", SimpleNamespace(optimize=2))
+    with pytest.raises(ScheduleError, match=r"PYTHONOPTIMIZE=2.*; start the command without it"), quiet(local=True):
+        pass

@@ -207,6 +207,10 @@ def test_absent_footage_is_said(tmp_path: Path) -> None:
     assert footage_of(tmp_path, "c") is None
     assert look_at(None, clip(3)).absent == "c"
     assert look_at(tmp_path / "c_rgb.avi", clip(3)).absent
+    (tmp_path / "c" / "frames").mkdir(parents=True)
+    (tmp_path / "c" / "img_1.bmp").touch()
+    with pytest.raises(DataError, match=r"c has no image directly in it that ends in \.jpg, \.jpeg, \.png; put them"):
+        look_at(tmp_path / "c", clip(3))
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.avi"])
