@@ -67,6 +67,18 @@ ReadFrames = Callable[[Clip, NDArray[np.int64], View], NDArray[np.uint8]]
 """(clip, n frame indices from 0, view) → n×rows×columns×3 RGB."""
 
 
+@dataclass(frozen=True)
+class LabelPart:
+    """One part of labels that are made of several: the verb or the noun of an action that is a verb and a noun.
+
+    The probability of a part's class is the sum of the probabilities of all actions that have it.
+    """
+
+    name: str  # "verb" or "noun"
+    classes: tuple[str, ...]
+    of_class: tuple[int, ...]  # class of the dataset, an action → index in `classes`
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """The training and the test clips of a dataset, the names of its classes, and a function that reads pixels."""
@@ -81,6 +93,7 @@ class Dataset:
     persons: int = 1  # the most in a clip; joints of the first person come first, then those of the second, …
     remarks: tuple[str, ...] = ()  # about the whole dataset, shown to the user
     left_out: tuple[str, ...] = ()  # ids of the clips that data.missing=skip and data.damaged=skip left out
+    parts: tuple[LabelPart, ...] = ()  # of the labels; empty where a label is one thing
 
     @property
     def joint_names(self) -> tuple[str, ...]:

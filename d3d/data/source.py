@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from d3d.data.clip import Clip, Dataset, ReadFrames
+from d3d.data.clip import Clip, Dataset, LabelPart, ReadFrames
 from d3d.data.frames.memory import FrameMemory
 from d3d.data.frames.rendering import RENDERING, render_frames
 from d3d.data.near_names import match_names
@@ -87,6 +87,7 @@ class Source:
     groups: Mapping[str, str] | None = None  # clip → group as the user lists them, instead of what the reader found
     id_of: Callable[[Any], str] = attrgetter("stem")  # entry → the id of its clip; by default the stem of a path
     remarks: tuple[str, ...] = ()  # about the whole dataset, for the user, such as what an official list excludes
+    parts: tuple[LabelPart, ...] = ()  # of the labels; empty where a label is one thing
     stamp: str = ""  # changes whenever a file does; where set, what is read is cached (readers/annotation_cache.py)
 
     @property
@@ -213,7 +214,8 @@ def assemble(source: Source, reads: Sequence[Read], broken: Broken, missing: Unu
     The digest covers the clips' ids, labels, splits, sizes and joints, the number of classes and the skeleton. Where
     frames come from files it also covers `Read.pixels`: the files' sizes and a sample of their bytes; where they are
     rendered, the version of the drawing. It covers the clips' groups where the user lists them, because a baseline and
-    an interval depend on them. The names of the classes are not covered: no result depends on them.
+    an interval depend on them, and the parts of the labels where they have any, because a system may predict each part
+    by itself. The names of the classes are not covered: no result depends on them.
 
     Raises DataError where frames are missing and must not be, where a split has no clip, and where the joints of most
     clips cannot be right.
@@ -252,6 +254,8 @@ def assemble(source: Source, reads: Sequence[Read], broken: Broken, missing: Unu
     kind = "|".join((str(len(source.classes)), *source.joint_names, source.frame_source, pixels))
     if source.groups is not None:
         kind += "|groups " + json.dumps([clip.group for clip in usable])
+    if source.parts:
+        kind += "|parts " + json.dumps([(part.name, part.of_class) for part in source.parts])
     return Dataset(
         name=source.name,
         classes=source.classes,
@@ -267,6 +271,7 @@ def assemble(source: Source, reads: Sequence[Read], broken: Broken, missing: Unu
             *((left_out_text(left_out),) if left_out else ()),
         ),
         left_out=left_out,
+        parts=source.parts,
     )
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from d3d.config import DataConfig
+from d3d.data.clip import LabelPart
 from d3d.data.formats.ntu_skeleton import Bodies
 from d3d.data.readers import ntu as reader
+from d3d.data.readers.penn_action import penn_action_source
 from d3d.data.readers.registry import READERS, find_source, open_dataset
-from d3d.data.source import read_each
+from d3d.data.source import open_source, read_each
 from d3d.errors import DataError
 from tests.data import ntu_files, penn_files, pyskl_files
 
@@ -82,3 +84,12 @@ def test_a_clip_that_cannot_be_reached_is_not_left_out_as_damaged(
         assert "data.damaged=skip" not in str(raised.value)
     monkeypatch.setattr(reader, "read_skeleton_file", read)
     assert not open_dataset(config, tmp_path / "cache").left_out
+
+
+def test_a_dataset_has_the_parts_of_its_source_and_another_digest_for_other_parts(tmp_path: Path) -> None:
+    source = penn_action_source(penn_files.write_root(tmp_path), frame_source="rendered")
+    verb = LabelPart("verb", ("throw", "lift"), tuple(index % 2 for index in range(len(source.classes))))
+    nouns = [replace(verb, name="noun"), replace(verb, of_class=verb.of_class[::-1])]
+    datasets = [open_source(replace(source, parts=parts)) for parts in ((), (verb,), *((verb, noun) for noun in nouns))]
+    assert [dataset.parts[:1] for dataset in datasets] == [(), (verb,), (verb,), (verb,)]
+    assert len({dataset.digest for dataset in datasets}) == 4
