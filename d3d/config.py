@@ -49,7 +49,7 @@ class DataConfig:
     """Which clips, and how a frame is cut and resized before it enters the model."""
 
     name: str = "synthetic"  # a line of the table in d3d/data/readers/registry.py
-    root: str | None = None  # folder of a dataset on disk; the synthetic one is generated under the storage folder
+    root: str | None = None  # folder of a dataset on disk; a synthetic one is generated under the storage folder
     annotations: str | None = None  # of finegym and pyskl: the pickle of skeletons; data.root holds the videos
     skeleton: str | None = None  # of pyskl: a known one or a YAML file; None: FILE.skeleton.yaml beside FILE.pkl
     protocol: Literal["xsub", "xview", "xset"] = "xsub"  # of ntu60 (xsub, xview) and ntu120 (xsub, xset)
@@ -65,7 +65,7 @@ class DataConfig:
     groups: str | None = (
         None  # CSV of clip,group: which clips are of one recording; None: what the dataset itself tells
     )
-    clips: int = 600  # how many clips the synthetic dataset has
+    clips: int = 600  # how many clips a synthetic dataset has
     view: Literal["frame", "whole", "persons"] = "frame"  # the frame, the frame made square, a square around the joints
     resize: int = 256  # short side of the view, in pixels
     crop: int = 224  # side of the square that enters the model, in pixels: random in training, centred in test
@@ -81,7 +81,7 @@ class DataConfig:
 
 
 OF_DATASET = {
-    "clips": {"synthetic"},
+    "clips": {"synthetic", "synthetic_pairs"},
     "protocol": {"ntu60", "ntu120"},
     "annotations": {"finegym", "pyskl"},
     "skeleton": {"pyskl"},

@@ -15,7 +15,7 @@ from d3d.data.readers.ntu import ntu_source
 from d3d.data.readers.penn_action import penn_action_source
 from d3d.data.readers.pyskl import GYM99, pyskl_source
 from d3d.data.source import Source, assemble, read_all
-from d3d.data.synthetic.dataset import synthetic_source
+from d3d.data.synthetic.dataset import pairs_source, synthetic_source
 from d3d.data.validation_split import validation_split
 from d3d.errors import ConfigError, DataError
 
@@ -23,7 +23,7 @@ from d3d.errors import ConfigError, DataError
 def open_dataset(config: DataConfig, cache: Path) -> Dataset:
     """The dataset and the split that the configuration names.
 
-    `cache` is the folder for what is made or read once: the synthetic dataset, and large datasets once they are read.
+    `cache` is the folder for what is made or read once: synthetic datasets, and large datasets once they are read.
     Raises DataError and ConfigError; the message names the faulty value, clip or file, and the way out.
     """
     source = find_source(config, cache)
@@ -57,9 +57,18 @@ def find_source(config: DataConfig, cache: Path) -> Source:
 
 
 def _synthetic(config: DataConfig, cache: Path) -> Source:
+    _require_no_root(config)
+    return synthetic_source(cache, config.clips, config.frames)
+
+
+def _synthetic_pairs(config: DataConfig, cache: Path) -> Source:
+    _require_no_root(config)
+    return pairs_source(cache, config.clips, config.frames)
+
+
+def _require_no_root(config: DataConfig) -> None:
     if config.root is not None:
         raise DataError(f"data.root={config.root}: the synthetic dataset is generated; leave data.root out")
-    return synthetic_source(cache, config.clips, config.frames)
 
 
 def _penn_action(config: DataConfig, cache: Path) -> Source:
@@ -105,6 +114,7 @@ def _root(config: DataConfig, folder: str) -> Path:
 
 READERS: dict[str, Callable[[DataConfig, Path], Source]] = {
     "synthetic": _synthetic,
+    "synthetic_pairs": _synthetic_pairs,
     "penn_action": _penn_action,
     "ntu60": _ntu,
     "ntu120": _ntu,

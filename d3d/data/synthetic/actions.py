@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from d3d.data.frames.rendering import Colour
+
 Array = NDArray[np.float64]
 Limb = tuple[Array | float, Array | float]  # angles of the upper and the lower half: L of them, or one for all frames
 
@@ -117,12 +119,24 @@ def repeated(moments: Array, generator: np.random.Generator) -> Array:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A thing in one hand, which the joints know nothing of."""
+
+    shape: Literal["ball", "stick"]
+    colour: Colour
+
+
+@dataclass(frozen=True)
 class Action:
-    """A movement, its course in time, and the prop in the hands."""
+    """A movement, its course in time, the prop in both hands that belongs to it, and a thing in one hand that need not.
+
+    Nothing that is drawn from a generator depends on `held`: with and without it the figure moves the same.
+    """
 
     movement: Callable[[Array], Pose]
     course: Callable[[Array, np.random.Generator], Array]
     prop: Literal["bat", "racket", "barbell", "box"] | None = None
+    held: Held | None = None
 
 
 ACTIONS = {

@@ -19,8 +19,8 @@ from d3d.data.frames.rendering import (
     jittered_palette,
     textured_background,
 )
-from d3d.data.skeleton import MIRRORED, PENN_ACTION
-from d3d.data.synthetic.actions import Action, Array, Pose, joints_of, perform
+from d3d.data.skeleton import JOINTS, MIRRORED, PENN_ACTION
+from d3d.data.synthetic.actions import Action, Array, Held, Pose, joints_of, perform
 
 HEIGHT, WIDTH = 72, 96  # pixels of a frame
 MARGIN = 16  # pixels of background beyond each edge, for the camera to move over
@@ -130,6 +130,8 @@ def _draw(
             draw_person(draw, PENN_ACTION, _enlarged(bystander[moment]), everyone, other, 0.6 * limb_width)
         draw_person(draw, PENN_ACTION, _enlarged(figure[moment]), everyone, palette, limb_width)
         _draw_prop(draw, action, figure[moment], height)
+        if action.held is not None:
+            _draw_held(draw, action.held, figure[moment, HAND], height)
         if post is not None:
             _draw_thing(draw, post, moment)
         frames.append(image.reduce(scale))
@@ -178,6 +180,21 @@ def _draw_prop(draw: ImageDraw.ImageDraw, action: Action, joints: Array, height:
     elif action.prop == "box":
         side = np.array([0.16 * height, 0])
         bar(hands - side, hands + side, 5 * width)
+
+
+HAND = JOINTS.index("right_wrist")
+BALL, STICK, THICK = 0.15, 0.3, 0.1  # radius, half length and thickness, in heights of the figure
+
+
+def _draw_held(draw: ImageDraw.ImageDraw, held: Held, hand: Array, height: float) -> None:
+    """Draws a ball, or a stick that is always level, so that it tells nothing of the arm."""
+    if held.shape == "ball":
+        x, y = _enlarged(hand).tolist()
+        draw_disc(draw, (x, y), BALL * height * SUPERSAMPLING, held.colour)
+    else:
+        half = height * np.array([STICK, THICK / 2])
+        (left, top), (right, bottom) = _enlarged(np.stack([hand - half, hand + half])).tolist()
+        draw.rectangle((left, top, right, bottom), held.colour)
 
 
 def _annotate(

@@ -12,7 +12,7 @@ def test_an_unknown_dataset_is_refused_with_the_nearest(tmp_path: Path) -> None:
         find_source(DataConfig(name="pen_action"), tmp_path)
 
 
-@pytest.mark.parametrize("name", sorted(set(READERS) - {"synthetic"}))
+@pytest.mark.parametrize("name", sorted(set(READERS) - {"synthetic", "synthetic_pairs"}))
 def test_a_dataset_on_disk_says_which_key_must_name_it(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.(root|annotations) is not set"):
         find_source(DataConfig(name=name), tmp_path)

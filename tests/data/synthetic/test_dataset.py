@@ -67,9 +67,10 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         open_dataset(FEW, tmp_path / "file")
 
 
-def test_a_root_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["synthetic", "synthetic_pairs"])
+def test_a_root_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.root=somewhere"):
-        open_dataset(DataConfig(clips=30, root="somewhere"), tmp_path)
+        open_dataset(DataConfig(name=name, root="somewhere"), tmp_path)
 
 
 def test_splits_are_balanced(synthetic: Dataset) -> None:
