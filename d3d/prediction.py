@@ -4,6 +4,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import NamedTuple
+
+PARTS = ("verb", "noun")  # the names of what a label may be made of
+
+
+class PartPrediction(NamedTuple):
+    """The class that is predicted for one part of a clip's label, and the true one."""
+
+    name: str  # one of PARTS
+    label: int
+    predicted: int
 
 
 @dataclass(frozen=True)
@@ -15,11 +26,27 @@ class Prediction:
     predicted: int
     take: str = ""  # the recording; clips of one recording are not independent. Empty: not known
     probabilities: tuple[float, ...] = field(default=(), compare=False, repr=False)  # of each class; empty: not known
+    parts: tuple[PartPrediction, ...] = ()  # of the label, predicted by themselves; empty where it is one thing
 
 
 def top1(predictions: Sequence[Prediction]) -> float:
     """The fraction of clips that are predicted correctly."""
     return sum(each.predicted == each.label for each in predictions) / len(predictions)
+
+
+def of_part(predictions: Iterable[Prediction], name: str) -> tuple[Prediction, ...]:
+    """The predictions of one part of the labels, without those whose label does not have it."""
+    return tuple(
+        Prediction(each.clip, part.label, part.predicted, each.take)
+        for each in predictions
+        for part in each.parts
+        if part.name == name
+    )
+
+
+def part_top1(predictions: Sequence[Prediction]) -> dict[str, float]:
+    """The name of each part of the labels → the fraction of clips of which this part is predicted correctly."""
+    return {part.name: top1(of_part(predictions, part.name)) for part in predictions[0].parts}
 
 
 def mean_class_accuracy(predictions: Iterable[Prediction]) -> float:

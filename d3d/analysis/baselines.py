@@ -54,9 +54,16 @@ def classify(baseline: BaselineConfig, frames: int, dataset: Dataset) -> Classif
     labels = np.eye(len(dataset.classes))[[clip.label for clip in dataset.train]]
     method, choices = _method(baseline, train.shape[1])
     search = GridSearchCV(method, choices, scoring=_top1, cv=folds).fit(train, labels)
-    answers = search.predict(test).argmax(axis=1).tolist()
-    pairs = zip(dataset.test, answers, strict=True)
-    predictions = tuple(Prediction(clip.id, clip.label, answer, clip.group) for clip, answer in pairs)
+    predictions = tuple(
+        Prediction(
+            clip.id,
+            clip.label,
+            int(scores.argmax()),
+            clip.group,
+            parts=tuple(part.predict(clip.label, scores) for part in dataset.parts),
+        )
+        for clip, scores in zip(dataset.test, search.predict(test), strict=True)
+    )
     return Classified(predictions, float(search.best_score_), dict(search.best_params_))
 
 

@@ -4,23 +4,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from d3d.data.clip import LabelPart
 from d3d.errors import DataError
 from d3d.prediction import Prediction
 
 
-def fuse(parts: Sequence[Sequence[Prediction]]) -> tuple[Prediction, ...]:
-    """Predictions from the unweighted mean of the parts' softmax probabilities.
+def fuse(cells: Sequence[Sequence[Prediction]], parts: Sequence[LabelPart] = ()) -> tuple[Prediction, ...]:
+    """Predictions from the unweighted mean of the cells' softmax probabilities.
 
-    Each part has the predictions of one cell; the clips come in the order of the first. Raises DataError where the
-    parts have different clips or classes, or no probabilities.
+    Args:
+        cells: the predictions of each cell; the clips come in the order of the first.
+        parts: of the labels, which are then predicted from that mean too.
+
+    Raises DataError where the cells have different clips or classes, or no probabilities.
     """
-    first, *others = parts
-    by_clip = [{each.clip: each for each in part} for part in others]
+    first, *others = cells
+    by_clip = [{each.clip: each for each in cell} for cell in others]
     fused = []
     for own in first:
-        votes = [own, *(part[own.clip] for part in by_clip if own.clip in part)]
+        votes = [own, *(cell[own.clip] for cell in by_clip if own.clip in cell)]
         lengths = {len(vote.probabilities) for vote in votes}
-        if len(votes) < len(parts) or len({vote.label for vote in votes}) > 1 or len(lengths) > 1:
+        if len(votes) < len(cells) or len({vote.label for vote in votes}) > 1 or len(lengths) > 1:
             raise DataError(
                 f"clip {own.clip}: the cells to be fused were tested on other clips; fuse rows of one dataset"
             )
@@ -30,7 +34,8 @@ def fuse(parts: Sequence[Sequence[Prediction]]) -> tuple[Prediction, ...]:
                 "stale=rerun runs them again"
             )
         mean = np.mean([vote.probabilities for vote in votes], axis=0)
-        fused.append(Prediction(own.clip, own.label, int(mean.argmax()), own.take, tuple(mean.tolist())))
-    if any(len(part) != len(first) for part in others):
+        predicted = tuple(part.predict(own.label, mean) for part in parts)
+        fused.append(Prediction(own.clip, own.label, int(mean.argmax()), own.take, tuple(mean.tolist()), predicted))
+    if any(len(cell) != len(first) for cell in others):
         raise DataError("the cells to be fused were tested on other clips; fuse rows of one dataset")
     return tuple(fused)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from d3d.data.skeleton import Skeleton
+from d3d.prediction import PartPrediction
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +78,14 @@ class LabelPart:
     name: str  # "verb" or "noun"
     classes: tuple[str, ...]
     of_class: tuple[int, ...]  # class of the dataset, an action → index in `classes`
+
+    def predict(self, label: int, scores: ArrayLike) -> PartPrediction:
+        """What the scores of a clip, one for each action, predict of this part; `label` is the true action.
+
+        The scores of actions with the same class of the part are added up, as probabilities are.
+        """
+        totals = np.bincount(self.of_class, np.asarray(scores), len(self.classes))
+        return PartPrediction(self.name, self.of_class[label], int(totals.argmax()))
 
 
 @dataclass(frozen=True, eq=False)

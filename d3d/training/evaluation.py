@@ -13,7 +13,7 @@ from d3d.data.samples.clip_samples import ClipSamples
 from d3d.data.samples.loading import load_batches
 from d3d.models.registry import build
 from d3d.models.system import System
-from d3d.prediction import Prediction, mean_class_accuracy, top1
+from d3d.prediction import Prediction, mean_class_accuracy, part_top1, top1
 from d3d.training.checkpoint import load_trained
 from d3d.training.forward import predict
 from d3d.training.moving_average import system_of
@@ -36,6 +36,11 @@ class Evaluation:
     def mean_class_accuracy(self) -> float:
         """The fraction of clips of a class that are predicted correctly, averaged over the classes."""
         return mean_class_accuracy(self.predictions)
+
+    @property
+    def part_top1(self) -> dict[str, float]:
+        """The part of the labels, such as the verb → the fraction of clips of which it is predicted correctly."""
+        return part_top1(self.predictions)
 
 
 @torch.inference_mode()
@@ -68,7 +73,14 @@ def evaluate(
     logits = torch.cat(batch_logits)
     answers = zip(dataset.test, logits.argmax(dim=1).tolist(), logits.softmax(dim=1).tolist(), strict=True)
     predictions = tuple(
-        Prediction(clip.id, clip.label, predicted, clip.group, tuple(probabilities))
+        Prediction(
+            clip.id,
+            clip.label,
+            predicted,
+            clip.group,
+            tuple(probabilities),
+            tuple(part.predict(clip.label, probabilities) for part in dataset.parts),
+        )
         for clip, predicted, probabilities in answers
     )
     return Evaluation(torch.cat(losses).mean().item(), predictions, observed)

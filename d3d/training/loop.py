@@ -103,6 +103,7 @@ def train(
                 "eval_loss": evaluation.loss,
                 "eval_top1": evaluation.top1,
                 "eval_mean_class_accuracy": evaluation.mean_class_accuracy,
+                **{f"eval_{part}_top1": accuracy for part, accuracy in evaluation.part_top1.items()},
                 **evaluation.observed,
             }
         if (peak := memory.mib) is not None:

@@ -1,6 +1,7 @@
 import pytest
 
 from d3d.analysis.fusion import fuse
+from d3d.data.clip import LabelPart
 from d3d.errors import DataError
 from d3d.prediction import Prediction
 
@@ -26,6 +27,12 @@ def test_the_mean_of_the_probabilities_decides() -> None:
 def test_fusing_a_part_with_itself_changes_nothing() -> None:
     part = (said("a", 0.25, 0.75), said("b", 0.5, 0.5))
     assert fuse([part, part]) == part
+
+
+def test_the_parts_of_labels_are_those_of_the_mean() -> None:
+    verb = LabelPart("verb", ("one", "other"), (0, 1, 1))
+    fused = fuse([[said("a", 0.6, 0.3, 0.1)], [said("a", 0.2, 0.4, 0.4)]], [verb])
+    assert fused[0].predicted == 0 and fused[0].parts == (("verb", 0, 1),), "0.4 against 0.35 + 0.25"
 
 
 @pytest.mark.parametrize(

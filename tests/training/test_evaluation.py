@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from d3d.config import Config, EvaluationConfig
 from d3d.data.batch import Batch
-from d3d.data.clip import Dataset
+from d3d.data.clip import Dataset, LabelPart
 from d3d.errors import CheckpointError
 from d3d.models.system import System
 from d3d.training.checkpoint import FILE
@@ -25,6 +25,20 @@ def test_evaluation_counts_what_the_model_says(tiny_config: Config, tiny_dataset
     share = sum(clip.label == 2 for clip in tiny_dataset.test) / len(tiny_dataset.test)
     assert evaluation.top1 == pytest.approx(share) and share > 0
     assert {p.predicted for p in evaluation.predictions} == {2}
+
+
+def test_the_probabilities_of_all_actions_with_a_verb_are_added_up(tiny_config: Config, tiny_dataset: Dataset) -> None:
+    class FirstAction(System):
+        def forward(self, batch: Batch) -> Tensor:
+            return nn.functional.one_hot(torch.zeros(len(batch.frames), dtype=torch.long), tiny_config.model.classes)
+
+    alone, others = LabelPart("verb", ("alone", "others"), (0,) + 14 * (1,)), LabelPart("noun", ("one",), 15 * (0,))
+    dataset = dataclasses.replace(tiny_dataset, parts=(alone, others))
+    evaluation = evaluate(FirstAction(tiny_config.model), dataset, tiny_config, CPU)
+    for each in evaluation.predictions:  # e / (e + 14) of the first action, 14 / (e + 14) of the others together
+        assert each.predicted == 0 and each.parts == (("verb", int(each.label > 0), 1), ("noun", 0, 0))
+    share = sum(clip.label > 0 for clip in dataset.test) / len(dataset.test)
+    assert evaluation.part_top1 == {"verb": share, "noun": 1.0} and 0 < share < 1
 
 
 def test_a_trained_model_is_tested_otherwise_without_training(

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from d3d.config import AugmentationConfig, Config, DataConfig, TrainingConfig
-from d3d.data.clip import Dataset
+from d3d.data.clip import Dataset, LabelPart
 from d3d.data.readers.registry import open_dataset
 from d3d.errors import DataError, TrainingError
 from d3d.models.d3d.config import D3DConfig
@@ -107,6 +107,15 @@ def test_each_epoch_reports_every_metric(tiny_config: Config, tiny_dataset: Data
     right = sum(p.label == p.predicted for p in predictions)
     assert seen[-1].metrics["eval_top1"] == right / len(tiny_dataset.test)
     assert [p.clip for p in predictions] == [clip.id for clip in tiny_dataset.test]
+
+
+def test_an_epoch_reports_each_part_of_the_labels(tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path) -> None:
+    dataset = dataclasses.replace(tiny_dataset, parts=(LabelPart("verb", ("one", "other"), 7 * (0,) + 8 * (1,)),))
+    config = dataclasses.replace(tiny_config, training=dataclasses.replace(tiny_config.training, epochs=1))
+    seen: list[EpochResult] = []
+    predictions = train(config, dataset, CPU, checkpoint, seen.append)
+    right = sum(part.label == part.predicted for each in predictions for part in each.parts)
+    assert seen[0].metrics["eval_verb_top1"] == right / len(dataset.test) > seen[0].metrics["eval_top1"]
 
 
 def test_the_training_learns(tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path) -> None:

@@ -38,6 +38,8 @@ class Fusion(Kind):
     def carry_out(self, cell: "Cell", run: "CellRun", job: "Job") -> dict[str, float]:
         from d3d.analysis.fusion import fuse
 
-        predictions = fuse([run.record.predictions(each.id) for each in cell.needs])
+        fused = [run.record.predictions(each.id) for each in cell.needs]
+        has_parts = any(each.parts for each in fused[0])  # without any, the dataset need not be opened
+        predictions = fuse(fused, job.dataset(cell).parts if has_parts else ())
         run.finish(predictions)
         return {"top1": top1(predictions)}

@@ -19,7 +19,7 @@ from enum import StrEnum
 from pydantic import TypeAdapter, ValidationError
 
 from d3d.bench.declare.ablations import Value, overrides_of
-from d3d.prediction import Prediction
+from d3d.prediction import PARTS, PartPrediction, Prediction
 from d3d.redaction import redacted
 from d3d.text import from_spreadsheet_entry, spreadsheet_entry
 
@@ -73,6 +73,8 @@ class Metric(StrEnum):
 
     TOP1 = "top1"  # the result
     MEAN_CLASS_ACCURACY = "mean_class_accuracy"
+    VERB_TOP1 = "verb_top1"  # these are of labels that are a verb and a noun; a column of the predictions has each clip
+    NOUN_TOP1 = "noun_top1"
 
     TRAIN_LOSS = "train_loss"  # these are of each epoch of a training
     TRAIN_TOP1 = "train_top1"
@@ -84,6 +86,8 @@ class Metric(StrEnum):
     EVAL_LOSS = "eval_loss"  # these are of each epoch after which the training was tested
     EVAL_TOP1 = "eval_top1"
     EVAL_MEAN_CLASS_ACCURACY = "eval_mean_class_accuracy"
+    EVAL_VERB_TOP1 = "eval_verb_top1"
+    EVAL_NOUN_TOP1 = "eval_noun_top1"
     EVAL_CLIPS_PER_SECOND = "eval_clips_per_second"
     TEST_TOP1 = "test_top1"  # what EVAL_TOP1 was called before runs had the tag `split`
     MOVED_T = "moved_t"  # mean distance in tokens that the points of 3D deformable attention moved along each axis
@@ -212,10 +216,27 @@ def read_plan(text: str) -> Launch:
     return replace(launch, command=redacted(launch.command))
 
 
-def write_predictions(predictions: Iterable[Prediction]) -> str:
-    """The text of predictions.csv: a header, and a line for each clip."""
-    lines = [(spreadsheet_entry(each.clip), each.label, each.predicted, each.take) for each in predictions]
-    return _table([("clip", "label", "predicted", "take"), *lines])
+def write_predictions(predictions: Sequence[Prediction]) -> str:
+    """The text of predictions.csv: a header, and a line for each clip.
+
+    For each part of the labels it has two more columns, such as `verb` with the true class and `predicted_verb`.
+    """
+    header = ["clip", "label", "predicted", "take"]
+    for part in predictions[0].parts:
+        header += [part.name, _predicted(part.name)]
+    lines = [
+        [
+            *(spreadsheet_entry(each.clip), each.label, each.predicted, each.take),
+            *(number for part in each.parts for number in (part.label, part.predicted)),
+        ]
+        for each in predictions
+    ]
+    return _table([header, *lines])
+
+
+def _predicted(part: str) -> str:
+    """The column of predictions.csv with the predicted classes of a part of the labels."""
+    return f"predicted_{part}"
 
 
 def write_probabilities(predictions: Sequence[Prediction]) -> str:
@@ -250,16 +271,21 @@ def read_predictions(text: str, tested: str | None = None) -> tuple[Prediction, 
     """The predictions in a predictions.csv, one for each clip.
 
     Args:
-        text: Of the file. In old records the predictions have no `take`.
+        text: Of the file. In old records the predictions have no `take`, and none of parts of the labels.
         tested: The tag `tested` of the run; None in old records, whose predictions are taken as complete.
 
     Raises ValueError that says in a line what is wrong, for example that clips are missing.
     """
     rows = csv.DictReader(io.StringIO(text, newline=""))
     try:
+        parts = [part for part in PARTS if part in (rows.fieldnames or ())]
         predictions = tuple(
             Prediction(
-                from_spreadsheet_entry(row["clip"]), int(row["label"]), int(row["predicted"]), row.get("take") or ""
+                from_spreadsheet_entry(row["clip"]),
+                int(row["label"]),
+                int(row["predicted"]),
+                row.get("take") or "",
+                parts=tuple(PartPrediction(part, int(row[part]), int(row[_predicted(part)])) for part in parts),
             )
             for row in rows
         )

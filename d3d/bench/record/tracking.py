@@ -41,7 +41,7 @@ from d3d.bench.record.schema import (
     write_probabilities,
 )
 from d3d.errors import RecordError
-from d3d.prediction import Prediction, mean_class_accuracy, top1
+from d3d.prediction import Prediction, mean_class_accuracy, part_top1, top1
 
 if TYPE_CHECKING:
     from d3d.bench.plan.cell import Cell
@@ -387,6 +387,7 @@ class CellRun:
         results: dict[str, float] = {
             Metric.TOP1: top1(predictions),
             Metric.MEAN_CLASS_ACCURACY: mean_class_accuracy(predictions),
+            **{Metric(f"{part}_top1"): accuracy for part, accuracy in part_top1(predictions).items()},
         }
         self.end({**results, **metrics}, {Tag.TESTED.value: clips_tested(predictions)})
 

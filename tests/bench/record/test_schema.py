@@ -15,7 +15,7 @@ from d3d.bench.record.schema import (
     write_plan,
     write_predictions,
 )
-from d3d.prediction import Prediction
+from d3d.prediction import PartPrediction, Prediction
 
 OLDEST = {
     "ablation": "depth",
@@ -81,6 +81,15 @@ def test_predictions_are_read_as_they_were_written() -> None:
     assert read_predictions(write_predictions(predictions)) == predictions
     assert "\n=" not in write_predictions(predictions), "no formula of a spreadsheet"
     assert read_predictions("clip,label,predicted\n0001,3,4\n") == (Prediction("0001", 3, 4),), "of an old record"
+
+
+def test_predictions_have_two_columns_for_each_part_of_the_labels() -> None:
+    parts = (PartPrediction("verb", 1, 0), PartPrediction("noun", 2, 2))
+    written = write_predictions([Prediction("0001", 5, 2, "take", parts=parts)])
+    assert written == "clip,label,predicted,take,verb,predicted_verb,noun,predicted_noun\n0001,5,2,take,1,0,2,2\n"
+    assert read_predictions(written)[0].parts == parts
+    with pytest.raises(ValueError, match=r"^predictions\.csv, line 2: KeyError\('predicted_verb'\)$"):
+        read_predictions("clip,label,predicted,take,verb\n0001,5,2,take,1\n")
 
 
 def test_every_number_of_a_measurement_has_its_name() -> None:

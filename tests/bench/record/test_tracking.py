@@ -3,7 +3,7 @@ import multiprocessing
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from d3d.bench.record.run_files import files_of, read_file
 from d3d.bench.record.schema import EXPERIMENT, File
 from d3d.bench.record.tracking import Record, finished_cells, prepare, timed_cells
 from d3d.bench.run.failures import Failure
-from d3d.prediction import Prediction
+from d3d.prediction import PartPrediction, Prediction
 from d3d.training.loop import EpochResult
 from tests.bench.conftest import finished_in
 
@@ -56,6 +56,14 @@ def test_a_finished_cell_leaves_all_that_tables_need(record: Record, cell: Cell)
     written = read_file(found, record.uri, File.PREDICTIONS)
     assert written == "clip,label,predicted,take\n0001,3,3,0001\n0002,4,3,0001\n"
     assert finished_in(record).keys() == {cell.id}
+
+
+def test_a_finished_cell_has_a_top1_for_each_part_of_the_labels(record: Record, cell: Cell) -> None:
+    parts = [(PartPrediction("verb", 1, predicted),) for predicted in (1, 0)]
+    predictions = [replace(each, parts=of_clip) for each, of_clip in zip(PREDICTIONS, parts, strict=True)]
+    record.begin(cell, TAGS).finish(predictions)
+    metrics = runs(record)[0].data.metrics
+    assert metrics["verb_top1"] == 0.5 and "noun_top1" not in metrics
 
 
 def test_a_clip_may_have_a_comma_in_its_name(record: Record, cell: Cell) -> None:
