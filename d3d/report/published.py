@@ -15,7 +15,13 @@ class PublishedRow:
     """A published row of an ablation: the paper's name for it, and its top-1 in percent."""
 
     printed: str
-    value: float
+    value: float  # of the whole action
+    verb: float | None = None  # of a part of the labels; None if the paper prints none
+    noun: float | None = None
+
+    def of(self, part: str) -> float | None:
+        """The top-1 of a part of the labels."""
+        return {"verb": self.verb, "noun": self.noun}[part]
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from d3d.bench.record.schema import (
 )
 from d3d.errors import RecordError
 from d3d.left_out import left_out_text
-from d3d.prediction import Prediction
+from d3d.prediction import Prediction, of_part
 
 BASELINES = "baselines"  # the ablation of the classical methods
 LONGEST = 180  # letters of a folder's name, without the launch's id
@@ -63,6 +63,15 @@ class Cell:
         if name not in self.metrics:
             raise damaged(self.run_id, self.id, f"{name} is not recorded")
         return self.metrics[name]
+
+    def has_part(self, part: str) -> bool:
+        """Whether the cell predicts this part of the labels, such as the verb."""
+        return f"{part}_top1" in self.metrics
+
+    def of_part(self, part: str) -> "Cell":
+        """The cell as if the labels were this part of them alone. Raises RecordError if it predicts no such part."""
+        metrics = {**self.metrics, Metric.TOP1.value: self.metric(f"{part}_top1")}
+        return replace(self, metrics=metrics, read_predictions=lambda: of_part(self.predictions, part))
 
     @property
     def code(self) -> str:

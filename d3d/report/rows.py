@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from d3d.bench.declare.ablations import Value
 from d3d.bench.record.schema import Launch, Point
 from d3d.errors import RecordError
+from d3d.prediction import PARTS
 from d3d.report.artefacts.registry import ACCURACY, BY_CLASS
 from d3d.report.record import Cell
 from d3d.report.statistics.inference import LEAST_SEEDS, Sample, accuracy_interval, mean_and_std, sample
@@ -122,6 +123,21 @@ class Row:
         """The mean of a recorded metric over the counted seeds, None if no cell counts."""
         return fmean(cell.metric(name) for cell in self.counted.values()) if self.counted else None
 
+    def of(self, part: str) -> "Row | None":
+        """The row as if the labels were this part of them alone, such as the verb; with an empty part the row itself.
+
+        None if it has cells that do not predict the part.
+        """
+        return self._parts.get(part) if part else self
+
+    @cached_property
+    def _parts(self) -> "dict[str, Row]":
+        return {
+            part: replace(self, cells={seed: cell.of_part(part) for seed, cell in self.cells.items()})
+            for part in PARTS
+            if all(cell.has_part(part) for cell in self.cells.values())
+        }
+
     def same_training(self, other: "Row") -> bool:
         """Whether two rows are the same computation under two labels; they may have different numbers of seeds."""
         shared = self.asked.keys() & other.asked.keys()
@@ -140,6 +156,11 @@ class Row:
             asked={seed: id for seed, id in self.asked.items() if seed in seeds},
             cells={seed: cell for seed, cell in self.cells.items() if seed in seeds},
         )
+
+
+def parts_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The parts of the labels of which any row has a number."""
+    return tuple(part for part in PARTS if any(seen.accuracy for row in rows if (seen := row.of(part))))
 
 
 def takes_of(*rows: Row) -> dict[str, str]:
@@ -279,14 +300,32 @@ def seeds_note(rows: Sequence[Row]) -> list[str]:
 
 
 def chance_note(rows: Sequence[Row]) -> list[str]:
-    """A note with the accuracy of random guessing and of always predicting the most frequent class."""
-    tested = {tuple(each.label for each in cell.predictions) for row in rows for cell in row.counted.values()}
+    """A note with the accuracy of random guessing and of always predicting the most frequent class.
+
+    Where labels have parts, it has both of each part too.
+    """
     said = []
-    for labels in sorted(tested, key=len, reverse=True):
-        count = Counter(labels)
-        most = 100 * max(count.values()) / len(labels)
-        said.append(f"on {len(labels)} clips chance is {100 / len(count):.1f} %, the majority class {most:.1f} %")
+    for part in ("", *parts_of(rows)):
+        seen = [row.of(part) for row in rows]
+        cells = [cell for row in seen if row for cell in row.counted.values()]
+        tested = {tuple(each.label for each in cell.predictions) for cell in cells}
+        for labels in sorted(tested, key=len, reverse=True):
+            count = Counter(labels)
+            most = 100 * max(count.values()) / len(labels)
+            place = f"of the {part}" if part else f"on {len(labels)} clips"
+            said.append(f"{place} chance is {100 / len(count):.1f} %, the majority class {most:.1f} %")
     return [f"{'; '.join(dict.fromkeys(said)).capitalize()}."] if said else []
+
+
+def parts_note(rows: Sequence[Row]) -> list[str]:
+    """A note on how parts of the labels are predicted, if they have parts."""
+    parts = parts_of(rows)
+    if not parts:
+        return []
+    return [
+        f"{' and '.join(parts).capitalize()}: top-1 in percent of a part of the action, whose probability is the sum "
+        "of the probabilities of all actions with it."
+    ]
 
 
 def setting(launch: Launch, rows: Sequence[Row]) -> str:

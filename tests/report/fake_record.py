@@ -82,11 +82,13 @@ class FakeRecord:
         metrics: Mapping[str, float] | None = None,
         serves: str = "",
         takes: int = 0,
+        verbs: float | None = None,
         **tags: str,
     ) -> str:
         """A finished cell, with `top1` of its test clips right, or the clips of the numbers in `right`; with `metrics`,
         a measurement. `serves` is an ablation that asks for it; `takes` how many clips a take has, 0 where the record
-        is from before takes were kept. Returns the run's id."""
+        is from before takes were kept; `verbs` the fraction of clips with the verb right, None where labels have none.
+        Returns the run's id."""
         tags = {"kind": "cell", "cell": cell, "data_digest": "da7a", **tags}
         tags.setdefault("code_digest", current_code()[part_of(kind_of(tags), "d3d")].digest)
         if serves:
@@ -100,6 +102,10 @@ class FakeRecord:
             header = "clip,label,predicted"
             if takes:
                 header, rows = f"{header},take", [f"{each},t{i // takes}" for i, each in enumerate(rows)]
+            if verbs is not None:
+                values["verb_top1"] = round(verbs * clips) / clips
+                header = f"{header},verb,predicted_verb"
+                rows = [f"{each},1,{int(i < round(verbs * clips))}" for i, each in enumerate(rows)]
             self.file(run, "predictions.csv").write_text("\n".join([header, *rows]) + "\n")
         self.client.log_batch(
             run,

@@ -1,10 +1,11 @@
 """Rows that stand on predictions, without a record."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from d3d.prediction import Prediction
+from d3d.prediction import PartPrediction, Prediction, of_part, top1
 from d3d.report.record import Cell
 from d3d.report.rows import Row
 
@@ -37,6 +38,23 @@ def row(
         if marks is not None
     }
     return Row(label, {}, asked, cells, partial)
+
+
+def with_verbs(row: Row, *seeds: Iterable[bool]) -> Row:
+    """The row with one list of marks a seed of the verbs too."""
+    cells = {}
+    for (seed, cell), right in zip(row.cells.items(), seeds, strict=True):
+        predictions = tuple(
+            replace(each, parts=(PartPrediction("verb", 1, int(mark)),))
+            for each, mark in zip(cell.predictions, right, strict=True)
+        )
+        cells[seed] = _predicting(cell, predictions)
+    return replace(row, cells=cells)
+
+
+def _predicting(cell: Cell, predictions: tuple[Prediction, ...]) -> Cell:
+    metrics = {**cell.metrics, "verb_top1": top1(of_part(predictions, "verb"))}
+    return replace(cell, metrics=metrics, read_predictions=lambda: predictions)
 
 
 def marks(right: int, clips: int) -> list[bool]:

@@ -15,12 +15,13 @@ from d3d.report.rows import (
     made_by,
     missing_lines,
     missing_note,
+    parts_of,
     rows_of,
     seeds_note,
     setting,
     takes_of,
 )
-from tests.report.measured_rows import cell, marks, row
+from tests.report.measured_rows import cell, marks, row, with_verbs
 
 
 def launch(*points: Point) -> Launch:
@@ -170,3 +171,14 @@ def test_chance_and_the_majority_class_are_of_the_clips_at_hand() -> None:
     (both,) = chance_note([replace(plain, asked=dict.fromkeys(other, "c"), cells=other)])
     assert both == f"On 5 clips chance is 50.0 %, the majority class 60.0 %; {note[0].lower()}{note[1:]}"
     assert chance_note([row("a", None)]) == []
+    (parts,) = chance_note([with_verbs(plain, marks(2, 4))])
+    assert parts.endswith("; of the verb chance is 100.0 %, the majority class 100.0 %.")
+
+
+def test_a_row_can_be_looked_at_by_its_verbs() -> None:
+    plain = row("a", marks(1, 4), marks(2, 4))
+    both = with_verbs(plain, marks(3, 4), marks(4, 4))
+    seen = both.of("verb")
+    assert seen and seen.accuracy and (seen.accuracy.mean, seen.correct) == (87.5, [3, 4])
+    assert both.of("") is both and both.of("noun") is None and plain.of("verb") is None
+    assert parts_of([row("b", None), both]) == ("verb",) and parts_of([plain, row("b", None)]) == ()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from d3d.bench.record.schema import Launch, Metric
 from d3d.report.record import BASELINES, Record
-from d3d.report.rows import Row, rows_of
+from d3d.report.rows import Row, parts_of, rows_of, spread_text
 
 CHOSEN = (Metric.ALPHA, Metric.GAMMA)  # strength of the penalty, width of the kernel
 DROPPED = ("ablation=", "seeds=", "seeds.", "search=", "search.")  # arguments that a launch of the baselines lacks
@@ -46,7 +46,9 @@ def baseline_accuracies(record: Record, launch: Launch) -> BaselineAccuracies | 
 def _accuracy_with_interval(row: Row) -> str:
     assert row.accuracy
     accuracy = row.accuracy
-    return f"{row.label} {accuracy.mean:.2f} (95 % interval {accuracy.low:.2f} to {accuracy.high:.2f})"
+    text = f"{row.label} {accuracy.mean:.2f} (95 % interval {accuracy.low:.2f} to {accuracy.high:.2f})"
+    parts = {part: row.of(part) for part in parts_of([row])}
+    return text + "".join(f", {part} {spread_text(seen.accuracy)}" for part, seen in parts.items() if seen)
 
 
 def _command(launch: Launch) -> str:

@@ -37,6 +37,8 @@ from d3d.report.rows import (
     made_by,
     missing_lines,
     missing_note,
+    parts_note,
+    parts_of,
     seeds_note,
     setting,
     spread_text,
@@ -44,6 +46,7 @@ from d3d.report.rows import (
 from d3d.report.statistics.wording import difference_text, ordering, p_text, signed
 
 REFERENCE = ("to_reference", "to_reference_low", "to_reference_high", "p_value")  # columns of the CSV
+OF_PART = (*(name for name in ACCURACY if name != "clips"), "published")  # columns for each part of the labels
 AVERAGED = "finegym"  # data whose classes are so unequal in size that accuracy is averaged over classes too
 
 
@@ -101,11 +104,15 @@ def row_grid(measured: Measured) -> Grid:
     best = best_mean(measured.rows)
     header = ["row", RECIPE if launch.tuned else "measured", interval_heading(measured.rows)]
     by_class = launch.data.startswith(AVERAGED)
+    parts = parts_of(measured.rows)
+    printed_parts = [part for part in parts if any(row.of(part) is not None for row in printed.values())]
     if printed:
         header[1:1] = ["in the paper", "published"]
         header.insert(4, "from published")
     if by_class:
         header.append("mean class accuracy")
+    for part in parts:
+        header += [f"{part}, published", part] if part in printed_parts else [part]
     if launch.reference:
         header += [f"less {launch.reference}", "p"]
     if launch.tuned:
@@ -121,6 +128,10 @@ def row_grid(measured: Measured) -> Grid:
             line.insert(4, _signed(numbers["difference"]))
         if by_class:
             line.append(spread_text(row.class_accuracy))
+        for part in parts:
+            if part in printed_parts:
+                line.append(numbers[f"{part}_published"])
+            line.append(spread_text(seen.accuracy if (seen := row.of(part)) else None))
         if launch.reference:
             line += _against_reference(measured, row)
         if launch.tuned:
@@ -137,6 +148,7 @@ def value_text(value: Value) -> str:
 
 def _csv(measured: Measured) -> bytes:
     columns = dict(measured.artefact.columns) or {key: key for key in _columns(measured.rows)}
+    columns |= {f"{part}_{name}": f"{part}_{name}" for part in parts_of(measured.rows) for name in OF_PART}
     columns |= {key: key for key in COLUMNS if measured.launch.tuned}
     values = [_values(measured, row) for row in measured.rows]
     return csv_bytes(list(columns), [{column: row[key] for column, key in columns.items()} for row in values])
@@ -169,8 +181,18 @@ def _values(measured: Measured, row: Row) -> dict[str, str]:
         "to_reference_high": _points(high),
         "p_value": f"{difference.p_value:.3g}" if difference and difference.p_value is not None else "",
         "cells": " ".join(row.asked.values()),
+        **{key: text for part in parts_of(measured.rows) for key, text in _part_values(measured, row, part).items()},
         **tuned_values(measured.launch, _tuned(measured), row.label),
     }
+
+
+def _part_values(measured: Measured, row: Row, part: str) -> dict[str, str]:
+    """Column → text of a row in the CSV, about one part of the labels."""
+    seen, printed = row.of(part), measured.printed.rows.get(row.label)
+    numbers = accuracy_values(seen) if seen else {}
+    value = printed.of(part) if printed else None
+    texts = {name: numbers.get(name, "") for name in OF_PART} | {"published": "" if value is None else f"{value:.1f}"}
+    return {f"{part}_{name}": text for name, text in texts.items()}
 
 
 def _notes(measured: Measured) -> Iterator[str]:
@@ -181,6 +203,7 @@ def _notes(measured: Measured) -> Iterator[str]:
     yield from _footnotes(measured)
     yield from measured.caveats
     yield from interval_note(rows)
+    yield from parts_note(rows)
     if measured.recipe.differences and launch.reference:
         yield (
             f"Less {launch.reference}: the difference in points, with its 95 % interval; p is Holm-corrected over all "
