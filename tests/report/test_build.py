@@ -11,6 +11,7 @@ from d3d import report
 from d3d.bench.database import sqlite_file
 from d3d.bench.declare.compose import compose
 from d3d.errors import RecordError
+from d3d.report.published import Published, PublishedRow
 from tests.bench.conftest import ODD
 from tests.report.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, point, row_cell
 
@@ -105,6 +106,25 @@ def test_a_plan_without_the_figures_axes_is_refused(record: FakeRecord) -> None:
     record.launch([point("a", "c1", axes={"model.temporal_window": 4})], artefacts=["figure7a"])
     with pytest.raises(RecordError, match=r"launch=1a: model\.temporal_stride=None at row a"):
         report.build(["figure7a"], record.storage)
+
+
+def test_parts_of_labels_have_columns_beside_what_is_published(
+    record: FakeRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {"full": PublishedRow("CAST", 72.5, verb=83.0), "late": PublishedRow("late fusion", 44.2)}
+    monkeypatch.setattr("d3d.report.artefacts.measured_rows.published", lambda name: Published(rows=rows))
+    for label, top1, verbs in (("full", 0.5, 0.75), ("late", 0.25, 0.5)):
+        record.finish(row_cell(label), top1, verbs=verbs)
+    points = [point(label, row_cell(label)) for label in (*rows, "unfinished")]
+    record.launch(points, claims=["verb: full > late", "noun: full > late"])
+    report.build([], record.storage)
+    frame = read_csv(record, "depth").set_index("row")
+    assert frame.verb_top1_mean.tolist()[:2] == [75.0, 50.0] and not any("noun" in name for name in frame.columns)
+    assert frame.verb_published.isna().tolist() == [False, True, True] and frame.verb_published["full"] == 83.0
+    text = record.made("depth.md").read_text()
+    assert " | verb, published | verb |" in text and "| 83.0 | 75.00 |" in text and "|  | 50.00 |" in text
+    assert "the data has no noun" in text and "of the verb chance is" in text
+    assert "Verb: top-1 in percent of a part of the action" in text
 
 
 def test_the_p_value_follows_the_numbers(record: FakeRecord) -> None:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from d3d.bench.declare.claims import parse_claim
+from d3d.bench.declare.claims import about_part, parse_claim
 from d3d.config import Config
 from d3d.errors import ConfigError
 from d3d.folders import EXPERIMENTS
@@ -278,6 +278,10 @@ def _check_rows(rows: Sequence[Row], source: str) -> None:
         if len(row.label) > LONGEST_LABEL or row.label != one_line(row.label) or not row.label:
             fault = f"{source}: label {short(row.label)}: is not a line of 1 to {LONGEST_LABEL} characters"
             raise ConfigError(f"{fault} with single blanks between its words; write a label that is")
+        if part := about_part(row.label):
+            raise ConfigError(
+                f"{source}: label {row.label}: begins as a claim about the {part} does; give the row another label"
+            )
         _check_fusion(row, labels, source)
         if row.label in labels:
             raise ConfigError(f"{source}: label {row.label}: two rows have this label; give each row its own")

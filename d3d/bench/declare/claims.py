@@ -7,6 +7,7 @@
     frames 12 ~ frames 16            level: they differ by at most one point
     frames 12 ~ frames 16 within 2   they differ by at most 2 points
     best(frames) = frames 12         of the rows whose label starts with `frames`, this one is the best
+    verb: to_temporal > none         the same of the top-1 of the verb, or of the noun, instead of the whole action's
 
 Rows are named by their labels. `>`, `<` and `~` need a space on both sides and may be mixed in a chain; `by` and
 `within` can only end a claim about two rows. A group consists of whole words: `best(window 1) = …` does not include
@@ -19,10 +20,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from d3d.errors import ConfigError
+from d3d.prediction import PARTS
 
 GRAMMAR = (
     "write `a > b`, `a > b by 2`, `a ~ b`, `a ~ b within 2`, a chain of rows with >, < and ~, "
-    "or `best(start of labels) = a`"
+    "or `best(start of labels) = a`, each also after `verb:` or `noun:`"
 )
 LEVEL = 1.0  # points of top-1 by which level rows may differ, unless the claim states another margin
 MARGINS = {">": "by", "<": "by", "~": "within"}  # relation → the word before a margin
@@ -58,6 +60,7 @@ class Claim:
 
     text: str
     parts: tuple[Comparison | Best, ...]
+    metric: str = ""  # the part of the labels whose top-1 it is about, "verb" or "noun"; empty: the whole action
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -73,23 +76,30 @@ class Claim:
 def parse_claim(text: str) -> Claim:
     """The claim in a line of text. Raises ConfigError if the line is not a claim."""
     text = " ".join(text.split())
-    best = re.fullmatch(r"best\((.+?)\) = (.+)", text)
+    metric = about_part(text)
+    stated = text.removeprefix(f"{metric}:").strip() if metric else text
+    best = re.fullmatch(r"best\((.+?)\) = (.+)", stated)
     if best:
         part = Best(best[1].strip(), best[2].strip())
         if not part.has(part.row):
             raise ConfigError(f"{text}: the label of the best row must itself start with {part.group}")
-        return Claim(text, (part,))
-    chain, margin = _margin(text)
+        return Claim(text, (part,), metric)
+    chain, margin = _margin(stated)
     labels, relations = _chain(chain)
-    if not relations or "" in labels or text.startswith("best("):
+    if not relations or "" in labels or stated.startswith("best("):
         raise ConfigError(f"{text}: is not a claim; {GRAMMAR}")
     if len(set(labels)) < len(labels):
         raise ConfigError(f"{text}: names a row twice; {GRAMMAR}")
     if margin is not None:
         points = _points(text, *margin, relations)
-        return Claim(text, (_comparison(labels[0], relations[0], labels[1], points),))
+        return Claim(text, (_comparison(labels[0], relations[0], labels[1], points),), metric)
     pairs = zip(labels, relations, labels[1:], strict=False)
-    return Claim(text, tuple(_comparison(*pair, LEVEL if pair[1] == "~" else 0.0) for pair in pairs))
+    return Claim(text, tuple(_comparison(*pair, LEVEL if pair[1] == "~" else 0.0) for pair in pairs), metric)
+
+
+def about_part(text: str) -> str:
+    """The part of the labels that a text begins with, as in "verb: a > b"; empty if it begins with none."""
+    return next((part for part in PARTS if text.startswith(f"{part}:")), "")
 
 
 def _comparison(left: str, relation: Relation, right: str, margin: float) -> Comparison:

@@ -223,8 +223,9 @@ def _verdicts(printed: Published, runs: Sequence[Run]) -> tuple[Verdict, ...]:
 
 def _evidence(printed: Published, run: Run, text: str) -> Evidence:
     """This model compared with the printed number of another method; the claim may name either of them first."""
-    (part,) = parse_claim(text).parts
-    assert isinstance(part, Comparison) and run.accuracy and run.sample
+    claim = parse_claim(text)
+    (part,) = claim.parts
+    assert isinstance(part, Comparison) and not claim.metric and run.accuracy and run.sample
     other = part.left if part.right == OURS else part.right
     value = _value(printed, next(each for each in printed.methods if each.method == other), run.column)
     if value is None:

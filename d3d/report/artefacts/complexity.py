@@ -130,7 +130,9 @@ def _verdicts(rows: Sequence[Row], launch: Launch) -> list[Verdict]:
     flops = {row.label: row.metric(Metric.FLOPS) for row in rows}
     verdicts = []
     for claim in map(parse_claim, launch.claims):
-        if set(claim.labels) <= labels:
+        if claim.metric and set(claim.labels) <= labels:
+            verdicts.append(Verdict(claim.text, "not tested", None, "", remark=f"a measurement has no {claim.metric}"))
+        elif set(claim.labels) <= labels:
             measured = "; ".join(f"{label} {_scaled(flops[label], 1e-6, '{:,.2f}')} MFLOPs" for label in claim.labels)
             holds = [_holds(part, flops) for part in claim.parts]
             outcome: Outcome = "not tested" if None in holds else "holds" if all(holds) else "fails"

@@ -65,7 +65,8 @@ def _line(value: Number | None, group: list[tuple[Number, Row]], launch: Launch)
 
 def _claimed_best(launch: Launch) -> set[str]:
     """The rows that the claims place above other rows and below none."""
-    parts = [part for text in launch.claims for part in parse_claim(text).parts]
+    claims = [parse_claim(text) for text in launch.claims]
+    parts = [part for claim in claims if not claim.metric for part in claim.parts]
     higher = [part for part in parts if isinstance(part, Comparison) and part.relation == ">"]
     best = {part.row for part in parts if isinstance(part, Best)} | {part.left for part in higher}
     return best - {part.right for part in higher}

@@ -108,14 +108,18 @@ def differences(rows: Sequence[Row], reference: str | None, claims: Sequence[Cla
     if reference not in by_label:
         return {}
     against = [(row.label, reference) for row in rows if row.label != reference]
-    claimed = [(each.left, each.right) for claim in claims for each, _ in comparisons(claim, rows)]
-    pairs = {frozenset(pair): pair for pair in reversed([*against, *claimed]) if by_label.keys() >= set(pair)}
+    claimed = [(claim.metric, each.left, each.right) for claim in claims for each, _ in comparisons(claim, rows)]
+    pairs = {
+        (metric, frozenset(pair)): pair
+        for metric, *pair in reversed([*(("", *pair) for pair in against), *claimed])
+        if by_label.keys() >= set(pair)
+    }
     estimates = {}
-    for key, (left, right) in pairs.items():
-        ours, theirs = by_label[left], by_label[right]
-        if ours.counted and theirs.counted and not obstacle(ours, theirs):
+    for key, pair in pairs.items():
+        ours, theirs = (by_label[label].of(key[0]) for label in pair)
+        if ours and theirs and ours.counted and theirs.counted and not obstacle(ours, theirs):
             estimates[key] = row_difference(ours, theirs)
-    tested = [key for key in estimates if all(by_label[label].enough for label in key)]
+    tested = [key for key in estimates if all(by_label[label].enough for label in key[1])]
     p_values = dict(zip(tested, holm([float(estimates[key].apart()) for key in tested]).tolist(), strict=True))
-    keys = {label: frozenset(pair) for pair in against for label in pair[:1]}
+    keys = {label: ("", frozenset(pair)) for pair in against for label in pair[:1]}
     return {label: Difference(estimates[key], p_values.get(key)) for label, key in keys.items() if key in estimates}

@@ -211,12 +211,16 @@ def _not_tested(claim: str, evidence: Evidence) -> Verdict:
 
 def examine(claim: Claim, rows: Sequence[Row], whole: Sequence[Row] | None = None) -> Evidence:
     """The evidence on a claim in the rows. `whole` are the same rows with all their seeds; None if `rows` have them."""
-    by_label, complete = ({row.label: row for row in each} for each in (rows, whole or rows))
+    lacking = _without_metric(claim, whole or rows)
+    if lacking:
+        return Evidence("", obstacle=lacking)
+    rows, whole = ([row.of(claim.metric) or row for row in each] for each in (rows, whole or rows))
+    by_label, complete = ({row.label: row for row in each} for each in (rows, whole))
     measured = _measured(claim, rows)
     absent = [label for label in claim.labels if label not in by_label]
     if absent:
         return Evidence(measured, obstacle=f"the table has no row {', '.join(absent)}")
-    wanted = comparisons(claim, whole or rows)
+    wanted = comparisons(claim, whole)
     if not wanted:
         return Evidence(measured, obstacle="its group has no other row that is a different computation")
     for left, right in ((complete[each.left], complete[each.right]) for each, _ in wanted):
@@ -232,6 +236,15 @@ def examine(claim: Claim, rows: Sequence[Row], whole: Sequence[Row] | None = Non
         return Evidence(measured, lacking=too_few(min(seeds)))
     pairs = tuple(_pair(each, by_label[each.left], by_label[each.right], sides) for each, sides in wanted)
     return Evidence(measured, pairs, min(seeds, default=None))
+
+
+def _without_metric(claim: Claim, rows: Sequence[Row]) -> str:
+    """Why a claim about the verb or the noun cannot be tested, because rows do not predict it; empty if they do."""
+    without = [row.label for row in rows if row.of(claim.metric) is None]
+    if not any(row.of(claim.metric) for row in rows if row.cells):
+        return f"the data has no {claim.metric}" if without else ""
+    concerned = [label for label in without if claim.concerns(label)]
+    return f"{', '.join(concerned)}: no {claim.metric} was predicted" if concerned else ""
 
 
 def comparisons(claim: Claim, rows: Sequence[Row]) -> list[tuple[Comparison, Literal[1, 2]]]:

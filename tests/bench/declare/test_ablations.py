@@ -118,6 +118,7 @@ def test_claims_are_kept_as_they_are_written() -> None:
         ({"grids": [{f"model.x{number}": [1] for number in range(300)}]}, ["300 keys", "200"]),
         ({"rows": [{"label": "x" * 300}]}, ["label", "200 characters"]),
         ({"rows": [{"label": "a\nb"}]}, ["label", "a line"]),
+        ({"rows": [{"label": "verb: a"}]}, ["label verb: a: begins as a claim about the verb does"]),
         ({"rows": [{"label": 0.001}]}, ["rows.0.label: 0.001", "write it in quotes"]),
         ({"rows": [{"label": "x", "settings": {"training.epochs": [1]}}]}, ["rows.0.settings.training.epochs: [1]"]),
     ],

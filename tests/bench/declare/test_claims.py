@@ -48,6 +48,17 @@ def test_labels_may_hold_commas_blanks_and_signs_without_blanks() -> None:
     assert claim.labels == ("window 6, stride 3", "a>b (c~d)")
 
 
+def test_a_claim_may_be_about_the_verb_or_the_noun() -> None:
+    claim = parse_claim("verb: a ~ b within 2")
+    assert claim == Claim("verb: a ~ b within 2", parse_claim("a ~ b within 2").parts, "verb")
+    assert parse_claim("noun:best(a) = a 1").parts == (Best("a", "a 1"),) and claim.labels == ("a", "b")
+    assert parse_claim("verbs: a > b").labels == ("verbs: a", "b"), "a label may have a colon"
+    with pytest.raises(ConfigError, match=r"^noun: a > a: names a row twice"):
+        parse_claim("noun: a > a")
+    with pytest.raises(ConfigError, match=r"^verb:: is not a claim"):
+        parse_claim("verb:")
+
+
 def test_blanks_do_not_matter() -> None:
     assert parse_claim("  a  >   b ") == parse_claim("a > b")
 

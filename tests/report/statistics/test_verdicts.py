@@ -3,7 +3,7 @@ import pytest
 from d3d.bench.declare.claims import Best, parse_claim
 from d3d.report.rows import Row
 from d3d.report.statistics.verdicts import Verdict, judge, rivals, row_difference
-from tests.report.measured_rows import marks, noisy, row
+from tests.report.measured_rows import marks, noisy, row, with_verbs
 
 CLIPS = 1000
 
@@ -65,6 +65,45 @@ def test_rows_on_different_clips_or_of_one_take_are_not_tested() -> None:
     assert "tested on different clips" in verdict("a > b", steady("a", 50), steady("b", 10, clips=100)).remark
     one = [row(label, *[marks(right, 10)] * 3, takes=["t"] * 10) for label, right in (("a", 9), ("b", 1))]
     assert verdict("a > b", *one).remark == "all test clips are of one take"
+
+
+def steady_verbs(label: str, right: int, verbs: int) -> Row:
+    """Trainings that have so many actions and so many verbs right."""
+    return with_verbs(steady(label, right), *(marks(verbs + seed, CLIPS) for seed in range(3)))
+
+
+def test_a_claim_about_the_verb_is_judged_by_the_verb() -> None:
+    rows = steady_verbs("a", 300, 500), steady_verbs("b", 200, 700)
+    action, verb = judge([parse_claim("a > b"), parse_claim("verb: a > b")], rows)
+    assert (action.outcome, verb.outcome) == ("holds", "fails")
+    assert (verb.claim, verb.measured) == ("verb: a > b", "a 50.10; b 70.10")
+    assert verdict("verb: best(a) = a", *rows, steady_verbs("a 2", 900, 400)).outcome == "holds"
+
+
+def test_claims_about_the_verb_and_the_action_are_one_family() -> None:
+    rows = [noisy(label, share) for label, share in (("a", 0.63), ("b", 0.6))]
+    own = [[list(cell.correct.values()) for cell in row.cells.values()] for row in rows]
+    rows = [with_verbs(row, *right) for row, right in zip(rows, own, strict=True)]
+    alone = verdict("a > b", *rows).p_value
+    together = judge([parse_claim("a > b"), parse_claim("verb: a > b")], rows)
+    assert alone and [each.p_value for each in together] == pytest.approx([2 * alone] * 2)
+
+
+@pytest.mark.parametrize("settle", [None, 12])
+def test_a_claim_about_what_nothing_predicts_is_not_tested_and_counts_nowhere(settle: int | None) -> None:
+    rows = noisy("a", 0.63), noisy("b", 0.6)
+    action, noun = judge([parse_claim("a > b"), parse_claim("noun: a > b")], rows, settle)
+    assert (noun.outcome, noun.remark, noun.open) == ("not tested", "the data has no noun", False)
+    assert action.p_value == verdict("a > b", *rows, settle=settle).p_value
+    some = verdict("verb: a > b", with_verbs(rows[0], *[marks(5, 1000)] * 3), rows[1], settle=settle)
+    assert (some.outcome, some.remark, some.open) == ("not tested", "b: no verb was predicted", False)
+
+
+def test_a_claim_about_the_verb_waits_for_the_rows_that_are_not_finished() -> None:
+    unfinished = row("b", None)
+    assert verdict("verb: a > b", steady("a", 900), unfinished).remark == "the data has no verb"
+    assert verdict("verb: a > b", steady_verbs("a", 900, 900), unfinished).remark == "not finished: b"
+    assert verdict("verb: a > b", row("a", None), unfinished).remark == "not finished: a, b"
 
 
 def test_a_chain_holds_where_each_link_does_and_fails_where_one_does() -> None:
