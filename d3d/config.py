@@ -11,7 +11,13 @@ from d3d.errors import require
 from d3d.models.config import SystemConfig
 from d3d.models.d3d.config import D3DConfig
 
-ADDED: dict[str, Any] = {"model.system": "d3d", "data.groups": None, "data.damaged": "error"}
+ADDED: dict[str, Any] = {
+    "model.system": "d3d",
+    "data.groups": None,
+    "data.damaged": "error",
+    "data.test_annotations": None,
+    "data.label_map": None,
+}
 """Keys that were added after results had been recorded → the value that means "as before".
 
 A key with that value does not enter the id of a cell or of a checkpoint, so that a new key orphans no result.
@@ -51,6 +57,8 @@ class DataConfig:
     name: str = "synthetic"  # a line of the table in d3d/data/readers/registry.py
     root: str | None = None  # folder of a dataset on disk; a synthetic one is generated under the storage folder
     annotations: str | None = None  # of finegym and pyskl: the pickle of skeletons; data.root holds the videos
+    test_annotations: str | None = None  # of finegym and pyskl: those of the test clips; None: annotations has both
+    label_map: str | None = None  # of finegym and pyskl: names of classes, one a line; None: FILE.label_map.txt
     skeleton: str | None = None  # of pyskl: a known one or a YAML file; None: FILE.skeleton.yaml beside FILE.pkl
     protocol: Literal["xsub", "xview", "xset"] = "xsub"  # of ntu60 (xsub, xview) and ntu120 (xsub, xset)
     splits: tuple[str, str] = ("train", "val")  # of finegym and pyskl: the annotations' training and test split
@@ -80,10 +88,15 @@ class DataConfig:
         require(self.resize >= self.crop, "data.resize", self.resize, f"must be at least data.crop = {self.crop}")
 
 
+PLACES = ("root", "annotations", "test_annotations", "label_map", "groups")
+"""The keys of data that are paths: they say where the data is, not what it is."""
+
 OF_DATASET = {
     "clips": {"synthetic", "synthetic_pairs"},
     "protocol": {"ntu60", "ntu120"},
     "annotations": {"finegym", "pyskl"},
+    "test_annotations": {"finegym", "pyskl"},
+    "label_map": {"finegym", "pyskl"},
     "skeleton": {"pyskl"},
     "splits": {"finegym", "pyskl"},
     "classes": {"pyskl"},

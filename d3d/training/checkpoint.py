@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from d3d.config import Config, without_added
+from d3d.config import PLACES, Config, without_added
 from d3d.errors import CheckpointError, DamageError
 
 FILE = "checkpoint.safetensors"
@@ -32,7 +32,7 @@ def fingerprint(config: Config) -> str:
     """A hash of the configuration that a checkpoint belongs to, except where the data lies and how it is tested."""
     plain = without_added(dataclasses.asdict(config))
     del plain["evaluation"], plain["measurement"]
-    for key in ("root", "annotations", "skeleton", "groups", "missing", "damaged", "classes"):
+    for key in (*PLACES, "skeleton", "missing", "damaged", "classes"):
         plain["data"].pop(key, None)  # a key of ADDED may have been left out; model.classes has the number of classes
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 

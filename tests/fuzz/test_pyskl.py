@@ -44,6 +44,7 @@ RIGHT = {
     "frame_dir": st.text("abc012_-,.", min_size=1, max_size=12),
     "img_shape": st.tuples(st.integers(80, 2000), st.integers(80, 2000)),
     "label": st.integers(0, 3),
+    "group": st.one_of(st.text(max_size=5), st.integers()),
     "keypoint": arrays.arrays(
         np.float16, st.sampled_from(((0, LENGTH, 17, 2), (1, LENGTH, 17, 2), (3, LENGTH, 17, 2)))
     ),
@@ -54,6 +55,7 @@ VALUES = {
     "total_frames": st.one_of(NUMBERS, PLAIN),
     "img_shape": st.one_of(st.tuples(NUMBERS, NUMBERS), PLAIN),
     "label": st.one_of(NUMBERS, PLAIN),
+    "group": st.one_of(NUMBERS, PLAIN),
     "keypoint": st.one_of(ARRAYS, PLAIN),
     "keypoint_score": st.one_of(ARRAYS, PLAIN),
 }
@@ -84,7 +86,7 @@ def contents(draw: st.DrawFn) -> Any:
         case "annotations":
             train = draw(st.one_of(PLAIN.map(lambda value: [value]), st.lists(PLAIN, max_size=2)))
         case "all":
-            return draw(PLAIN)
+            return draw(st.one_of(PLAIN, st.just(train), st.just(train[1])))
         case "lost":
             names["train"].append(draw(IDS))
     return {"split": names, "annotations": [*train, *val]}

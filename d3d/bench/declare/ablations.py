@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from d3d.bench.declare.claims import about_part, parse_claim
-from d3d.config import Config
+from d3d.config import PLACES, Config
 from d3d.errors import ConfigError
 from d3d.folders import EXPERIMENTS
 from d3d.models.config import FROM_DATA, SystemConfig
@@ -31,7 +31,6 @@ MOST_ROWS = 10_000  # of an ablation
 MOST_KEYS = 200  # of a grid or of a row
 LONGEST_LABEL = 200  # characters; a label is a line of a table and a tag of the record
 RECIPE, TUNED = "same recipe", "tuned"  # the parts of a table: its rows as declared, and with tuned settings
-PLACES = {"data.root", "data.annotations", "data.groups"}  # keys that say where the data is, not what it is
 
 SECTIONS = {"preset": "preset", "data": "dataset", "model": "system"}  # group → the section that describes an option
 MODEL = "model"  # the key with which a row selects another system than the launch's
@@ -210,7 +209,7 @@ def overrides_of(arguments: Iterable[str]) -> tuple[str, ...]:
     return tuple(
         argument
         for key, argument in typed.items()
-        if "." in key and key.partition(".")[0] in groups and key not in PLACES
+        if "." in key and key.partition(".")[0] in groups and key.removeprefix("data.") not in PLACES
     )
 
 

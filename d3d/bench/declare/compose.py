@@ -39,7 +39,7 @@ from d3d.bench.declare.launch import Inspection, Launch, Settings
 from d3d.bench.declare.looks import LEAST, MOST, looks_until
 from d3d.bench.declare.searches import KEYS, Search, read_search
 from d3d.bench.record.location import record_uri
-from d3d.config import Config, DataConfig
+from d3d.config import PLACES, Config, DataConfig
 from d3d.errors import ConfigError
 from d3d.folders import EXPERIMENTS
 from d3d.models.config import FROM_DATA, SystemConfig
@@ -56,7 +56,7 @@ PRESET = "quick"  # the default preset, as in config.yaml
 SETTLE = "settle"  # seeds=settle adds seeds until every claim is settled
 MOST_SEEDS = 100  # of a row; a larger number is taken for a seed itself, such as a date
 MOST_POINTS = 10_000  # the rows of a launch times its seeds
-AS_TYPED = ("storage", "data.root", "data.annotations", "data.skeleton", "tracking.uri", "clip")
+AS_TYPED = ("storage", *(f"data.{key}" for key in PLACES), "data.skeleton", "tracking.uri", "clip")
 """Keys of names and paths, which are taken as they are typed where Hydra would read anything but a text."""
 
 _CHOICE, _SETTINGS = TypeAdapter(Choice), TypeAdapter(Settings)
@@ -309,10 +309,8 @@ def _check_rows(launch: Launch, ablation: Ablation) -> None:
 def _with_absolute_paths(config: Config) -> Config:
     """The configuration with absolute paths, because Ray runs trainings in other folders."""
     data = config.data
-    places = {"root": data.root, "annotations": data.annotations, "groups": data.groups}
-    if data.skeleton and data.skeleton.lower().endswith(
-        (".yaml", ".yml")
-    ):  # otherwise it is the name of a known skeleton
+    places: dict[str, str | None] = {key: getattr(data, key) for key in PLACES}
+    if data.skeleton and data.skeleton.lower().endswith((".yaml", ".yml")):  # else it is the name of a known skeleton
         places["skeleton"] = data.skeleton
     absolute = {
         key: None if path is None else str(typed_path(f"data.{key}", path).absolute()) for key, path in places.items()

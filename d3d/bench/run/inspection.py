@@ -31,7 +31,7 @@ def run_check(inspection: Inspection, console: Console) -> int:
     try:
         source = find_source(data, storage / "data")
     except DataError as error:
-        if data.annotations is None or not Path(data.annotations).is_file():
+        if data.annotations is None or not Path(data.annotations).exists():
             raise  # there is nothing to check
         console.print(f"broken:\n  {error}", soft_wrap=True)
         return 1
@@ -122,6 +122,9 @@ def _facts(source: Source, findings: Findings) -> list[tuple[str, str]]:
     for split, of_split in (("to train on", findings.train), ("to test on", findings.test)):
         if empty := [source.classes[label] for label in np.flatnonzero(of_split == 0)]:
             lines.append(("note", f"{len(empty)} classes have no clip {split}: {_few(empty)}"))
+    if single := [source.classes[label] for label in findings.groups.single]:
+        text = "have one clip, or clips of one group, to train on, too few for a search or a baseline to validate with"
+        lines.append(("note", f"{len(single)} classes {text}: {_few(single)}"))
     lines.append(("broken", _count(len(findings.faults)) if findings.faults else "nothing"))
     lines.append(("digest", findings.digest or "none, because the dataset cannot be opened"))
     return lines
@@ -129,7 +132,7 @@ def _facts(source: Source, findings: Findings) -> list[tuple[str, str]]:
 
 def _groups(findings: Findings) -> str:
     """How many groups there are of clips that may be of one recording."""
-    train, test, both = findings.groups
+    train, test, both, _ = findings.groups
     text = f"{_count(train)} to train on, {_count(test)} to test on"
     if train + test - len(both) == len(findings.lengths):
         return f"{text}: each clip is one of its own; data.groups=FILE.csv says which are of one recording"

@@ -24,6 +24,7 @@ class Groups(NamedTuple):
     train: int
     test: int
     both: tuple[str, ...]
+    single: tuple[int, ...] = ()  # labels whose training clips are all of one group
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,9 @@ def _groups(source: Source, reads: Sequence[Read]) -> Groups:
     except DataError:  # a fault that is listed already
         return Groups(0, 0, ())
     train, test = ({clip.group for clip in clips if clip.train is side} for side in (True, False))
-    return Groups(len(train), len(test), tuple(sorted(train & test)))
+    takes = Counter(label for label, _ in {(clip.label, clip.group) for clip in clips if clip.train})
+    single = tuple(sorted(label for label, count in takes.items() if count == 1))
+    return Groups(len(train), len(test), tuple(sorted(train & test)), single)
 
 
 def _present(clip: Clip, persons: int) -> NDArray[np.bool_]:

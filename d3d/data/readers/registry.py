@@ -96,13 +96,19 @@ def _pickled(config: DataConfig, classes: int | None, skeleton: str | None) -> S
     return pyskl_source(
         Path(config.annotations),
         config.splits,
+        test=_optional(config.test_annotations),
         name=config.name,
         classes=classes,
-        root=None if config.root is None else Path(config.root),
+        label_map=_optional(config.label_map),
+        root=_optional(config.root),
         named_skeleton=skeleton,
         persons=config.persons,
         frame_source=config.frames,
     )
+
+
+def _optional(path: str | None) -> Path | None:
+    return None if path is None else Path(path)
 
 
 def _root(config: DataConfig, folder: str) -> Path:

@@ -59,6 +59,8 @@ def test_a_list_says_which_clips_are_of_one_recording(tmp_path: Path) -> None:
     sides = open_dataset(listed(tmp_path, text, split="validation"), tmp_path)
     assert {len({clip.group for clip in side}) for side in (sides.train, sides.test)} == {1}
     assert check(find_source(data, tmp_path), data, 4, 1, lambda: None).groups == Groups(2, 1, ("video 1",))
+    whole = listed(tmp_path, text.replace("video 0", "video 1"))
+    assert check(find_source(whole, tmp_path), whole, 4, 1, lambda: None).groups.single == (0,)
     without = open_dataset(DataConfig(name="pyskl", frames="rendered", annotations=data.annotations), tmp_path)
     assert dataset.digest != without.digest, "intervals and baselines depend on the groups"
 

@@ -38,7 +38,7 @@ def test_the_splits_are_those_named(tmp_path: Path) -> None:
     assert (len(dataset.train), len(dataset.test), dataset.classes[3]) == (16, 8, "class_3")
     turned = open_dataset(config(path, splits=("val", "train")), tmp_path)
     assert (len(turned.train), len(turned.test)) == (8, 16)
-    with pytest.raises(DataError, match=re.escape("no split 'xsub_val' in ") + ".*it has train, val"):
+    with pytest.raises(DataError, match=r"no split 'xsub_val' in .*it has train, val; .*data\.splits=\["):
         find_source(config(path, splits=("train", "xsub_val")), tmp_path)
 
 
@@ -235,6 +235,78 @@ def test_a_pickle_with_a_callable_and_an_absent_one_are_refused(tmp_path: Path) 
         find_source(config(tmp_path / "b.pkl"), tmp_path)
     with pytest.raises(DataError, match=r"data.annotations is not set"):
         find_source(DataConfig(name="finegym"), tmp_path)
+
+
+def test_a_pickle_of_each_split_has_no_splits_of_its_own(tmp_path: Path) -> None:
+    """As MMAction2 0.x and PYSKL's custom_2d_skeleton.py write them: a list of annotations for each split."""
+    clips = [annotation(id, label) for label, id in enumerate("abcd")]
+    whole = open_dataset(config(write_pickle(tmp_path / "whole.pkl", clips[:2], clips[2:]), classes=4), tmp_path)
+    train, test = (tmp_path / f"{split}.pkl" for split in ("train", "val"))
+    train.write_bytes(pickle.dumps(clips[:2]))
+    test.write_bytes(pickle.dumps(clips[2:]))
+    with pytest.raises(
+        DataError, match=r"train\.pkl: has annotations and no splits, .*data\.test_annotations=FILE\.pkl"
+    ):
+        find_source(config(train), tmp_path)
+    divided = open_dataset(config(train, test_annotations=str(test), classes=4), tmp_path)
+    assert [clip.id for clip in divided.train] == ["a", "b"] and [clip.id for clip in divided.test] == ["c", "d"]
+    assert divided.digest == whole.digest
+    named = config(train, test_annotations=str(tmp_path / "whole.pkl"), splits=("anything", "val"), classes=4)
+    with pytest.raises(DataError, match=r"clip a of .*2 clips have this id"):
+        open_dataset(named, tmp_path)
+    with pytest.raises(DataError, match=r"no split 'test' in data\.test_annotations=.*it has train, val"):
+        find_source(config(train, test_annotations=str(tmp_path / "whole.pkl"), splits=("train", "test")), tmp_path)
+    with pytest.raises(DataError, match=r"data\.test_annotations=.*none\.pkl: not a pickle .*No such file"):
+        find_source(config(train, test_annotations=str(tmp_path / "none.pkl")), tmp_path)
+
+
+def test_a_folder_of_pickles_with_an_annotation_each_is_a_list(tmp_path: Path) -> None:
+    """As MMAction2's ntu_pose_extraction.py writes them, one video after another."""
+    for split, ids in (("train", "ba"), ("val", "c")):
+        (tmp_path / split).mkdir()
+        for id in ids:
+            (tmp_path / split / f"{id}.pkl").write_bytes(pickle.dumps(annotation(id, 0)))
+    (tmp_path / "train" / "notes.txt").write_text("not an annotation")
+    dataset = open_dataset(config(tmp_path / "train", test_annotations=str(tmp_path / "val")), tmp_path)
+    assert [clip.id for clip in (*dataset.train, *dataset.test)] == ["a", "b", "c"]
+    one = config(tmp_path / "train" / "a.pkl", test_annotations=str(tmp_path / "val" / "c.pkl"))
+    assert len(open_dataset(one, tmp_path).train) == 1
+    with pytest.raises(DataError, match=r"a\.pkl: has annotations and no splits"):
+        find_source(config(tmp_path / "train" / "a.pkl"), tmp_path)
+    with pytest.raises(DataError, match=r"data\.annotations=.*: a folder without a file \*\.pkl"):
+        find_source(config(tmp_path), tmp_path)
+    write_pickle(tmp_path / "val" / "whole.pkl", [annotation("d", 0)], [])
+    with pytest.raises(
+        DataError, match=r"val: whole\.pkl has splits of its own; name this file, data\.test_annotations="
+    ):
+        open_dataset(config(tmp_path / "train", test_annotations=str(tmp_path / "val")), tmp_path)
+
+
+def test_an_annotation_names_the_recording_of_its_clip(tmp_path: Path) -> None:
+    clips = [annotation(f"c{take}", 0, group=group) for take, group in enumerate(("film", 7, np.int64(7)))]
+    path = write_pickle(tmp_path / "a.pkl", clips, [annotation("v_Act_g01_c02", 0)])
+    dataset = open_dataset(config(path), tmp_path)
+    assert [clip.group for clip in (*dataset.train, *dataset.test)] == ["film", "7", "7", "v_Act_g01"]
+    for each in clips:
+        del each["group"]
+    alone = open_dataset(config(write_pickle(path, clips, [annotation("v_Act_g01_c02", 0)])), tmp_path)
+    assert alone.digest != dataset.digest, "intervals and baselines depend on the groups"
+    with pytest.raises(DataError, match=r"clip c: .*group is \[1\], not a text or a whole number"):
+        read_one(tmp_path, annotation("c", 0, group=[1]))
+
+
+def test_classes_have_the_names_of_a_label_map(tmp_path: Path) -> None:
+    path = write_dataset(tmp_path, classes=2, video=False)
+    unnamed = open_dataset(config(path), tmp_path)
+    (tmp_path / "names.txt").write_text("brush hair\r\nclap\r\n\r\n", "utf-8-sig")
+    named = open_dataset(config(path, label_map=str(tmp_path / "names.txt")), tmp_path)
+    assert named.classes == ("brush hair", "clap") and unnamed.classes == ("class_0", "class_1")
+    assert named.digest == unnamed.digest, "no result depends on the names"
+    (tmp_path / "skeletons.label_map.txt").write_text("sit\nstand\nwalk\n")
+    beside = open_dataset(config(path), tmp_path)
+    assert beside.classes == ("sit", "stand", "walk"), "the file beside the pickle, which may name more than are used"
+    with pytest.raises(DataError, match=r"data\.label_map=.*names 3 classes, there are 4; name all of them"):
+        find_source(config(path, classes=4), tmp_path)
 
 
 def test_finegym_has_99_classes(tmp_path: Path) -> None:
