@@ -4,11 +4,12 @@
     python orchestrate.py ablation=all
     python orchestrate.py check data=penn_action data.root=DIR
     python orchestrate.py show clip=0001 data=penn_action data.root=DIR
+    python orchestrate.py poses data.root=VIDEOS poses.models=DIR
     python orchestrate.py tables storage=DIR
 
 A first word without "=" is a subcommand; without one the command is `run`. `check` reads a whole dataset, `show` draws
-one of its clips, and `tables` builds tables and figures from the record again. `--help` lists everything that can be
-launched. In an installation the command is called `d3d`.
+one of its clips, `poses` estimates the joints of videos, and `tables` builds tables and figures from the record again.
+`--help` lists everything that can be launched. In an installation the command is called `d3d`.
 """
 
 import os
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 # All other imports are made by the functions that need them: they take seconds, and libraries must not see the
 # environment variables as the user has set them.
 
-COMMANDS = ("run", "check", "show", "tables")
+COMMANDS = ("run", "check", "show", "poses", "tables")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -91,13 +92,16 @@ def build_tables(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
 
 
 def inspect_data(command: str, arguments: Sequence[str]) -> int:
-    """The commands `check` and `show`, which inspect data. Returns the exit status."""
+    """The commands `check`, `show` and `poses`, which read data and train nothing. Returns the exit status."""
     from d3d.bench.declare.compose import compose_inspection
     from d3d.bench.plan.machine import check_storage
+    from d3d.bench.run.estimation import run_poses
     from d3d.bench.run.inspection import run_check, run_show
 
     inspection = compose_inspection(command, arguments)
     check_storage(inspection.storage)
+    if command == "poses":
+        return run_poses(inspection, console(), program())
     return {"check": run_check, "show": run_show}[command](inspection, console())
 
 

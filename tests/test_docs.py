@@ -1,4 +1,4 @@
-"""Whatever command a page of docs/ or tables/ tells to type, a launch, a check or a show composes from it."""
+"""Whatever command a page of docs/ or tables/ tells to type, the command that it names composes from it."""
 
 import re
 import shlex
@@ -52,7 +52,7 @@ def test_a_command_composes(page: Path, command: str, tmp_path: Path, monkeypatc
     arguments = shlex.split(command)[2:]
     if arguments[0] == "tables":
         assert all("=" in word or word in (*ARTEFACTS, *ablations()) for word in arguments[1:])
-    elif arguments[0] in ("check", "show"):
+    elif arguments[0] in ("check", "show", "poses"):
         compose_inspection(arguments[0], arguments[1:])
     else:
         assert compose(arguments).ablations

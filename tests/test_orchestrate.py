@@ -247,7 +247,7 @@ def test_help_lists_what_there_is_and_what_it_costs(user: User) -> None:
         (["ablation=full", "data=penn_action", "data.root=."], "no labels"),
         (["ablation=mine.yaml"], "cannot be read"),
         (["chekc", "data=penn_action"], "unknown command (did you mean check?); there are: run, check, show"),
-        (["check", "ablation=full"], "check inspects data and trains nothing"),
+        (["check", "ablation=full"], "check reads data and trains nothing"),
         (["check", "data=penn_action"], "data.root is not set"),
         (["show", "data=penn_action", "data.root=."], "clip= is missing"),
         (["check", "clip=0001"], "clip=0001: unknown key"),

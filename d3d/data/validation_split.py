@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,8 +37,6 @@ def grouped_folds(dataset: Dataset, setting: str) -> list[Fold]:
 
     Raises DataError where a class has only one group; the message names the `setting` that needs folds.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # a slow import that most launches do not need
-
     labels = [clip.label for clip in dataset.train]
     groups = [clip.group for clip in dataset.train]
     takes = Counter(label for label, _ in set(zip(labels, groups, strict=True)))
@@ -47,5 +46,15 @@ def grouped_folds(dataset: Dataset, setting: str) -> list[Fold]:
             f"{setting}: {dataset.classes[label]} has {fewest} independent training clips of {dataset.name}; at "
             "least two are needed, add clips or leave it out"
         )
-    folds = StratifiedGroupKFold(min(FOLDS, fewest), shuffle=True, random_state=0)
+    return folds_of(labels, groups, min(FOLDS, fewest))
+
+
+def folds_of(labels: Sequence[int], groups: Sequence[str], count: int) -> list[Fold]:
+    """So many folds of clips, stratified by label, of which none divides a group; always the same ones.
+
+    Each label must be of at least `count` groups.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold  # a slow import that most launches do not need
+
+    folds = StratifiedGroupKFold(count, shuffle=True, random_state=0)
     return list(folds.split(np.zeros(len(labels)), labels, groups))

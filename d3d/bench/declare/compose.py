@@ -35,7 +35,7 @@ from d3d.bench.declare.ablations import (
     settable,
 )
 from d3d.bench.declare.configuration import read_config, system_adapter, typed
-from d3d.bench.declare.launch import Inspection, Launch, Settings
+from d3d.bench.declare.launch import Inspection, Launch, Poses, Settings
 from d3d.bench.declare.looks import LEAST, MOST, looks_until
 from d3d.bench.declare.searches import KEYS, Search, read_search
 from d3d.bench.record.location import record_uri
@@ -56,10 +56,16 @@ PRESET = "quick"  # the default preset, as in config.yaml
 SETTLE = "settle"  # seeds=settle adds seeds until every claim is settled
 MOST_SEEDS = 100  # of a row; a larger number is taken for a seed itself, such as a date
 MOST_POINTS = 10_000  # the rows of a launch times its seeds
-AS_TYPED = ("storage", *(f"data.{key}" for key in PLACES), "data.skeleton", "tracking.uri", "clip")
+POSES = tuple(f"poses.{field.name}" for field in fields(Poses))
+AS_TYPED = (
+    *("storage", *(f"data.{key}" for key in PLACES), "data.skeleton", "tracking.uri", "clip"),
+    *("poses.models", "poses.list", "poses.output"),
+)
 """Keys of names and paths, which are taken as they are typed where Hydra would read anything but a text."""
 
-_CHOICE, _SETTINGS = TypeAdapter(Choice), TypeAdapter(Settings)
+_CHOICE, _SETTINGS, _POSES = TypeAdapter(Choice), TypeAdapter(Settings), TypeAdapter(Poses)
+OWN: Mapping[str, Sequence[str]] = {"check": (), "show": ("clip",), "poses": POSES}
+"""The keys that only one command takes."""
 
 
 def compose(arguments: Sequence[str]) -> Launch:
@@ -102,24 +108,32 @@ def compose(arguments: Sequence[str]) -> Launch:
 
 
 def compose_inspection(command: str, arguments: Sequence[str]) -> Inspection:
-    """The inspection that the overrides of the command `check` or `show` ask for. Raises ConfigError."""
+    """What the overrides of the command `check`, `show` or `poses` ask for. Raises ConfigError."""
     apart = ("ablation", "search")
     system = _system_of(arguments)
     known = [key for key in _known_keys(system) if key.partition(".")[0] not in apart and key != "seeds.most"]
-    own = ["clip"] if command == "show" else []
     for argument in arguments:
         if argument.partition("=")[0].partition(".")[0] in apart:
-            raise ConfigError(f"{argument}: {command} inspects data and trains nothing; leave it out")
-    overrides = _parse_all(arguments, [*known, *own])
-    clips = [str(override.value()) for override in overrides if override.key_or_group == "clip"]
-    if own and not clips:
+            raise ConfigError(f"{argument}: {command} reads data and trains nothing; leave it out")
+    overrides = _parse_all(arguments, [*known, *OWN[command]])
+    own = {override.key_or_group: override.value() for override in overrides if override.key_or_group in OWN[command]}
+    if "clip" in OWN[command] and "clip" not in own:
         raise ConfigError("clip= is missing; name the clip to show, such as clip=0001")
     tree, _ = _compose([override for override in overrides if override.key_or_group not in own], system)
     _require_known(tree, known)
     settings, config = _typed_parts(tree)
     storage = typed_path("storage", settings.storage).absolute()
-    clip = clips[-1] if clips else ""
-    return Inspection(config=config, storage=storage, resources=settings.resources, clip=clip)
+    clip = str(own.pop("clip", ""))
+    return Inspection(config=config, storage=storage, resources=settings.resources, clip=clip, poses=_poses(own))
+
+
+def _poses(own: Mapping[str, Any]) -> Poses:
+    """The keys of `poses` with absolute paths."""
+    tree = {key.partition(".")[2]: value for key, value in own.items()}
+    for key, value in tree.items():
+        if isinstance(value, str) and f"poses.{key}" in AS_TYPED:
+            tree[key] = str(typed_path(f"poses.{key}", value).absolute())
+    return typed(_POSES, tree, ("poses",))
 
 
 def _parse_all(arguments: Sequence[str], known: Sequence[str]) -> list[Override]:

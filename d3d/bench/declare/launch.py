@@ -110,10 +110,21 @@ class Launch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Poses:
+    """The keys of the command `poses`, which estimates the joints of videos."""
+
+    models: str | None = None  # folder of BlazePose's two models, or the bundle of both
+    size: Literal["lite", "full", "heavy"] | None = None  # of the landmark model; None: the most accurate one there
+    list: str | None = None  # CSV of clip,class,split,group; None: the folders of the videos tell their classes
+    output: str | None = None  # FILE.pkl; None: in the folder poses/ of the storage folder, named as the videos' folder
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What a command line asks for that inspects data instead of launching an ablation."""
+    """What a command line asks for that reads data instead of launching an ablation."""
 
     config: Config
     storage: Path  # absolute
     resources: Resources
-    clip: str  # id of the clip to show; empty for the command `check`
+    clip: str = ""  # id of the clip that the command `show` draws
+    poses: Poses = field(default_factory=Poses)  # of the command `poses`; its paths are absolute

@@ -20,7 +20,7 @@ def read_image(path: Path, clip: Clip, view: View) -> NDArray[np.uint8]:
 
     Raises DataError, which names the clip, where it is damaged, too large, or of another shape than the clip.
     """
-    with _opened(path, clip) as (image, turn):
+    with _opened(path, clip.id) as (image, turn):
         check_shape(path, clip, *shown_size(turn, *image.size))
         columns = round(view.columns * clip.width / (view.right - view.left))  # of the whole frame
         rows = round(view.rows * clip.height / (view.bottom - view.top))
@@ -38,13 +38,19 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 def turn_of_file(path: Path, clip: Clip) -> Turn:
     """The turn of an image file, whose pixels are not decoded. Raises DataError as `read_image` does."""
-    with _opened(path, clip) as (image, turn):
+    with _opened(path, clip.id) as (image, turn):
         check_shape(path, clip, *shown_size(turn, *image.size))
     return turn
 
 
+def size_of_file(path: Path, id: str) -> tuple[int, int]:
+    """(width, height) of an image file of clip `id` as it is shown, pixels. Raises DataError as `read_image` does."""
+    with _opened(path, id) as (image, turn):
+        return shown_size(turn, *image.size)
+
+
 @contextmanager
-def _opened(path: Path, clip: Clip) -> Iterator[tuple[Image.Image, Turn]]:
+def _opened(path: Path, id: str) -> Iterator[tuple[Image.Image, Turn]]:
     """An image file that is not too large, and its turn; what fails in its use becomes a DataError too."""
     try:
         with open_regular(path) as file, Image.open(file, formats=["JPEG", "PNG"]) as image:
@@ -53,5 +59,5 @@ def _opened(path: Path, clip: Clip) -> Iterator[tuple[Image.Image, Turn]]:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = "not a JPEG or PNG image" if isinstance(error, UnidentifiedImageError) else error
         raise DataError(
-            f"clip {clip.id}: {path} cannot be decoded ({reason}); restore it, or data.frames=rendered"
+            f"clip {id}: {path} cannot be decoded ({reason}); restore it, or data.frames=rendered"
         ) from error

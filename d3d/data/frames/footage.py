@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from d3d.data.clip import Clip, View
 from d3d.data.formats.fingerprint import fingerprint, sample_file
-from d3d.data.formats.images import read_image, turn_of_file
+from d3d.data.formats.images import read_image, size_of_file, turn_of_file
 from d3d.data.formats.shape import check_shape
 from d3d.data.formats.turn import turn_notes
 from d3d.data.formats.video import read_header, read_video
@@ -35,7 +35,7 @@ def look_at(path: Path | None, clip: Clip) -> Read:
         return Read(clip, absent=clip.id)
     try:
         if path.is_dir():
-            files = _images(path, clip)
+            files = footage_files(path, clip.id)
             available = len(files)
             turn = turn_of_file(files[0], clip) if files else None
         else:
@@ -69,14 +69,29 @@ def read_footage(path: Path | None, clip: Clip, indices: NDArray[np.int64], view
         raise DataError(f"clip {clip.id}: its video or folder no longer exists; restore it")
     if not path.is_dir():
         return read_video(path, clip, indices, view)
-    images = _images(path, clip)
+    images = footage_files(path, clip.id)
     if len(images) <= indices.max():
         raise DataError(f"clip {clip.id}: {path} has only {len(images)} images left; restore the others")
     return np.stack([read_image(images[index], clip, view) for index in indices.tolist()])
 
 
-def _images(folder: Path, clip: Clip) -> list[Path]:
+def footage_files(path: Path, id: str) -> list[Path]:
+    """The files of a clip's frames in turn: the video itself, or the images of a folder. Raises DataError, OSError."""
+    if not path.is_dir():
+        return [path]
     try:
-        return series.frames_in(folder)
+        return series.frames_in(path)
     except ValueError as error:
-        raise DataError(f"clip {clip.id}: {folder}: {error}, or data.frames=rendered") from error
+        raise DataError(f"clip {id}: {path}: {error}, or data.frames=rendered") from error
+
+
+def measure(path: Path, id: str) -> tuple[int, int, int]:
+    """(frames, height, width) of the video or the folder of images of clip `id`. Raises DataError, OSError."""
+    if not path.is_dir():
+        header = read_header(path, id)
+        return header.frames, header.height, header.width
+    files = footage_files(path, id)
+    if not files:
+        raise DataError(f"clip {id}: {path} has no image; restore them")
+    width, height = size_of_file(files[0], id)
+    return len(files), height, width

@@ -55,13 +55,19 @@ def find_places(root: Path, ids: Iterable[str], endings: tuple[str, ...] = ENDIN
     if not lacking:
         return exact
     taken = {f"{id}{ending}" for id, path in found.items() if path for ending in ("", *ENDINGS)}
-    there = (name for name in _footage_below(root, "", DEEPEST) if name not in taken)
+    there = (name for name in footage_below(root) if name not in taken)
     matches = match_names(lacking, there)
     return Places(root, endings, matches.meant, matches.resembling)
 
 
-def _footage_below(folder: Path, prefix: str, deepest: int) -> Iterator[str]:
-    """The names of all videos and folders of images, in no order; a folder of images is not listed to its end."""
+def footage_below(folder: Path, prefix: str = "", deepest: int = DEEPEST) -> Iterator[str]:
+    """The names of all videos and folders of images, in no order; a folder of images is not listed to its end.
+
+    Args:
+        folder: that is listed.
+        prefix: what a name begins with, the folders above `folder`, each followed by "/".
+        deepest: how many folders deep it is looked.
+    """
     folders: list[str] = []
     videos: list[str] = []
     try:
@@ -81,7 +87,7 @@ def _footage_below(folder: Path, prefix: str, deepest: int) -> Iterator[str]:
     yield from (prefix + name for name in videos)
     if deepest:
         for name in folders:
-            yield from _footage_below(folder / name, f"{prefix}{name}/", deepest - 1)
+            yield from footage_below(folder / name, f"{prefix}{name}/", deepest - 1)
 
 
 def _ends(name: str, endings: Sequence[str]) -> bool:
