@@ -5,11 +5,13 @@ packages, and together in a bundle `pose_landmarker_{lite,full,heavy}.task`, whi
 """
 
 import hashlib
+import os
 import shlex
 import sys
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -88,8 +90,9 @@ class _Network:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            self._interpreter = Interpreter(model_content=content, num_threads=1)  # clips are read side by side
-            self._interpreter.allocate_tensors()
+            with _unheard():
+                self._interpreter = Interpreter(model_content=content, num_threads=1)  # clips are read side by side
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = str(error).partition("\n")[0]
             raise DataError(f"poses.models: the {name} is no model of TensorFlow Lite ({reason})") from error
@@ -106,6 +109,19 @@ class _Network:
         self._interpreter.set_tensor(self._entrance, picture)
         self._interpreter.invoke()
         return {each["name"]: self._interpreter.get_tensor(each["index"]) for each in self._exits}
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Drops what is written to standard error: LiteRT says there, in every process, that it uses the CPU."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _read_file(path: Path) -> bytes:
