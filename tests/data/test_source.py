@@ -3,14 +3,13 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from d3d.config import DataConfig
 from d3d.data.clip import LabelPart
 from d3d.data.formats.ntu_skeleton import Bodies
-from d3d.data.readers import ntu as reader
 from d3d.data.readers.penn_action import penn_action_source
 from d3d.data.readers.registry import READERS, find_source, open_dataset
 from d3d.data.source import open_source, read_each
@@ -54,7 +53,7 @@ def test_digests_stay_what_they_were(tmp_path: Path, write: Callable[[Path], dic
 
 
 def test_a_folder_that_may_not_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> NoReturn:
         raise PermissionError(13, "Permission denied", "/closed/c0")
 
     config = DataConfig(frames="rendered", **pyskl(17)(tmp_path))
@@ -72,17 +71,15 @@ def test_a_clip_that_cannot_be_reached_is_not_left_out_as_damaged(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = DataConfig(frames="rendered", damaged="skip", **ntu(tmp_path))
-    read = reader.read_skeleton_file
 
     def fail(path: Path, joints: int) -> Bodies:
         raise OSError(number, "the disk is away", str(path))
 
     with monkeypatch.context() as away:
-        away.setattr(reader, "read_skeleton_file", fail)
+        away.setattr("d3d.data.readers.ntu.read_skeleton_file", fail)
         with pytest.raises(DataError, match=r"^clip S001.*the disk is away") as raised:
             open_dataset(config, tmp_path / "cache")
         assert "data.damaged=skip" not in str(raised.value)
-    monkeypatch.setattr(reader, "read_skeleton_file", read)
     assert not open_dataset(config, tmp_path / "cache").left_out
 
 
