@@ -7,7 +7,7 @@
 What an annotation holds is the same in all of them: see pyskl.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
@@ -76,9 +76,18 @@ def _require_split(
 ) -> None:
     if name not in there:
         raise DataError(
-            f"data.splits={list(splits)}: no split {name!r} in {key}={path}; it has {', '.join(there)}; name the "
-            "training and the test split, data.splits=[…,…]"
+            f"data.splits={list(splits)}: no split {name!r} in {key}={path}; it has {', '.join(there)}; name one "
+            f"to train on and one to test on, data.splits={_pair(there)}"
         )
+
+
+def _pair(names: Collection[str]) -> str:
+    """Two splits that belong together by their names, such as [xsub_train,xsub_val]."""
+    for name in names:
+        for tested in ("val", "test"):
+            if "train" in name and (other := name.replace("train", tested)) in names:
+                return f"[{name},{other}]"
+    return "[TRAIN,TEST]"
 
 
 def _read(key: str, path: Path) -> _File:

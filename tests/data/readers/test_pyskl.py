@@ -38,7 +38,7 @@ def test_the_splits_are_those_named(tmp_path: Path) -> None:
     assert (len(dataset.train), len(dataset.test), dataset.classes[3]) == (16, 8, "class_3")
     turned = open_dataset(config(path, splits=("val", "train")), tmp_path)
     assert (len(turned.train), len(turned.test)) == (8, 16)
-    with pytest.raises(DataError, match=r"no split 'xsub_val' in .*it has train, val; .*data\.splits=\["):
+    with pytest.raises(DataError, match=r"no split 'xsub_val' in .*it has train, val; .*data\.splits=\[train,val\]"):
         find_source(config(path, splits=("train", "xsub_val")), tmp_path)
 
 
