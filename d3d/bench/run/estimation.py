@@ -1,5 +1,6 @@
 """The command `poses`: estimates the joints of a user's own videos, and writes what data=pyskl trains on."""
 
+import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +40,8 @@ def run_poses(inspection: Inspection, console: Console, program: str) -> int:
     models = read_models(Path(asked.models), asked.size)
     load(models)  # so that models which cannot be used are found before any process starts
     videos = list_videos(Path(root), None if asked.list is None else Path(asked.list))
-    output = Path(asked.output) if asked.output else inspection.storage / "poses" / f"{Path(root).name}.pkl"
+    name = Path(os.path.normpath(root)).name or "videos"
+    output = Path(asked.output) if asked.output else inspection.storage / "poses" / f"{name}.pkl"
     processes = inspection.resources.cpus or cpu_count()
     if output.suffix != ".pkl" or output.is_dir():
         raise ConfigError(f"poses.output={output}: is no file FILE.pkl; name one")

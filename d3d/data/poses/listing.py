@@ -60,6 +60,8 @@ def list_videos(root: Path, listed: Path | None) -> list[Video]:
     if not videos:
         raise DataError(f"{place}: there is no video; put them into a folder for each class, {root}/CLASS/CLIP.mp4")
     for video in videos:
+        if not video.id.isprintable():
+            raise DataError(f"{place}: {video.id} has characters that cannot be shown; rename it")
         if not video.action or not video.action.isprintable() or len(video.action) > LONGEST:
             raise DataError(f"{place}: {video.action[:80]!r} of {video.id} cannot be the name of a class; rename it")
     counts = Counter(video.id for video in videos)
@@ -75,8 +77,9 @@ def _of_folders(root: Path) -> Iterator[Video]:
     splits = bool(folders) and all(len(each) == 2 and each[0].lower() in SPLITS for each in folders.values())
     for name, parts in folders.items():
         if len(parts) != 1 + splits:
+            what = "is a folder of images, so a clip," if (root / name).is_dir() else "is a clip"
             raise DataError(
-                f"data.root={root}: {name} lies in no folder of a class; the layouts are CLASS/CLIP.mp4 and "
+                f"data.root={root}: {name} {what} and lies in no folder of a class; the layouts are CLASS/CLIP.mp4 and "
                 "{train,test}/CLASS/CLIP.mp4, and poses.list=FILE.csv describes any other"
             )
         id = _id_of(name)

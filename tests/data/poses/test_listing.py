@@ -93,7 +93,9 @@ def test_a_list_that_cannot_be_used_is_refused(tmp_path: Path, text: str, fault:
     ("names", "fault"),
     [
         ((), r"there is no video; put them into a folder for each class"),
-        (("a.mp4",), r"a\.mp4 lies in no folder of a class; the layouts are"),
+        (("a.mp4",), r"a\.mp4 is a clip and lies in no folder of a class; the layouts are"),
+        (("wave/a.mp4", "wave/cover.jpg"), r"wave is a folder of images, so a clip, and lies in no folder of a class"),
+        (("wave/a\n.mp4", "wave/b.mp4"), r"wave/a\\n has characters that cannot be shown; rename it"),
         (("x/y/a.mp4", "train/y/a.mp4"), r"lies in no folder of a class"),
         (("wave/a.mp4", "wave/a.avi"), r"2 videos are called wave/a"),
         (("wave/a.mp4", "jump/a.mp4", "jump/b.mp4"), r"wave has 1 independent video"),
