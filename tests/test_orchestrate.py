@@ -250,7 +250,7 @@ def test_help_lists_what_there_is_and_what_it_costs(user: User) -> None:
         (["check", "ablation=full"], "check reads data and trains nothing"),
         (["check", "data=penn_action"], "data.root is not set"),
         (["show", "data=penn_action", "data.root=."], "clip= is missing"),
-        (["check", "clip=0001"], "clip=0001: unknown key"),
+        (["check", "clip=0001"], "clip=0001: only the command `show` takes this key"),
         (
             ["check", "data=pyskl", "data.annotations=a.pkl", "data.skeleton=h36m"],
             "data.skeleton=h36m: unknown skeleton",

@@ -198,6 +198,9 @@ def _check(override: Override, known: Sequence[str]) -> None:
         near = did_you_mean(str(override.value()), options(key))
         raise ConfigError(f"{line}: unknown {key}{near}; there are: {', '.join(options(key))}")
     if key not in known:
+        for command, own in OWN.items():
+            if key in own:
+                raise ConfigError(f"{line}: only the command `{command}` takes this key; leave it out")
         near = did_you_mean(key, known) or "; d3d/config.py and experiments/config.yaml name them all"
         raise ConfigError(f"{line}: unknown key{near}")
 

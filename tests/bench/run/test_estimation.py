@@ -53,6 +53,11 @@ def test_a_broken_video_is_named_and_left_out(
     assert {path.name for path in (tmp_path / "here").iterdir()} == {"mine.pkl", "mine.label_map.txt", "mine.clips"}
 
 
+def test_only_poses_takes_its_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "poses.models=models"]) == 2
+    assert "poses.models=models: only the command `poses` takes this key; leave it out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
