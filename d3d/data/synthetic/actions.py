@@ -122,7 +122,7 @@ def repeated(moments: Array, generator: np.random.Generator) -> Array:
 class Held:
     """A thing in one hand, which the joints know nothing of."""
 
-    shape: Literal["ball", "stick"]
+    shape: Literal["ball", "stick", "box"]
     colour: Colour
 
 

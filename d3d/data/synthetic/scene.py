@@ -183,18 +183,19 @@ def _draw_prop(draw: ImageDraw.ImageDraw, action: Action, joints: Array, height:
 
 
 HAND = JOINTS.index("right_wrist")
-BALL, STICK, THICK = 0.15, 0.3, 0.1  # radius, half length and thickness, in heights of the figure
+BALL = 0.15  # radius, in heights of the figure
+HALF = {"stick": (0.3, 0.05), "box": (0.13, 0.13)}  # half width and half height
 
 
 def _draw_held(draw: ImageDraw.ImageDraw, held: Held, hand: Array, height: float) -> None:
-    """Draws a ball, or a stick that is always level, so that it tells nothing of the arm."""
+    """Draws a ball, or a stick or a box that are always level, so that they tell nothing of the arm."""
     if held.shape == "ball":
         x, y = _enlarged(hand).tolist()
         draw_disc(draw, (x, y), BALL * height * SUPERSAMPLING, held.colour)
     else:
-        half = height * np.array([STICK, THICK / 2])
-        (left, top), (right, bottom) = _enlarged(np.stack([hand - half, hand + half])).tolist()
-        draw.rectangle((left, top, right, bottom), held.colour)
+        half = height * np.array(HALF[held.shape])
+        low, high = _enlarged(np.stack([hand - half, hand + half])).tolist()
+        draw.rectangle((*low, *high), held.colour)
 
 
 def _annotate(
