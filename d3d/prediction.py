@@ -26,7 +26,7 @@ class Prediction:
     predicted: int
     take: str = ""  # the recording; clips of one recording are not independent. Empty: not known
     probabilities: tuple[float, ...] = field(default=(), compare=False, repr=False)  # of each class; empty: not known
-    parts: tuple[PartPrediction, ...] = ()  # of the label, predicted by themselves; empty where it is one thing
+    parts: tuple[PartPrediction, ...] = field(default=(), repr=False)  # of the label; empty where it is one thing
 
 
 def top1(predictions: Sequence[Prediction]) -> float:
