@@ -130,9 +130,8 @@ def _read_or_fault(source: Source, entry: Any) -> Read | DataError:
     try:
         found = source.read(entry)
         _check_clip(found.clip, source)
-    except (
-        DataError
-    ) as error:  # what is returned has neither its traceback nor its cause, which hold the file's content
+    except DataError as error:
+        # What is returned has neither its traceback nor its cause, which hold the file's content.
         cause = error.__cause__
         of_the_system = isinstance(cause, OSError) and cause.errno in _OF_THE_SYSTEM
         return UnreachableError(str(error)) if of_the_system else DataError(str(error))
