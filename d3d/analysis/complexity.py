@@ -102,9 +102,14 @@ def parameter_count(config: Config, skeleton: Skeleton | None = None) -> int:
     return _counted(config.model, config.training.frames, config.data.crop, skeleton)[1]
 
 
+def frozen_count(config: Config, skeleton: Skeleton | None = None) -> int:
+    """The number of parameters that are not trained."""
+    return _counted(config.model, config.training.frames, config.data.crop, skeleton)[2]
+
+
 @cache  # all seeds of a row have the same cost
-def _counted(model: SystemConfig, frames: int, side: int, skeleton: Skeleton | None) -> tuple[float, int]:
-    """GMACs and parameters; `side` is the height and width of the frames in pixels."""
+def _counted(model: SystemConfig, frames: int, side: int, skeleton: Skeleton | None) -> tuple[float, int, int]:
+    """GMACs, and trainable and frozen parameters; `side` is the height and width of the frames in pixels."""
     with FakeTensorMode(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         system = build(model.everybody_present(), skeleton).eval()
         seen = {"frames": torch.empty(1, 3, frames, side, side)} if "frames" in model.reads else {}
@@ -113,8 +118,9 @@ def _counted(model: SystemConfig, frames: int, side: int, skeleton: Skeleton | N
             seen |= {"joints": torch.empty(1, frames, model.joints, 2), "visible": visible}
         with FlopCounterMode(display=False) as counter:
             system(Batch((side, side), **seen))
-    parameters = sum(weight.numel() for weight in system.parameters() if weight.requires_grad)
-    return int(counter.get_total_flops()) / 2e9, parameters  # a multiply-accumulate is two operations
+    trained = sum(weight.numel() for weight in system.parameters() if weight.requires_grad)
+    frozen = sum(weight.numel() for weight in system.parameters() if not weight.requires_grad)
+    return int(counter.get_total_flops()) / 2e9, trained, frozen  # a multiply-accumulate is two operations
 
 
 def _flops(module: StrideAttention, tokens: Tensor, modal: Tensor) -> int:

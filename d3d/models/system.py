@@ -34,3 +34,18 @@ class System(nn.Module):
         They are recorded under these names with every test. By default there are none.
         """
         yield {}
+
+
+class PretrainingSystem(System):
+    """A system that learns without labels, for others to start from; its submodule `expert` is what they take.
+
+    Its configuration has `labelled = False`.
+    """
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of B clips, a scalar."""
+        raise NotImplementedError
+
+    def pictures(self, batch: Batch) -> Tensor:
+        """B×S×3×T×H×W: what there is to see of each clip, in S stages, such as the clip and its reconstruction."""
+        raise NotImplementedError

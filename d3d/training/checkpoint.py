@@ -132,17 +132,47 @@ def load_trained(folder: Path, config: Config, model: nn.Module) -> None:
 
     Raises CheckpointError where there is no checkpoint, where the training is not finished, and where it is damaged.
     """
-    path, tested = folder / FILE, "average.module." if config.training.average else "model."
+    tensors = _trained(folder, config)
+    try:
+        _check_tensors(folder / FILE, tensors, model, "")
+    except DamageError as error:
+        raise CheckpointError(f"{error}; run the same command again, which trains it again") from error
+    model.load_state_dict(tensors)
+
+
+def _trained(folder: Path, config: Config) -> dict[str, Tensor]:
+    """The weights that a finished training was tested with, by name. Raises CheckpointError."""
+    path = folder / FILE
     try:
         epochs, tensors = _read(path, config)
-        _check_tensors(path, tensors, model, tested)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: not there; train this cell again, its weights are gone") from error
     except DamageError as error:
         raise CheckpointError(f"{error}; run the same command again, which trains it again") from error
     if epochs < config.training.epochs:
         raise CheckpointError(f"{path}: {epochs} of {config.training.epochs} epochs; finish this training first")
-    model.load_state_dict(_part(tensors, tested))
+    return _part(tensors, "average.module." if config.training.average else "model.")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedPart:
+    """A submodule of a system, and the finished training whose submodule `expert` it starts with."""
+
+    name: str
+    folder: Path  # of the training's checkpoint
+    config: Config  # of the training
+
+
+def load_part(part: TrainedPart, model: nn.Module) -> None:
+    """Loads the weights of a submodule from a finished training, which was tested with them.
+
+    Raises CheckpointError as `load_trained` does, and where the weights have other shapes.
+    """
+    tensors = _trained(part.folder, part.config)
+    try:
+        model.get_submodule(part.name).load_state_dict(_part(tensors, "expert."))
+    except RuntimeError as error:
+        raise CheckpointError(f"{part.folder / FILE}: has no weights that fit {part.name}") from error
 
 
 def finished_epochs(folder: Path, config: Config) -> int:

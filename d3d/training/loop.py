@@ -7,12 +7,12 @@ ends with the same bits as an undisturbed one on a CPU.
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import AveragedModel
 
@@ -24,11 +24,11 @@ from d3d.data.samples.mixup import draw_mixture
 from d3d.errors import TrainingError
 from d3d.models.registry import build
 from d3d.prediction import Prediction
-from d3d.training.checkpoint import load_checkpoint, save_checkpoint
+from d3d.training.checkpoint import TrainedPart, load_checkpoint, load_part, save_checkpoint
 from d3d.training.evaluation import evaluate
 from d3d.training.forward import predict
 from d3d.training.moving_average import build_average
-from d3d.training.optimizer import build_optimizer, learning_rate
+from d3d.training.optimizer import build_optimizer, set_learning_rate
 from d3d.training.peak_memory import PeakMemory
 
 
@@ -49,6 +49,7 @@ def train(
     workers: int = 0,
     test_every: int = 1,
     notice: Callable[[str], None] = warnings.warn,
+    starts: Sequence[TrainedPart] = (),
 ) -> tuple[Prediction, ...]:
     """Trains a system, from its checkpoint on if there is one; returns the test predictions after the last epoch.
 
@@ -63,13 +64,17 @@ def train(
         test_every: epochs from one test to the next. The last epoch is always tested; the metrics of an epoch that is
             not tested have no `eval_` in them.
         notice: told of each damaged checkpoint, which is removed; the training continues from the one before it.
+        starts: the parts of the system that start with the weights of finished trainings.
 
     Raises TrainingError where the loss is not finite, which leaves the last good checkpoint; CheckpointError where the
-    checkpoint is of another configuration; DataError where a clip cannot be read.
+    checkpoint is of another configuration, or weights to start with are not there; DataError where a clip cannot be
+    read.
     """
     memory = PeakMemory(device)
     torch.manual_seed(config.seed)
     model = build(config.model, dataset.skeleton).to(device)
+    for part in starts:
+        load_part(part, model)
     average = build_average(model, config.training)
     optimizer = build_optimizer(model, config.training)
     samples = ClipSamples(
@@ -144,9 +149,7 @@ def train_one_epoch(
     total_loss = torch.zeros((), device=device)
     total_right = torch.zeros((), device=device)
     for step, (batch, targets) in enumerate(load_batches(samples, training.batch_size, workers, shuffle=True)):
-        rate = learning_rate(training, epoch - 1 + step / steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        set_learning_rate(optimizer, training, epoch - 1 + step / steps)
         labels = targets.to(device)
         if training.mixup:
             mixture = draw_mixture(training.mixup, len(labels))
@@ -155,10 +158,7 @@ def train_one_epoch(
         else:
             logits = predict(model, batch, device)
             loss = cross_entropy(logits, labels, label_smoothing=training.label_smoothing)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
-        optimizer.step()
+        descend(loss, model, optimizer, training)
         if average is not None:
             average.update_parameters(model)
         total_loss += loss.detach() * len(labels)
@@ -168,6 +168,14 @@ def train_one_epoch(
         rate = training.learning_rate
         raise TrainingError(f"the loss of epoch {epoch} is {mean}; lower training.learning_rate={rate}")
     return mean, total_right.item() / len(samples)
+
+
+def descend(loss: Tensor, model: nn.Module, optimizer: torch.optim.Optimizer, training: TrainingConfig) -> None:
+    """One step of the optimizer down the gradient of a loss, which is clipped."""
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
+    optimizer.step()
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

@@ -9,13 +9,22 @@ from d3d.config import TrainingConfig
 
 
 def build_optimizer(model: nn.Module, training: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW with weight decay on matrices and convolution kernels; norms and biases do not decay."""
-    parameters = list(model.parameters())
+    """AdamW with weight decay on matrices and convolution kernels; norms and biases do not decay.
+
+    Frozen weights are left out.
+    """
+    parameters = [weight for weight in model.parameters() if weight.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": training.weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=training.learning_rate, fused=True)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, training: TrainingConfig, epochs: float) -> None:
+    """Gives the optimizer the rate after this many epochs, a real number."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(training, epochs)
 
 
 def learning_rate(training: TrainingConfig, epochs: float) -> float:

@@ -7,7 +7,7 @@ An ablation varies configuration keys over `grids`, a list of Cartesian products
 import itertools
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import cache
 from math import prod
@@ -21,7 +21,7 @@ from d3d.bench.declare.claims import about_part, parse_claim
 from d3d.config import PLACES, Config
 from d3d.errors import ConfigError
 from d3d.folders import EXPERIMENTS
-from d3d.models.config import FROM_DATA, SystemConfig
+from d3d.models.config import SystemConfig
 from d3d.models.d3d.config import D3DConfig
 from d3d.text import one_line
 from d3d.yaml_file import read_yaml
@@ -47,6 +47,7 @@ class Row:
     label: str
     settings: dict[str, Value]  # configuration key → value
     fuse: tuple[str, ...] = ()  # labels of rows above it; it is the mean of their predictions instead of a training
+    model: str | None = None  # the system that it starts from, unless its settings name one; None: the launch's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ class Ablation:
     cost: str
     claims: tuple[str, ...]
     rows: tuple[Row, ...]
+    model: str | None = None  # the system that it is about; None: any
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -100,6 +102,7 @@ class _Declared:
     command: str
     cost: str
     claims: list[str] = field(default_factory=list)
+    model: str | None = None
     grids: list[dict[str, list[Value]]] = field(default_factory=list)
     rows: list[_DeclaredRow] = field(default_factory=list)
 
@@ -125,7 +128,12 @@ def parse_ablation(name: str, declared: object, source: str) -> Ablation:
         _check_keys(grid, source)
     for row in written.rows:
         _check_keys(row.settings, source)
-    rows = (*_union(written.grids), *(Row(row.label, row.settings, tuple(row.fuse)) for row in written.rows))
+    if written.model is not None and written.model not in options(MODEL):
+        there = options(MODEL)
+        near = f"{did_you_mean(written.model, there)}; there are: {', '.join(there)}"
+        raise ConfigError(f"{source}: model: {short(written.model)[1:-1]}: unknown model{near}")
+    declared_rows = (Row(row.label, row.settings, tuple(row.fuse)) for row in written.rows)
+    rows = tuple(replace(row, model=written.model) for row in (*_union(written.grids), *declared_rows))
     _check_rows(rows, source)
     _check_claims(written.claims, dict.fromkeys(row.label for row in rows), source)
     artefact = name if written.artefact is None else written.artefact
@@ -139,6 +147,7 @@ def parse_ablation(name: str, declared: object, source: str) -> Ablation:
         cost=one_line(written.cost),
         claims=tuple(written.claims),
         rows=rows,
+        model=written.model,
     )
 
 
@@ -150,9 +159,9 @@ def read_ablation(path: Path) -> Ablation:
 
 
 def ablations() -> dict[str, Ablation]:
-    """The project's own ablations by name, in the order of the paper's sections."""
+    """The project's own ablations by name, in the order of the paper's sections; those about one system come last."""
     own = map(own_ablation, options("ablation"))
-    return {each.name: each for each in sorted(own, key=lambda each: (each.section, each.name))}
+    return {each.name: each for each in sorted(own, key=lambda each: (each.model or "", each.section, each.name))}
 
 
 def own_ablation(name: str) -> Ablation:
@@ -186,7 +195,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def settable(model: type[SystemConfig] = D3DConfig) -> list[str]:
     """The configuration keys that a row may set if its system has this type of configuration."""
-    own = [f"{MODEL}.{field.name}" for field in fields(model) if field.name not in (*FROM_DATA, "system")]
+    own = [f"{MODEL}.{field.name}" for field in fields(model) if field.name not in (*model.from_data, "system")]
     return [*own, *_shared()]
 
 

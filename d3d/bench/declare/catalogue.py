@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from d3d.bench.declare.ablations import SECTIONS, ablations, choices
-from d3d.bench.declare.compose import ALL
+from d3d.bench.declare.compose import ALL, ablation_groups
 from d3d.bench.declare.searches import searches
 
 ALL_COST = "twenty minutes with preset=quick on 2 cores"
@@ -46,7 +46,9 @@ def show_catalogue(console: Console, program: str) -> None:
         each.name: [each.title, f"makes {', '.join(each.artefacts) or 'no table'} ({each.section})", each.cost]
         for each in ablations().values()
     }
-    rows[ALL] = ["All of these in one launch; cells that they share are run once", ALL_COST]
+    for name, several in ablation_groups().items():
+        which, cost = (f"about model={name}", "see each of them") if name != ALL else ("not about one system", ALL_COST)
+        rows[name] = [f"The {len(several)} that are {which}, in one launch; cells that they share are run once", cost]
     _section(console, "ablation", rows)
     for group in SECTIONS:
         _section(console, group, {name: [each.title, each.cost] for name, each in choices(group).items()})

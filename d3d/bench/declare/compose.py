@@ -42,7 +42,7 @@ from d3d.bench.record.location import record_uri
 from d3d.config import PLACES, Config, DataConfig
 from d3d.errors import ConfigError
 from d3d.folders import EXPERIMENTS
-from d3d.models.config import FROM_DATA, SystemConfig
+from d3d.models.config import SystemConfig
 from d3d.models.registry import config_type
 from d3d.redaction import redacted
 from d3d.text import hydra_text, unshowable
@@ -51,7 +51,7 @@ from d3d.yaml_file import read_yaml
 
 T = TypeVar("T")
 
-ALL = "all"  # ablation=all runs every ablation of the project
+ALL = "all"  # ablation=all runs every ablation of the project that is about no system in particular
 PRESET = "quick"  # the default preset, as in config.yaml
 SETTLE = "settle"  # seeds=settle adds seeds until every claim is settled
 MOST_SEEDS = 100  # of a row; a larger number is taken for a seed itself, such as a date
@@ -70,10 +70,14 @@ OWN: Mapping[str, Sequence[str]] = {"check": (), "show": ("clip",), "poses": POS
 
 def compose(arguments: Sequence[str]) -> Launch:
     """The launch that overrides such as `ablation=stride_grid training.epochs=30` ask for. Raises ConfigError."""
-    system = _system_of(arguments)
+    named = [argument for argument in arguments if argument.partition("=")[0] == "ablation"]
+    name, chosen = _chosen(_parse_all(named, ["ablation"])) if named else ("", ())
+    words = _with_model(arguments, chosen)
+    system = _system_of(words)
     known = _known_keys(system)
-    overrides = _parse_all(arguments, known)
-    name, chosen = _chosen([override for override in overrides if override.key_or_group == "ablation"])
+    overrides = _parse_all(words, known)
+    if not named:
+        raise ConfigError(f"ablation= is missing; {_offered()}")
     search = _search([override for override in overrides if _of_search(override)], config_type(system))
     most = [override for override in overrides if override.key_or_group == "seeds.most"]
     apart = [o for o in overrides if o.key_or_group == "ablation" or _of_search(o) or o in most]
@@ -206,26 +210,45 @@ def _check(override: Override, known: Sequence[str]) -> None:
 
 
 def _chosen(overrides: Sequence[Override]) -> tuple[str, tuple[Ablation, ...]]:
-    """The name and ablations of the last `ablation=`: one of the project's, all of them, or a user's YAML file."""
-    if not overrides:
-        raise ConfigError(f"ablation= is missing; {_offered()}")
+    """The name and ablations of the last `ablation=`: one of the project's, a group of them, or a user's YAML file."""
     name, own = str(overrides[-1].value()), options("ablation")
+    if name in own:
+        return name, (own_ablation(name),)
+    groups = ablation_groups()
     if name.endswith((".yaml", ".yml")):
         path = typed_path("ablation", name)
-        if path.stem in (*own, ALL):
+        if path.stem in (*own, *groups):
             raise ConfigError(f"ablation={name}: the project has an ablation {path.stem}; give the file another name")
         return path.stem, (read_ablation(path),)
-    if name == ALL:
-        return name, tuple(ablations().values())
-    if name not in own:
-        near = did_you_mean(name, [*own, ALL])
+    if name not in groups:
+        near = did_you_mean(name, [*own, *groups])
         raise ConfigError(f"ablation={name}: unknown ablation{near}; {_offered()}")
-    return name, (own_ablation(name),)
+    return name, groups[name]
+
+
+def ablation_groups() -> dict[str, tuple[Ablation, ...]]:
+    """The ablations that one name runs together: ALL, and for each system those that are about it alone."""
+    groups: dict[str, tuple[Ablation, ...]] = {}
+    for each in ablations().values():
+        name = each.model or ALL
+        groups[name] = (*groups.get(name, ()), each)
+    return groups
 
 
 def _offered() -> str:
     offered = (f"{each.name} ({', '.join(each.artefacts) or 'no table'})" for each in ablations().values())
-    return f"there are: {'; '.join(offered)}; or {ALL} of them"
+    return f"there are: {'; '.join(offered)}; or several: {', '.join(ablation_groups())}"
+
+
+def _with_model(arguments: Sequence[str], chosen: Sequence[Ablation]) -> list[str]:
+    """The arguments, with the system that the ablations are about. Raises ConfigError where they name another one."""
+    about = {ablation.model for ablation in chosen} - {None}
+    for argument in arguments:
+        key, _, option = argument.partition("=")
+        for ablation in chosen:
+            if ablation.model and key in (MODEL, "model.system") and (key, option) != (MODEL, ablation.model):
+                raise ConfigError(f"{argument}: {ablation.name} is about model={ablation.model}; leave it out")
+    return [*arguments, *(f"{MODEL}={option}" for option in about)] if len(about) == 1 else [*arguments]
 
 
 def _of_search(override: Override) -> bool:
@@ -304,7 +327,8 @@ def _schema(system: str, preset: str) -> dict[str, Any]:
     """Every key that a user may set, with its default; the system has the preset's size."""
     tree = asdict(Config())
     del tree["seed"]
-    tree[MODEL] = {key: value for key, value in _sized(system, preset).items() if key not in FROM_DATA}
+    given = config_type(system).from_data
+    tree[MODEL] = {key: value for key, value in _sized(system, preset).items() if key not in given}
     return tree | {"models": {}}
 
 

@@ -88,7 +88,7 @@ class Launch:
     def configure(self, row: Row) -> Config:
         """The configuration of an ablation's row. Raises ConfigError for an unknown key or an invalid value."""
         settings = dict(row.settings)
-        named = settings.pop(MODEL, None)
+        named = settings.pop(MODEL, row.model)
         if named is None:
             return with_settings(self.config, settings)
         if named not in self.models:

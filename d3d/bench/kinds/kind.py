@@ -26,6 +26,8 @@ class Kind(ABC):
     random: ClassVar[bool] = True  # whether another seed gives another result
     predicts: ClassVar[bool] = True  # whether it makes a prediction for each test clip
     on_gpu: ClassVar[bool] = True  # whether it uses a GPU if there is one
+    trains: ClassVar[bool] = False  # whether it trains weights, epoch by epoch
+    loads: ClassVar[bool] = False  # whether it loads the weights of the cells that it needs
     alone: ClassVar[bool] = False  # whether it needs all CPUs of a node, because other cells would disturb it
 
     @abstractmethod

@@ -4,12 +4,15 @@ from d3d.bench.kinds.baseline import Baseline
 from d3d.bench.kinds.fusion import Fusion
 from d3d.bench.kinds.kind import Kind
 from d3d.bench.kinds.measurement import Measurement
+from d3d.bench.kinds.pretraining import Pretraining
 from d3d.bench.kinds.test import Test
 from d3d.bench.kinds.training import Training
 from d3d.config import Config
+from d3d.models.config import SystemConfig
 
-TRAINING, TEST, FUSION, BASELINE, MEASUREMENT = Training(), Test(), Fusion(), Baseline(), Measurement()
-KINDS: tuple[Kind, ...] = (TRAINING, TEST, FUSION, BASELINE, MEASUREMENT)
+PRETRAINING, TRAINING, TEST = Pretraining(), Training(), Test()
+FUSION, BASELINE, MEASUREMENT = Fusion(), Baseline(), Measurement()
+KINDS: tuple[Kind, ...] = (PRETRAINING, TRAINING, TEST, FUSION, BASELINE, MEASUREMENT)
 
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -28,4 +31,9 @@ def kind_of(config: Config) -> Kind:
         return MEASUREMENT
     if config.baseline.method is not None:
         return BASELINE
-    return TRAINING
+    return trainer_of(type(config.model))
+
+
+def trainer_of(model: type[SystemConfig]) -> Kind:
+    """The kind of cell that trains systems with this type of configuration."""
+    return TRAINING if model.labelled else PRETRAINING

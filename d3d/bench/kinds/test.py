@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from d3d.bench.kinds.training import Training
-from d3d.bench.plan.identity import named
+from d3d.bench.plan.identity import named, training_identity
 from d3d.bench.record.schema import Tag
 from d3d.config import Config
 
@@ -21,11 +21,12 @@ class Test(Training):
     name = "test"
     verb = "test"
     beginning = "testing"
+    trains = False
 
     def identity(self, config: Config, digest: str, needs: "Sequence[Cell]") -> dict[str, Any]:
         (training,) = needs
         tested = named({"evaluation": asdict(config)["evaluation"]})
-        return super().identity(config, digest, ()) | tested | {"trained": training.id}
+        return training_identity(config, digest) | tested | {"trained": training.id}
 
     def tags(self, cell: "Cell") -> dict[str, str]:
         return {Tag.TRAINED: cell.needs[0].id}

@@ -1,6 +1,6 @@
 """The training kind: trains a system. Its run holds the learning curves, its folder the weights."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +13,22 @@ if TYPE_CHECKING:
     from d3d.bench.plan.cell import Cell
     from d3d.bench.record.tracking import CellRun
     from d3d.bench.run.worker import Job
+    from d3d.data.skeleton import Skeleton
     from d3d.training.loop import EpochResult
 
 
 class Training(Kind):
-    """Identified by the model, the clips, the training settings and the seed."""
+    """Identified by the model, the clips, the training settings, the seed, and the trainings that it starts from.
+
+    It needs the trainings whose weights parts of the system start from (`SystemConfig.starts`); most systems have none.
+    """
 
     name = "training"
     verb = "train"
     beginning = "starting"
     entries = ("d3d.training.loop",)
+    trains = True
+    loads = True
 
     def canonical(self, config: Config) -> Config:
         """The system decides which values of its own keys compute the same for the number of frames in the test.
@@ -38,31 +44,63 @@ class Training(Kind):
         return replace(config, model=model, data=data, evaluation=evaluation, measurement=MeasurementConfig())
 
     def identity(self, config: Config, digest: str, needs: "Sequence[Cell]") -> dict[str, Any]:
-        return training_identity(config, digest)
+        starts = {part: need.id for part, need in zip(config.model.starts, needs, strict=True)}
+        return training_identity(config, digest) | ({"starts": starts} if starts else {})
 
     def carry_out(self, cell: "Cell", run: "CellRun", job: "Job") -> dict[str, float]:
         """Trains from the checkpoint if there is one, otherwise from the start."""
-        from d3d.analysis.complexity import forward_gmacs, parameter_count
-        from d3d.training.checkpoint import discard_checkpoints
+        from d3d.training.checkpoint import TrainedPart
         from d3d.training.loop import train
 
-        if not run.logged:  # the record would lack the epochs before the checkpoint, which other code may have made
-            discard_checkpoints(job.folder(cell))
-
-        def report(result: "EpochResult") -> None:
-            run.log_epoch(result)
-            tested = {"top1": result.metrics[Metric.EVAL_TOP1]} if Metric.EVAL_TOP1 in result.metrics else {}
-            job.report({"epoch": result.epoch, **tested})
-
-        def notice(text: str) -> None:
-            run.note(Tag.DAMAGED, text)
-            job.report({"notice": text})
-
+        report, notice = listeners(cell, run, job)
         dataset = job.dataset(cell)
         predictions = train(
-            cell.config, dataset, job.device, job.folder(cell), report, job.readers, job.test_every, notice
+            cell.config,
+            dataset,
+            job.device,
+            job.folder(cell),
+            report,
+            job.readers,
+            job.test_every,
+            notice,
+            starts=tuple(
+                TrainedPart(part, job.folder(need), need.config)
+                for part, need in zip(cell.config.model.starts, cell.needs, strict=True)
+            ),
         )
         if not run.finished:  # otherwise only its weights had to be restored
-            gmacs, parameters = (count(cell.config, dataset.skeleton) for count in (forward_gmacs, parameter_count))
-            run.finish(predictions, {Metric.GMACS: gmacs, Metric.PARAMETERS: parameters})
+            run.finish(predictions, cost_of(cell.config, dataset.skeleton))
         return {}
+
+
+def listeners(
+    cell: "Cell", run: "CellRun", job: "Job"
+) -> "tuple[Callable[[EpochResult], None], Callable[[str], None]]":
+    """What a training tells of each epoch, and of each damaged checkpoint, is recorded and reported.
+
+    Discards the checkpoint if the run has no epochs: the record would lack those before the checkpoint, which other
+    code may have made.
+    """
+    from d3d.training.checkpoint import discard_checkpoints
+
+    if not run.logged:
+        discard_checkpoints(job.folder(cell))
+
+    def report(result: "EpochResult") -> None:
+        run.log_epoch(result)
+        tested = {"top1": result.metrics[Metric.EVAL_TOP1]} if Metric.EVAL_TOP1 in result.metrics else {}
+        job.report({"epoch": result.epoch, **tested})
+
+    def notice(text: str) -> None:
+        run.note(Tag.DAMAGED, text)
+        job.report({"notice": text})
+
+    return report, notice
+
+
+def cost_of(config: Config, skeleton: "Skeleton") -> dict[str, float]:
+    """What is recorded of the cost of a system."""
+    from d3d.analysis.complexity import forward_gmacs, frozen_count, parameter_count
+
+    counts = {Metric.GMACS: forward_gmacs, Metric.PARAMETERS: parameter_count, Metric.FROZEN: frozen_count}
+    return {metric: count(config, skeleton) for metric, count in counts.items()}

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from d3d.bench.kinds.kind import Kind
 from d3d.bench.kinds.registry import FUSION, TEST, TRAINING, kind_named, kind_of
 from d3d.bench.plan.identity import short_hash
-from d3d.config import Config, EvaluationConfig
+from d3d.config import Config, EvaluationConfig, TrainingConfig
 from d3d.data.clip import Dataset
+from d3d.models.config import Start
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,12 @@ class Cell:
     @property
     def epochs(self) -> int:
         """The epochs that it trains; 0 where it is not a training."""
-        return self.config.training.epochs if self.kind is TRAINING else 0
+        return self.config.training.epochs if self.kind.trains else 0
+
+    @property
+    def depth(self) -> int:
+        """The number of cells in the longest chain of cells that it needs one after another; 0 if it needs none."""
+        return max((1 + need.depth for need in self.needs), default=0)
 
     @property
     def with_needs(self) -> "Iterator[Cell]":
@@ -48,29 +55,56 @@ class Cell:
 def make_cell(row: str, config: Config, dataset: Dataset | None) -> Cell:
     """The cell that computes a row's configuration on its dataset, which is None for a measurement.
 
-    Raises ConfigError where a module is to be measured and the system has no such module.
+    Raises ConfigError where a module is to be measured and the system has no such module, and where the system cannot
+    take such clips.
     """
     kind = kind_of(config)
     if dataset is None:
         return _cell(kind, row, config, "")
-    model = replace(
-        config.model,
-        classes=len(dataset.classes),
-        joints=len(dataset.joint_names),
-        persons=dataset.persons,
-    )
+    given: dict[str, Any] = {
+        "classes": len(dataset.classes),
+        "joints": len(dataset.joint_names),
+        "persons": dataset.persons,
+        "frames": config.training.frames,
+        "crop": config.data.crop,
+        "pairs": _pairs(dataset),
+    }
+    model = replace(config.model, **{key: given[key] for key in config.model.from_data})
     asked = replace(config, model=model)
     if kind is TRAINING and TRAINING.canonical(asked).evaluation != EvaluationConfig():
         # Each cuts the configured windows and strides to its own number of frames.
         training = make_cell(f"{row}, training", replace(asked, evaluation=EvaluationConfig()), dataset)
         return replace(_cell(TEST, row, asked, dataset.digest, (training,)), left_out=dataset.left_out)
-    return replace(_cell(kind, row, asked, dataset.digest), left_out=dataset.left_out)
+    starts = kind.canonical(asked).model.starts.values() if kind.trains else ()
+    needs = tuple(make_cell(f"{row}, {start.name}", _earlier(asked, start), dataset) for start in starts)
+    return replace(_cell(kind, row, asked, dataset.digest, needs), left_out=dataset.left_out)
 
 
 def make_fusion(row: str, cells: Sequence[Cell]) -> Cell:
     """The cell that averages the probabilities of these cells, which have the same seed and the same test clips."""
     fusion = _cell(FUSION, row, cells[0].config, cells[0].data_digest, tuple(cells))
     return replace(fusion, left_out=cells[0].left_out)
+
+
+def _pairs(dataset: Dataset) -> tuple[tuple[int, int], ...]:
+    """Class → its verb and its noun; empty where classes are no pairs."""
+    parts = {part.name: part.of_class for part in dataset.parts}
+    return tuple(zip(parts["verb"], parts["noun"], strict=True)) if parts.keys() == {"verb", "noun"} else ()
+
+
+def _earlier(config: Config, start: Start) -> Config:
+    """The configuration of the training that another one starts from, on the same clips and with the same seed.
+
+    Batches have the size that was chosen for the memory there is; everything else is the default or the start's own.
+    """
+    training = TrainingConfig(
+        frames=config.training.frames,
+        batch_size=config.training.batch_size,
+        epochs=start.epochs,
+        warmup_epochs=start.epochs / 10,
+        learning_rate=start.learning_rate,
+    )
+    return replace(config, model=start.model, training=training, evaluation=EvaluationConfig())
 
 
 def _cell(kind: Kind, row: str, config: Config, digest: str, needs: tuple[Cell, ...] = ()) -> Cell:

@@ -77,7 +77,8 @@ def duration(seconds: float) -> str:
 def _clips(plan: Plan, cell: Cell) -> float:
     """The clips that a training processes, where a test clip counts as FORWARD of a training clip."""
     dataset, epochs = plan.datasets[cell.data_digest], cell.epochs
-    return epochs * len(dataset.train) + ceil(epochs / plan.launch.test_every) * len(dataset.test) * FORWARD
+    tests = ceil(epochs / plan.launch.test_every) if cell.kind.predicts else 0
+    return epochs * len(dataset.train) + tests * len(dataset.test) * FORWARD
 
 
 def _recorded(launch: Launch, runs: Iterable[Run]) -> dict[Settings, float]:

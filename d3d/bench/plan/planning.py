@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from d3d.bench.declare.ablations import RECIPE, Ablation, Row, ablations, overrides_of
-from d3d.bench.declare.compose import ALL
 from d3d.bench.declare.launch import Launch
-from d3d.bench.kinds.registry import KINDS, TEST, TRAINING
+from d3d.bench.kinds.registry import KINDS, PRETRAINING, TRAINING
 from d3d.bench.plan.cell import Cell, make_cell, make_fusion
 from d3d.bench.plan.identity import short_hash
 from d3d.bench.record import schema
@@ -76,8 +75,9 @@ class Report:
 
     @property
     def all_cells(self) -> tuple[Cell, ...]:
-        """Its cells and the tuned cells."""
-        return (*self.cells, *(self.tuned.cells if self.tuned else ()))
+        """Its cells, the tuned cells, and those that the trials of its studies start from."""
+        trials = {need.id: need for study in self.studies.values() for need in study.starts}
+        return (*self.cells, *trials.values(), *(self.tuned.cells if self.tuned else ()))
 
     @property
     def data_digest(self) -> str:
@@ -88,7 +88,7 @@ class Report:
     def command(self) -> str:
         """The command that runs it, and that continues it."""
         arguments = list(self.launch.arguments)
-        if self.launch.name == ALL:
+        if len(self.launch.ablations) > 1:
             arguments = [f"ablation={self.ablation.name}", *(a for a in arguments if not a.startswith("ablation="))]
         return f"python orchestrate.py {shlex.join(arguments)}"
 
@@ -140,10 +140,10 @@ class Plan:
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """The distinct cells in the order in which they run: a test comes after the training that it needs."""
+        """The distinct cells in the order in which they run: a cell comes after those that it needs."""
         distinct = {cell.id: cell for report in reversed(self.reports) for cell in reversed(report.all_cells)}
         asked = dict.fromkeys(cell.id for report in self.reports for cell in report.all_cells)
-        return tuple(sorted((distinct[id] for id in asked), key=lambda cell: KINDS.index(cell.kind)))
+        return tuple(sorted((distinct[id] for id in asked), key=lambda cell: (KINDS.index(cell.kind), cell.depth)))
 
     @cached_property
     def datasets(self) -> dict[str, Dataset]:
@@ -227,17 +227,22 @@ class Plan:
     def unfinished(self, finished: Collection[str]) -> tuple[Cell, ...]:
         """The cells to run, in order, where `finished` are `counted` as finished.
 
-        A finished training runs again where a test needs its weights and they are missing or damaged.
+        A finished training runs again where a cell or a trial that is to run needs its weights and they are missing or
+        damaged.
         """
-        waiting = {cell.id: cell for cell in self.cells if cell.id not in finished}
-        wanted = {need.id: need for cell in waiting.values() if cell.kind is TEST for need in cell.needs}
         folder = self.launch.storage / "cells"
-        gone = {
-            id
-            for id, cell in wanted.items()
-            if id not in waiting and finished_epochs(folder / id, cell.config) < cell.epochs
-        }
-        return tuple(cell for cell in self.cells if cell.id in waiting or cell.id in gone)
+        left = (
+            study for study in self.studies if study.id in self.study_progress and self.study_progress[study.id].left
+        )
+        to_run = {start.id for study in left for start in study.starts}
+        for cell in reversed(self.cells):  # whoever needs a cell comes after it
+            gone = cell.id in to_run and finished_epochs(folder / cell.id, cell.config) < cell.epochs
+            if cell.id in finished and not gone:
+                to_run.discard(cell.id)
+            else:
+                to_run.add(cell.id)
+                to_run |= {need.id for need in cell.needs if cell.kind.loads}
+        return tuple(cell for cell in self.cells if cell.id in to_run)
 
 
 def make_plan(launch: Launch) -> Plan:
@@ -298,6 +303,11 @@ def _report(report: Report, datasets: Datasets) -> Report:
         for row in ablation.rows:
             if seed in seeds[row.label]:
                 cell = _row_cell(report, row, seed, datasets)
+                if cell.kind is PRETRAINING:
+                    fault = f"model.system={cell.config.model.system}: learns without labels and has no top-1"
+                    raise ConfigError(
+                        f"{fault}; name a system that starts from it ({ablation.source}, row {row.label})"
+                    )
                 cells.setdefault(cell.id, cell)
                 number = cell.config.seed  # 0 for a measurement or a baseline, which needs one seed
                 points.setdefault((row.label, number), Point(row.label, row.settings, number, cell.id))

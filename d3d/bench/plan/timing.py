@@ -14,8 +14,10 @@ from d3d.config import Config
 from d3d.data.clip import Clip, Dataset, View
 from d3d.data.samples.clip_samples import ClipSamples
 from d3d.models.registry import build
+from d3d.models.system import PretrainingSystem
 from d3d.training.loop import train_one_epoch
 from d3d.training.optimizer import build_optimizer
+from d3d.training.pretraining import pretrain_one_epoch
 
 LARGEST = 10  # GMACs of a clip; a batch of larger clips takes minutes, and gigabytes of memory
 
@@ -30,7 +32,7 @@ def seconds_per_clip(config: Config, dataset: Dataset, threads: int) -> float | 
     """
     if forward_gmacs(config, dataset.skeleton) > LARGEST:
         return None
-    before, batch = torch.get_num_threads(), config.training.batch_size
+    before, batch, cpu = torch.get_num_threads(), config.training.batch_size, torch.device("cpu")
     clips = (dataset.train * ceil(batch / len(dataset.train)))[:batch]
     blank = replace(dataset, read_frames=_blank)
     with torch.random.fork_rng(devices=[]):
@@ -49,7 +51,10 @@ def seconds_per_clip(config: Config, dataset: Dataset, threads: int) -> float | 
                     reads=config.model.reads,
                 )
                 started = time.process_time()
-                train_one_epoch(model, optimizer, samples, config.training, 1, torch.device("cpu"), workers=0)
+                if isinstance(model, PretrainingSystem):
+                    pretrain_one_epoch(model, optimizer, samples, config.training, 1, cpu, workers=0)
+                else:
+                    train_one_epoch(model, optimizer, samples, config.training, 1, cpu, workers=0)
         finally:
             torch.set_num_threads(before)
     return (time.process_time() - started) / threads / len(clips)

@@ -6,7 +6,7 @@ torch, because the report uses it as well.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from d3d.bench.declare.ablations import fault_of
-from d3d.bench.kinds.registry import BASELINE, FUSION, KINDS, MEASUREMENT, TEST, TRAINING, kind_named
+from d3d.bench.kinds.registry import BASELINE, FUSION, KINDS, MEASUREMENT, TEST, TRAINING, kind_named, trainer_of
 from d3d.bench.record.schema import Tag
 from d3d.digest import code_digest
 from d3d.errors import ConfigError
 from d3d.folders import EXPERIMENTS
-from d3d.models.registry import SYSTEMS, module_of
+from d3d.models.registry import SYSTEMS, config_type, module_of
 from d3d.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -100,15 +100,30 @@ def read_code(path: Path, own: str | None = None) -> dict[str, Code]:
         if part not in entries:
             raise ConfigError(f"{path}: {part}: unknown part of the code; there are: {', '.join(entries)}")
     codes = {part: _code(f"{path}: {part}", modules, known.get(part, _Known())) for part, modules in entries.items()}
-    every = frozenset().union(*(code.equivalent for code in codes.values()))
-    return codes | {FUSION.name: replace(codes[FUSION.name], equivalent=every)}  # it carries those of its cells
+    # What builds on other cells carries their digests too.
+    below = {part_of(TRAINING.name, system): config_type(system).builds_on for system in _systems(own)}
+    below[FUSION.name] = tuple(_systems(own))
+    return codes | {part: _with_below(codes, part, systems) for part, systems in below.items()}
 
 
 def all_entries(own: str | None = None) -> dict[str, tuple[str, ...]]:
     """Part of the code → the modules in which it starts."""
-    systems = dict.fromkeys([*SYSTEMS, *([own] if own else [])])
-    trainings = {part_of(TRAINING.name, system): (*TRAINING.entries, module_of(system)) for system in systems}
+    trainings = {
+        part_of(TRAINING.name, system): (*trainer_of(config_type(system)).entries, module_of(system))
+        for system in _systems(own)
+    }
     return trainings | {kind.name: kind.entries for kind in KINDS if not kind.runs_system}
+
+
+def _systems(own: str | None) -> list[str]:
+    """The systems of the project, and the user's own if one is named."""
+    return [*dict.fromkeys([*SYSTEMS, *([own] if own else [])])]
+
+
+def _with_below(codes: Mapping[str, Code], part: str, systems: Iterable[str]) -> Code:
+    """The code of a part, which gives the same bits also where cells of these systems, below it, have current code."""
+    below = (codes[part_of(TRAINING.name, system)].equivalent for system in systems)
+    return replace(codes[part], equivalent=codes[part].equivalent.union(*below))
 
 
 def _code(where: str, entries: Sequence[str], known: _Known) -> Code:

@@ -50,18 +50,18 @@ def read_file(run: Run, uri: str, name: str) -> str:
         return path.read_text("utf-8")
 
 
-def write_file(run: Run, uri: str, name: str, text: str) -> None:
-    """Writes a text to a run's file, and replaces the file if there is one.
+def write_file(run: Run, uri: str, name: str, content: str | bytes) -> None:
+    """Writes a run's file, and replaces the file if there is one.
 
     Args:
         run: The run.
         uri: The tracking URI of the run's record.
         name: The name of the file.
-        text: Its contents.
+        content: A text, or bytes.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / name
-        path.write_text(text, "utf-8")
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
         files_of(run, uri).log_artifact(str(path))  # type: ignore[no-untyped-call]
 
 

@@ -4,7 +4,7 @@ The code that writes the record and the code that reads it both import these, so
 stay readable: every field that they lack has a default, and a new field must have one.
 
 The record has one *report* run for each ablation of a launch, which holds plan.json, and one *cell* run for each
-training, test, fusion, baseline or measurement. Nothing here imports torch, ray or mlflow.
+pretraining, training, test, fusion, baseline or measurement. Nothing here imports torch, ray or mlflow.
 """
 
 import csv
@@ -82,6 +82,7 @@ class Metric(StrEnum):
     CLIPS_PER_SECOND = "clips_per_second"
     PEAK_MEMORY_MIB = "peak_memory_mib"
     PARAMETERS = "parameters"  # of a training: the number of trainable parameters
+    FROZEN = "frozen_parameters"  # of a training: the number of parameters that are not trained; missing in old records
     GMACS = "gmacs"  # of a training: billions of multiply-accumulates of one clip's forward pass
     EVAL_LOSS = "eval_loss"  # these are of each epoch after which the training was tested
     EVAL_TOP1 = "eval_top1"
@@ -98,11 +99,16 @@ class Metric(StrEnum):
     ALPHA = "alpha"  # of a baseline: the values chosen in cross-validation
     GAMMA = "gamma"
 
+    RECONSTRUCTION_LOSS = "reconstruction_loss"  # the result of a pretraining, and of each of its epochs
+
     SCORE_PAIRS = "score_pairs"  # of a measurement: see d3d/analysis/complexity.py
     PRINTED = "printed"
     FLOPS = "flops"
     SECONDS = "seconds"
     MEMORY_MIB = "memory_mib"
+
+
+RESULTS = (Metric.TOP1, Metric.SECONDS, Metric.RECONSTRUCTION_LOSS)  # every finished cell has one of them
 
 
 class File(StrEnum):
@@ -111,6 +117,7 @@ class File(StrEnum):
     PLAN = "plan.json"  # of a report
     TABLES = "tables"  # of a report: its tables and figures
     SEARCH = "search"  # of a report: the plots of its studies
+    RECONSTRUCTIONS = "reconstructions.png"  # of a pretraining: a few training clips, see kinds/pretraining.py
     PREDICTIONS = "predictions.csv"  # of a cell: the predicted class of each test clip
     PROBABILITIES = "probabilities.csv"  # of a cell: the probability of each class for each test clip
     ERROR = "error.txt"  # of a failed cell: the traceback

@@ -30,6 +30,7 @@ from d3d.bench.record.schema import (
     DATABASE,
     EXPERIMENT,
     REPORT,
+    RESULTS,
     File,
     Metric,
     Tag,
@@ -366,7 +367,7 @@ class CellRun:
         self.new = new
         self.finished = _is_finished(run)
         metrics = run.data.metrics if self.finished else {}
-        self.results = {key.value: metrics[key] for key in (Metric.TOP1, Metric.SECONDS) if key in metrics}
+        self.results = {key.value: metrics[key] for key in RESULTS if key in metrics}
         history = [] if new else self.client.get_metric_history(self.id, Metric.TRAIN_LOSS)
         self.logged = {metric.step for metric in history}
 
@@ -402,6 +403,10 @@ class CellRun:
         self.client.log_batch(self.id, metrics=results, tags=[RunTag(*each) for each in tags.items()])
         self.client.set_terminated(self.id, "FINISHED")
 
+    def attach(self, name: str, content: bytes) -> None:
+        """Adds a file to the run."""
+        write_file(self.run, self.uri, name, content)
+
     def note(self, key: str, text: str) -> None:
         """Adds a tag to the run, unless it is finished."""
         if not self.finished:
@@ -423,7 +428,7 @@ class CellRun:
 
 def _is_finished(run: Run) -> bool:
     """Whether a run of a cell is FINISHED and has a result; an incomplete one is run again."""
-    return run.info.status == "FINISHED" and bool({Metric.TOP1, Metric.SECONDS} & run.data.metrics.keys())
+    return run.info.status == "FINISHED" and bool(run.data.metrics.keys() & set(RESULTS))
 
 
 def _joined_provenance(before: Run, tags: Mapping[str, str]) -> dict[str, str]:

@@ -48,7 +48,7 @@ def execute(plan: Plan, finished: Mapping[str, "Run"], console: Console) -> Exec
         record = prepare(launch.tracking_uri, launch.storage)
         with record.reports(plan):
             ended, finished = _run(plan, finished, record, resources, console)
-            if resources and plan.trials_left:
+            if resources and plan.trials_left and not _blocked(plan, ended):
                 plan, searched = _search(plan, record, resources, console)
                 tuned, finished = _run(plan, finished_cells(plan), record, resources, console, ended.failed)
                 ended |= searched | tuned
@@ -75,6 +75,11 @@ def _run(
 
             schedule.run(plan, todo, resources, progress)
     return progress.outcome, {**finished, **finished_cells(plan, todo)}
+
+
+def _blocked(plan: Plan, ended: Ended) -> bool:
+    """Whether a cell has failed that the trials of a study start from: they would all fail, and count as trials."""
+    return any(start.id in ended.failed for study in plan.studies for start in study.starts)
 
 
 def _draw(plan: Plan, record: Record) -> None:

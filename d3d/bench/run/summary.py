@@ -12,7 +12,7 @@ from rich.text import Text
 from d3d.bench.declare.ablations import RECIPE, TUNED, Value
 from d3d.bench.declare.claims import Best, parse_claim
 from d3d.bench.declare.looks import looks_until
-from d3d.bench.kinds.registry import KINDS, TRAINING
+from d3d.bench.kinds.registry import KINDS
 from d3d.bench.plan.cell import Cell
 from d3d.bench.plan.estimate import estimate
 from d3d.bench.plan.planning import Plan, Report, Seeds, with_seeds
@@ -70,7 +70,7 @@ def _looks(plan: Plan, finished: Mapping[str, Run]) -> Iterator[str]:
     known = {cell.id for cell in plan.cells}
     for look in looks_until(plan.launch.settle)[1:] if plan.launch.settle else ():
         grown = with_seeds(plan, {report.ablation.name: _claimed(report, look.seeds) for report in plan.reports})
-        more = [cell for cell in grown.cells if cell.id not in known and cell.kind is TRAINING]
+        more = [cell for cell in grown.cells if cell.id not in known and cell.kind.trains]
         known |= {cell.id for cell in more}
         if more:
             cost = estimate(plan, finished, more)
@@ -135,8 +135,8 @@ def _work(plan: Plan, todo: Sequence[Cell], finished: Mapping[str, Run]) -> str:
     line = ", ".join(f"{counts[kind]} to {kind.verb}" for kind in KINDS if counts[kind])
     again = sum(cell.id in finished for cell in todo)
     if again:
-        line += f" ({again} of them once more: the weights that a test needs are gone or damaged)"
-    trainings = [cell for cell in todo if cell.kind is TRAINING]
+        line += f" ({again} of them once more: weights that another cell needs are gone or damaged)"
+    trainings = [cell for cell in todo if cell.kind.trains]
     return f"{line}: {estimate(plan, finished, trainings)}" if trainings else line
 
 

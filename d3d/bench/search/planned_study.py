@@ -16,7 +16,7 @@ from d3d.bench.declare.search_space import Range, Space, point_count, written
 from d3d.bench.declare.searches import Search
 from d3d.bench.kinds.registry import TRAINING
 from d3d.bench.plan.cell import Cell, make_cell
-from d3d.bench.plan.identity import short_hash, training_identity
+from d3d.bench.plan.identity import short_hash
 from d3d.config import Config
 from d3d.data.clip import Dataset
 from d3d.data.samples.augmentation import check_flip
@@ -50,7 +50,7 @@ class PlannedStudy:
         """Everything the trials have in common, with dotted keys. Two studies with equal definitions are the same."""
         search, base = self.search, self.trial_cell(0, {})
         space = {key: written(range_) for key, range_ in self.space.items()}
-        common = flatten(training_identity(base.config, base.data_digest))
+        common = flatten(TRAINING.identity(base.config, base.data_digest, base.needs))
         return {
             **{key: value for key, value in common.items() if key not in self.space},
             **{f"search.space.{key}": value for key, value in space.items()},
@@ -59,6 +59,12 @@ class PlannedStudy:
             "search.pruner": search.pruner,
             "search.seed": search.seed,
         }
+
+    @cached_property
+    def starts(self) -> tuple[Cell, ...]:
+        """The cells that every trial starts from, and those that they need."""
+        *needs, _ = self.trial_cell(0, {}).with_needs
+        return tuple(needs)
 
     @property
     def recipe(self) -> dict[str, Value]:
@@ -115,19 +121,22 @@ def _searched(space: Space, ablation: Ablation, config: Config, validation: Data
     searched, own = {}, settable(type(config.model))
     for key, range_ in space.items():
         if key in own and key not in ablation.axes:
-            configs = _distinct_configs(config, key, range_, where)
-            if len(configs) > 1:
+            cells = _distinct_cells(config, key, range_, validation, where)
+            if len(cells) > 1:
                 searched[key] = range_
-                for each in configs:
-                    check_flip(validation, each.augmentation)
-                    check_frames(validation, each.training.frames)
+                for each in cells:
+                    check_flip(validation, each.config.augmentation)
+                    check_frames(validation, each.config.training.frames)
+            if len({each.needs for each in cells}) > 1:
+                fault = f"{key}: every value needs trainings of its own to start from, and the trials share theirs"
+                raise ConfigError(f"{fault}; leave it out of the search's space ({where})")
     return searched
 
 
-def _distinct_configs(config: Config, key: str, range_: Range, where: str) -> set[Config]:
-    """The canonical configurations of all values in a range: a single one if the key makes no difference."""
+def _distinct_cells(config: Config, key: str, range_: Range, validation: Dataset, where: str) -> set[Cell]:
+    """The cells of all values in a range: a single one if the key makes no difference."""
     values = range_.values if len(range_.values) <= MOST_CHECKED else (range_.values[0], range_.values[-1])
     try:
-        return {TRAINING.canonical(with_settings(config, {key: value})) for value in values}
+        return {make_cell("", with_settings(config, {key: value}), validation) for value in values}
     except ConfigError as error:
         raise ConfigError(f"{error} ({where})") from error

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from d3d.bench.declare.ablations import TUNED
+from d3d.bench.plan.cell import Cell
 from d3d.bench.plan.planning import Plan, Report, Tuned
 from d3d.bench.record.schema import Point
 from d3d.bench.search.study_progress import StudyProgress
@@ -25,7 +26,8 @@ def with_tuned_rows(plan: Plan) -> Plan:
 
 
 def _with_tuned(report: Report, by_study: Mapping[str, StudyProgress]) -> Report:
-    points, cells = [], {}
+    points: list[Point] = []
+    cells: dict[str, Cell] = {}
     progress = {row: by_study[study.id] for row, study in report.studies.items()}
     axes = {row.label: row.settings for row in report.ablation.rows}
     seeds = {row: report.seeds_of(TUNED, row) for row in report.studies}
@@ -34,6 +36,6 @@ def _with_tuned(report: Report, by_study: Mapping[str, StudyProgress]) -> Report
             best = progress[row].best
             if seed in seeds[row] and best is not None and not progress[row].left:
                 cell = study.tuned_cell(f"{report.ablation.name}: {row}", best.settings, seed)
-                cells[cell.id] = cell
+                cells |= {each.id: each for each in cell.with_needs}
                 points.append(Point(row, axes[row], seed, cell.id))
     return replace(report, tuned=Tuned(progress, tuple(points), tuple(cells.values())))

@@ -10,6 +10,7 @@ from d3d.bench.declare.ablations import ablations
 from d3d.bench.declare.compose import compose, compose_inspection
 from d3d.errors import ConfigError
 from d3d.folders import EXPERIMENTS
+from d3d.models.cast.config import CASTConfig
 from d3d.models.d3d.config import D3DConfig
 from d3d.models.gcn.config import GCNConfig
 from d3d.yaml_file import read_yaml
@@ -116,6 +117,28 @@ def test_a_row_that_names_a_system_there_is_not(tmp_path: Path) -> None:
         compose([f"ablation={path}"])
 
 
+def test_an_ablation_that_is_about_a_system_runs_that_one(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("model: cast\n" + MINE % 8)
+    launch = compose([f"ablation={path}", "model.masked_epochs=9"])
+    configs = [launch.configure(row) for row in launch.ablations[0].rows]
+    assert {type(config.model) for config in configs} == {CASTConfig}
+    assert {config.model.masked_epochs for config in configs if isinstance(config.model, CASTConfig)} == {9}
+    assert compose([f"ablation={path}", "model=cast"]).config == compose([f"ablation={path}"]).config
+    for other in ("model=d3d", "model.system=gcn"):
+        with pytest.raises(ConfigError, match=f"{other}: mine is about model=cast; leave it out"):
+            compose([f"ablation={path}", other])
+    path.write_text("model: casts\n" + MINE % 8)
+    with pytest.raises(ConfigError, match=r"mine\.yaml: model: casts: unknown model \(did you mean cast\?\)"):
+        compose([f"ablation={path}"])
+
+
+def test_one_name_launches_all_ablations_of_a_system() -> None:
+    several = compose(["ablation=cast"]).ablations
+    assert len(several) > 5 and {each.model for each in several} == {"cast"}
+    assert {each.model for each in compose(["ablation=all"]).ablations} == {None}
+
+
 def test_a_system_of_the_users_own_has_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "my_own_system.py").write_text(OWN)
@@ -135,10 +158,10 @@ def test_an_ablation_of_the_users_own(tmp_path: Path) -> None:
     assert [row.settings for row in ablation.rows] == [{"model.width": 8}]
 
 
-def test_all_is_every_ablation_of_the_project() -> None:
+def test_all_is_every_ablation_that_is_about_no_system_in_particular() -> None:
     launch = compose(["ablation=all", "preset=smoke", "data.clips=60"])
     assert launch.name == "all"
-    assert launch.ablations == tuple(ablations().values())
+    assert launch.ablations == tuple(each for each in ablations().values() if each.model is None)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,15 @@ def test_a_fusion_is_of_todays_code_where_what_it_fuses_is() -> None:
     assert not codes["training of gcn"].made(recorded)
 
 
+def test_a_training_that_starts_from_others_is_of_todays_code_where_they_are() -> None:
+    codes = read_code(EQUIVALENT)
+    recorded = "+".join(codes[f"training of {system}"].digest for system in ("masked_vit", "vit", "cast"))
+    assert codes["training of cast"].made(recorded)
+    assert not codes["training of cast"].made(f"{recorded}+{OLD}")
+    assert not codes["training of vit"].made(recorded), "it starts from no CAST"
+    assert not codes["training of gcn"].made(codes["training of vit"].digest)
+
+
 def test_a_system_of_the_users_own_has_its_code_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     source = tmp_path / "my_system_here.py"

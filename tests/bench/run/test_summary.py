@@ -76,7 +76,7 @@ def test_weights_that_are_gone_are_said_to_be(plan: Callable[..., Plan], record:
     finish(record, plan("ablation=full"), lambda i: i)
     said = describe(plan("ablation=joint_noise"), finished_in(record))
     assert "6 distinct cells, 1 finished" in said
-    assert "1 to train, 5 to test (1 of them once more: the weights that a test needs are gone or damaged)" in said
+    assert "1 to train, 5 to test (1 of them once more: weights that another cell needs are gone or damaged)" in said
 
 
 def test_a_plan_says_what_other_code_made(plan: Callable[..., Plan], record: Record) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from d3d.analysis.baselines import Classified
 from d3d.bench.lease import leased
@@ -18,7 +19,7 @@ from d3d.config import BaselineConfig
 from d3d.data.clip import Dataset
 from d3d.errors import DataError
 from d3d.prediction import Prediction
-from d3d.training.checkpoint import FILE
+from d3d.training.checkpoint import FILE, TrainedPart
 from d3d.training.evaluation import Evaluation
 from d3d.training.loop import EpochResult
 from tests.bench.conftest import finished_in, save_weights
@@ -49,7 +50,9 @@ def trains(monkeypatch: pytest.MonkeyPatch, epochs: int, fault: Exception | None
     """Replaces the training; the list that is returned says of each one whether it found a checkpoint."""
     found: list[bool] = []
 
-    def train(config: Any, dataset: Any, device: Any, checkpoint: Path, report: Any, *others: Any) -> list[Prediction]:
+    def train(
+        config: Any, dataset: Any, device: Any, checkpoint: Path, report: Any, *others: Any, **named: Any
+    ) -> list[Prediction]:
         found.append((checkpoint / FILE).exists())
         for number in range(1, epochs + 1):
             report(EpochResult(number, {"train_loss": 0.5, "eval_top1": number / 10}))
@@ -200,7 +203,7 @@ def test_damaged_weights_of_a_finished_training_are_mended_from_the_epoch_before
     before = finished_in(record)[cell.id]
     (job.folder(cell) / FILE).write_bytes(b"damaged")
 
-    def train(*arguments: Any) -> list[Prediction]:
+    def train(*arguments: Any, **named: Any) -> list[Prediction]:
         notice = arguments[-1]
         notice("checkpoint.safetensors: damaged; the one before it is used")
         return [Prediction("0001", 1, 1)]
@@ -301,3 +304,35 @@ def test_an_unfinished_training_of_other_code_is_begun_anew_too_and_of_equivalen
         run_cell({"cell": cell}, made_by(job, digest))
     assert found == [False, False, True]
     assert statuses(record) == [("0ld", "FAILED"), ("c0de+same", "FAILED")]
+
+
+def test_a_pretraining_is_recorded_with_its_pictures_and_a_training_takes_its_weights(
+    plan: Callable[..., Plan], record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(plan("ablation=full", "model=vit"))
+    masked, expert = job.cells.values()
+
+    def pretrain(config: Any, dataset: Any, device: Any, checkpoint: Path, report: Any, *others: Any) -> Any:
+        report(EpochResult(1, {"train_loss": 0.5}))
+        save_weights(checkpoint, config, 1)
+        return 0.25, torch.zeros(1, 3, 3, 2, 16, 16)
+
+    monkeypatch.setattr("d3d.training.pretraining.pretrain", pretrain)
+    run_cell({"cell": masked.id}, job)
+    run = finished_in(record)[masked.id]
+    assert run.data.metrics["reconstruction_loss"] == 0.25 and "top1" not in run.data.metrics
+    [picture] = job.storage.rglob("reconstructions.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    run_cell({"cell": masked.id}, job)
+    assert told[-1] == {"reconstruction_loss": 0.25}, "it is not trained twice"
+
+    found: list[TrainedPart] = []
+
+    def train(config: Any, *others: Any, starts: Any) -> list[Prediction]:
+        found.extend(starts)
+        return [Prediction("0001", 1, 1)]
+
+    monkeypatch.setattr("d3d.training.loop.train", train)
+    run_cell({"cell": expert.id}, job)
+    assert found == [TrainedPart("expert", job.folder(masked), masked.config)]
+    assert finished_in(record)[expert.id].data.metrics["frozen_parameters"] == 0

@@ -1,0 +1,1 @@
+"""CAST (Lee, Lee, Choi, "CAST: Cross-Attention in Space and Time for Video Action Recognition", NeurIPS 2023)."""
