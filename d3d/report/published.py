@@ -1,4 +1,4 @@
-"""Reads the numbers and claims that the paper publishes from tables/published/d3d.yaml."""
+"""Reads the numbers and claims that papers publish from tables/published, a file for each paper."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,6 +18,7 @@ class PublishedRow:
     value: float  # of the whole action
     verb: float | None = None  # of a part of the labels; None if the paper prints none
     noun: float | None = None
+    doubt: str = ""  # why the number may be wrong, or that of another model than the row's; empty: nothing is known
 
     def of(self, part: str) -> float | None:
         """The top-1 of a part of the labels."""
@@ -70,5 +71,5 @@ def published(artefact: str) -> Published:
 
 @cache
 def _all() -> dict[str, Published]:
-    entries = read_yaml(PUBLISHED / "d3d.yaml")
+    entries = {name: each for path in sorted(PUBLISHED.glob("*.yaml")) for name, each in read_yaml(path).items()}
     return TypeAdapter(dict[str, Published]).validate_python(entries)

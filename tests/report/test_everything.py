@@ -21,6 +21,7 @@ from tests.report.fake_record import CLASSES, CLIPS, GRID, FakeRecord, cell_of, 
 FIGURES = ("figure7a", "figure7b", "figureA1")
 NUMBERS = ["top1_mean", "top1_std", "top1_low", "top1_high", "clips"]
 REFERENCE = ["to_reference", "to_reference_low", "to_reference_high", "p_value"]
+MADE = [*(name for name in ARTEFACTS if not name.startswith("cast_")), "depth"]
 ROW_COLUMNS = ["seeds", *NUMBERS, "mean_class_accuracy", "published", "difference", *REFERENCE, "cells"]
 
 
@@ -31,7 +32,7 @@ def section(text: str) -> str:
 
 def test_all_that_the_record_can_make_is_made_in_every_format(everything: Everything) -> None:
     expected = []
-    for name in [*ARTEFACTS, "depth"]:
+    for name in MADE:
         expected += [f"{name}.{kind}" for kind in ("csv", "md", "tex", *(("png", "pdf") if name in FIGURES else ()))]
     assert [path.name for path in everything.built.paths] == expected
     folder = everything.record.storage / "tables"
@@ -42,7 +43,7 @@ def test_all_that_the_record_can_make_is_made_in_every_format(everything: Everyt
 
 
 def test_every_document_ends_with_a_verdict(everything: Everything) -> None:
-    for name in [*ARTEFACTS, "depth"]:
+    for name in MADE:
         headings = re.findall(r"^#+ .*", everything.text(f"{name}.md"), re.MULTILINE)
         assert headings[-1] == "## Verdict"
         assert len(headings) == 2
@@ -258,7 +259,7 @@ def test_mean_class_accuracy_is_not_top1_where_classes_are_uneven(record: FakeRe
 
 
 def test_latex_has_as_many_cells_in_every_line_as_columns(everything: Everything) -> None:
-    for name in [*ARTEFACTS, "depth"]:
+    for name in MADE:
         text = everything.text(f"{name}.tex")
         assert r"\documentclass" not in text
         for body in re.findall(r"\\toprule\n(.*?)\\bottomrule", text, re.DOTALL):
@@ -269,7 +270,7 @@ def test_latex_has_as_many_cells_in_every_line_as_columns(everything: Everything
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX on this machine")
 def test_latex_compiles(everything: Everything, tmp_path: Path) -> None:
-    paths = [everything.record.made(f"{name}.tex") for name in [*ARTEFACTS, "depth"]]
+    paths = [everything.record.made(f"{name}.tex") for name in MADE]
     inputs = "".join(rf"\input{{{path}}}" for path in paths)
     main = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{inputs}\end{{document}}"
     (tmp_path / "main.tex").write_text(main)
@@ -307,3 +308,12 @@ def test_the_same_record_gives_the_same_bytes_in_any_process(everything: Everyth
     assert there == first
     assert len(here) == 3 + 5 + 3 + 5, "two artefacts, and their copies"
     assert here.items() <= there.items()
+
+
+def test_published_numbers_in_doubt_are_marked_and_a_note_says_why(record: FakeRecord) -> None:
+    record.rows({"ratio 1/8": 0.8, "full": 0.9}, ablation="cast_ratio", artefacts=["cast_table1d"])
+    report.build(["cast_table1d"], record.storage)
+    text = record.made("cast_table1d.md").read_text()
+    assert "| ratio 1/8 | 1/8 | 47.4? |" in text and "| full | 1/2 | 48.7 |" in text
+    assert "- ? published of ratio 1/8, ratio 1/4, ratio 1: no other sentence or number confirms it." in text
+    assert list(pd.read_csv(record.made("cast_table1d.csv")).published) == [47.4, 48.7]

@@ -139,7 +139,23 @@ _DECLARED = (
         x=TEST_FRAMES,
     ),
 )
-ARTEFACTS = {each.name: each for each in _DECLARED}
+_CAST = {
+    "cast_table1a": ("Table 1 (a): exchange of information", "the experts apart, their ensemble, and with exchange"),
+    "cast_table1b": ("Table 1 (b): ways of exchanging", "late fusion, lateral connections and cross attention"),
+    "cast_table1c": ("Table 1 (c): the block of exchange", "cross attention in a bottleneck, before one, without one"),
+    "cast_table1d": ("Table 1 (d): the bottleneck's width", "the width of the bottleneck"),
+    "cast_table1e": ("Table 1 (e): windows", "what a token asks of the other expert"),
+    "cast_table1f": ("Table 1 (f): blocks with exchange", "the part of the blocks with an exchange"),
+    "cast_table1g": ("Table 1 (g): directions", "the directions of the exchange"),
+    "cast_table1h": ("Table 1 (h): roles", "which expert is in which role"),
+    "cast_table6": ("Table 6: pre-training", "what the experts were trained with before"),
+    "cast_table8": ("Table 8: positions", "position tables in the exchange"),
+}  # name → title and meaning
+_TABLES_OF_CAST = (
+    Artefact(name=name, kind="row_table", title=f"CAST, {title}", meaning=f"CAST's top-1: {meaning}")
+    for name, (title, meaning) in _CAST.items()
+)
+ARTEFACTS = {each.name: each for each in (*_DECLARED, *_TABLES_OF_CAST)}
 
 
 def artefact_of(name: str, title: str) -> Artefact:

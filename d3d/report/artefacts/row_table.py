@@ -47,6 +47,7 @@ from d3d.report.statistics.wording import difference_text, ordering, p_text, sig
 
 REFERENCE = ("to_reference", "to_reference_low", "to_reference_high", "p_value")  # columns of the CSV
 OF_PART = (*(name for name in ACCURACY if name != "clips"), "published")  # columns for each part of the labels
+DOUBTFUL = "?"  # after a published number that a note says more about
 AVERAGED = "finegym"  # data whose classes are so unequal in size that accuracy is averaged over classes too
 
 
@@ -124,7 +125,9 @@ def row_grid(measured: Measured) -> Grid:
         entry: Entry = Bold(measured_text) if row.accuracy and round(row.accuracy.mean, 2) == best else measured_text
         line: list[Entry] = [row.label + _mark(measured, row), entry, interval_text(row)]
         if printed:
-            line[1:1] = [printed[row.label].printed if row.label in printed else "", numbers["published"]]
+            theirs = printed.get(row.label)
+            doubtful = DOUBTFUL if theirs and theirs.doubt else ""
+            line[1:1] = [theirs.printed if theirs else "", numbers["published"] + doubtful]
             line.insert(4, _signed(numbers["difference"]))
         if by_class:
             line.append(spread_text(row.class_accuracy))
@@ -201,6 +204,7 @@ def _notes(measured: Measured) -> Iterator[str]:
     yield from missing_note(rows, launch.portable_command)
     yield from tuned_notes(launch, _tuned(measured))
     yield from _footnotes(measured)
+    yield from _doubts(measured)
     yield from measured.caveats
     yield from interval_note(rows)
     yield from parts_note(rows)
@@ -215,6 +219,16 @@ def _notes(measured: Measured) -> Iterator[str]:
     yield from chance_note(rows)
     if measured.baselines:
         yield measured.baselines.note
+
+
+def _doubts(measured: Measured) -> Iterator[str]:
+    """A note for each reason to doubt a published number, with the rows that it is about."""
+    rows: dict[str, list[str]] = {}
+    for label, theirs in measured.printed.rows.items():
+        if theirs.doubt:
+            rows.setdefault(theirs.doubt, []).append(label)
+    for doubt, labels in rows.items():
+        yield f"{DOUBTFUL} published of {', '.join(labels)}: {doubt}."
 
 
 def _verdict(measured: Measured) -> Iterator[Block]:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from d3d.bench.declare.ablations import ablations, choices, flatten, parse_ablation, read_ablation
-from d3d.bench.declare.compose import compose
+from d3d.bench.declare.compose import ablation_groups, compose
 from d3d.config import Config
 from d3d.errors import ConfigError
 from d3d.report import ARTEFACTS
@@ -39,9 +39,12 @@ def test_ablations_come_in_the_order_of_the_paper() -> None:
 @pytest.mark.parametrize("preset", choices("preset"))
 @pytest.mark.parametrize("data", choices("data"))
 def test_every_ablation_composes_with_every_preset_and_dataset(preset: str, data: str) -> None:
-    launch = compose(["ablation=all", f"preset={preset}", f"data={data}"])
-    assert (launch.preset, launch.config.data.name) == (preset, data)
-    assert [each.name for each in launch.ablations] == list(ablations())
+    composed = []
+    for group in ablation_groups():
+        launch = compose([f"ablation={group}", f"preset={preset}", f"data={data}"])
+        assert (launch.name, launch.preset, launch.config.data.name) == (group, preset, data)
+        composed += [each.name for each in launch.ablations]
+    assert composed == list(ablations())
 
 
 @pytest.mark.parametrize("ablation", ablations())

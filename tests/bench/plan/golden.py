@@ -6,13 +6,14 @@ writes the ids that golden_ids.json does not have yet. An id that is there stays
 the file first only where SCHEMA was increased on purpose.
 """
 
+import itertools
 import json
 from pathlib import Path
 
 import numpy as np
 
 from d3d.bench.declare.ablations import options
-from d3d.bench.declare.compose import compose
+from d3d.bench.declare.compose import ablation_groups, compose
 from d3d.bench.plan.cell import make_cell
 from d3d.data.clip import Dataset
 from d3d.data.skeleton import PENN_ACTION
@@ -31,11 +32,11 @@ def ids() -> Ids:
     """Preset, data and ablation → row → the id of its cell with seed 0."""
     found: Ids = {}
     for preset in options("preset"):
-        for data, arguments in DATA.items():
-            launch = compose(["ablation=all", f"preset={preset}", *arguments])
+        for group, (data, arguments) in itertools.product(ablation_groups(), DATA.items()):
+            launch = compose([f"ablation={group}", f"preset={preset}", *arguments])
             clips = Dataset(data, CLASSES, PENN_ACTION, (), (), "da7a", _unread)
             for ablation in launch.ablations:
-                configs = {row.label: launch.configure(row) for row in ablation.rows}
+                configs = {row.label: launch.configure(row) for row in ablation.rows if not row.fuse}
                 cells = {
                     label: make_cell(label, config, None if config.measurement.module else clips)
                     for label, config in configs.items()

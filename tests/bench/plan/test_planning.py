@@ -1,12 +1,12 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from d3d.bench.declare.ablations import RECIPE
-from d3d.bench.kinds.registry import BASELINE, FUSION, MEASUREMENT, TEST, TRAINING
+from d3d.bench.kinds.registry import BASELINE, FUSION, MEASUREMENT, PRETRAINING, TEST, TRAINING
 from d3d.bench.plan.cell import Cell
 from d3d.bench.plan.planning import Plan, Report, make_plan, with_seeds
 from d3d.bench.record.provenance import Code
@@ -330,3 +330,83 @@ def test_what_other_code_made_is_kept_unless_it_is_to_be_rerun(plan: Callable[..
     for cell in (test, *others):
         finish(cell, today.digest, today)
     assert rerun.unfinished(rerun.counted(finished_cells(rerun))) == ()
+
+
+def names(cells: Sequence[Cell]) -> list[str]:
+    """The rows of cells, without the first row's own name."""
+    return [cell.row.partition(", ")[2] for cell in cells]
+
+
+def test_a_training_brings_those_that_it_starts_from(plan: Callable[..., Plan]) -> None:
+    asked = plan("ablation=full", "model=cast", "seeds=[3]")
+    masked, spatial, temporal, cast = asked.cells
+    assert names(asked.cells) == ["temporal expert, masked pre-training", "spatial expert", "temporal expert", ""]
+    assert [cell.kind for cell in asked.cells] == [PRETRAINING, TRAINING, TRAINING, TRAINING]
+    assert (cast.needs, temporal.needs, spatial.needs) == ((spatial, temporal), (masked,), ())
+    assert {cell.config.seed for cell in asked.cells} == {3}
+    assert {cell.data_digest for cell in asked.cells} == {"da7a"}
+    assert spatial.epochs == 1 and masked.config.training.learning_rate == 1e-3
+    assert [point.cell for point in report(asked).points] == [cast.id]
+
+
+def test_rows_share_what_they_start_from_and_another_start_is_another_training(plan: Callable[..., Plan]) -> None:
+    directions = plan("ablation=cast_directions")
+    assert len(directions.cells) == 3 + 4
+    cast, other = (plan("ablation=full", "model=cast", f"model.masked_epochs={epochs}").cells[-1] for epochs in (1, 2))
+    assert cast in directions.cells and other not in directions.cells
+    untouched = plan("ablation=full", "model=cast", "training.learning_rate=1", "training.label_smoothing=0.2")
+    assert set(untouched.cells[:-1]) < set(directions.cells), "the recipe of CAST is not that of its experts"
+    smaller = plan("ablation=full", "model=cast", "data.split=validation").cells[:-1]
+    assert not set(smaller) & set(directions.cells), "experts see the clips that are left for training"
+
+
+def test_every_ablation_of_a_system_is_one_launch(plan: Callable[..., Plan]) -> None:
+    everything = plan("ablation=cast")
+    assert {each.ablation.model for each in everything.reports} == {"cast"}
+    trained = [cell for cell in everything.cells if cell.kind in (TRAINING, PRETRAINING)]
+    assert len({cell.id for cell in trained}) == len(trained) == len(everything.cells) - 2, "two ensembles"
+    assert {point.row for each in everything.reports for point in each.points} >= {"full", "random experts"}
+    assert everything.reports[0].command.startswith("python orchestrate.py ablation=cast_")
+
+
+def test_weights_to_start_from_that_are_gone_are_trained_again_with_all_that_they_need(
+    plan: Callable[..., Plan],
+) -> None:
+    asked = plan("ablation=full", "model=cast")
+    masked, spatial, temporal, cast = asked.cells
+    finished = {masked.id, spatial.id, temporal.id}
+    assert asked.unfinished(finished) == asked.cells, "no weights are there"
+    for cell in (masked, spatial):
+        save_weights(asked.launch.storage / "cells" / cell.id, cell.config, cell.epochs)
+    assert asked.unfinished(finished) == (temporal, cast)
+    save_weights(asked.launch.storage / "cells" / temporal.id, temporal.config, temporal.epochs)
+    (asked.launch.storage / "cells" / masked.id / FILE).unlink()
+    assert asked.unfinished(finished) == (cast,), "nothing that runs needs the masked one"
+    assert asked.unfinished({*finished, cast.id}) == ()
+
+
+def test_clips_that_are_not_of_whole_tokens_are_refused(plan: Callable[..., Plan]) -> None:
+    for arguments, said in {
+        ("training.frames=7",): r"training\.frames=7: must be even",
+        ("model.patch=5",): r"model\.patch=5: must divide data\.crop = 16",
+        ("evaluation.frames=8",): r"evaluation\.frames=8: must be training\.frames = 12",
+        ("model.mask_ratio=0.1",): r"model\.mask_ratio=0\.1: must leave one of the 4 patches",
+    }.items():
+        with pytest.raises(ConfigError, match=said) as fault:
+            plan("ablation=full", "model=cast", *arguments)
+        assert "\n" not in str(fault.value)
+
+
+def test_what_learns_without_labels_is_no_row(plan: Callable[..., Plan]) -> None:
+    with pytest.raises(ConfigError, match=r"model\.system=masked_vit: learns without labels and has no top-1"):
+        plan("ablation=full", "model.system=masked_vit", "model.patch=4")
+
+
+def test_a_search_trains_what_its_trials_start_from_once(plan: Callable[..., Plan]) -> None:
+    asked = plan("ablation=full", "model=cast", "search=optuna", "search.trials=2")
+    [study] = asked.studies
+    assert {start.config.data.split for start in study.starts} == {"validation"}
+    assert len(asked.cells) == 4 + 3 and set(study.starts) < set(asked.cells), "they run before the trials"
+    assert study.trial_cell(1, {"training.learning_rate": 1e-3}).needs == study.trial_cell(0, {}).needs
+    with pytest.raises(ConfigError, match=r"model\.width: every value needs trainings of its own to start from"):
+        plan("ablation=full", "model=cast", "search=pareto", "search.trials=2", "model.heads=2")
