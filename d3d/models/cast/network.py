@@ -61,7 +61,7 @@ class TradingBlock(nn.Module):
 
 
 class CAST(System):
-    """CAST, for one label a clip. `CASTConfig.starts` says which trained weights its experts are given."""
+    """CAST. `CASTConfig.starts` says which trained weights its experts are given."""
 
     config_type = CASTConfig
 
