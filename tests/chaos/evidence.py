@@ -17,7 +17,7 @@ from d3d.bench.record.run_files import files_of
 from d3d.bench.record.schema import DATABASE, EXPERIMENT
 from d3d.training.checkpoint import FILE
 
-RESULTS = ("top1", "mean_class_accuracy", "parameters", "gmacs")  # metrics of a training as a whole
+RESULTS = ("top1", "mean_class_accuracy", "parameters", "frozen_parameters", "gmacs")  # of a training as a whole
 
 
 @dataclass(frozen=True)
