@@ -39,14 +39,20 @@ def grouped_folds(dataset: Dataset, setting: str) -> list[Fold]:
     """
     labels = [clip.label for clip in dataset.train]
     groups = [clip.group for clip in dataset.train]
-    takes = Counter(label for label, _ in set(zip(labels, groups, strict=True)))
-    fewest, label = min((takes[label], label) for label in range(len(dataset.classes)))
+    label, fewest = rarest(labels, groups, len(dataset.classes))
     if fewest < 2:
         raise DataError(
             f"{setting}: {dataset.classes[label]} has {fewest} independent training clips of {dataset.name}; at "
             "least two are needed, add clips or leave it out"
         )
     return folds_of(labels, groups, min(FOLDS, fewest))
+
+
+def rarest(labels: Sequence[int], groups: Sequence[str], classes: int) -> tuple[int, int]:
+    """The class, of labels from 0 to `classes` − 1, that has clips of the fewest groups, and how many these are."""
+    takes = Counter(label for label, _ in set(zip(labels, groups, strict=True)))
+    fewest, label = min((takes[label], label) for label in range(classes))
+    return label, fewest
 
 
 def folds_of(labels: Sequence[int], groups: Sequence[str], count: int) -> list[Fold]:

@@ -77,15 +77,7 @@ def train(
         load_part(part, model)
     average = build_average(model, config.training)
     optimizer = build_optimizer(model, config.training)
-    samples = ClipSamples(
-        dataset.train,
-        dataset,
-        config.data,
-        config.training.frames,
-        seed=config.seed,
-        augmentation=config.augmentation,
-        reads=config.model.reads,
-    )
+    samples = training_samples(config, dataset)
     finished = load_checkpoint(checkpoint, config, model, optimizer, average, notice)
     tested = model if average is None else average
     evaluation = None
@@ -116,6 +108,19 @@ def train(
         report(EpochResult(epoch, metrics))
         save_checkpoint(checkpoint, config, model, optimizer, epoch, average)
     return (evaluation or evaluate(tested, dataset, config, device, workers)).predictions
+
+
+def training_samples(config: Config, dataset: Dataset) -> ClipSamples:
+    """The training clips of a dataset, augmented as the configuration says."""
+    return ClipSamples(
+        dataset.train,
+        dataset,
+        config.data,
+        config.training.frames,
+        seed=config.seed,
+        augmentation=config.augmentation,
+        reads=config.model.reads,
+    )
 
 
 def train_one_epoch(

@@ -22,7 +22,7 @@ from d3d.models.registry import build
 from d3d.models.system import PretrainingSystem
 from d3d.training.checkpoint import load_checkpoint, save_checkpoint
 from d3d.training.forward import autocast_dtype
-from d3d.training.loop import EpochResult, descend, epoch_seed
+from d3d.training.loop import EpochResult, descend, epoch_seed, training_samples
 from d3d.training.optimizer import build_optimizer, set_learning_rate
 from d3d.training.peak_memory import PeakMemory
 
@@ -59,16 +59,7 @@ def pretrain(
     model = build(config.model, dataset.skeleton).to(device)
     assert isinstance(model, PretrainingSystem)
     optimizer = build_optimizer(model, config.training)
-    frames, reads = config.training.frames, config.model.reads
-    samples = ClipSamples(
-        dataset.train,
-        dataset,
-        config.data,
-        frames,
-        seed=config.seed,
-        augmentation=config.augmentation,
-        reads=reads,
-    )
+    samples = training_samples(config, dataset)
     finished = load_checkpoint(checkpoint, config, model, optimizer, None, notice)
     for epoch in range(finished + 1, config.training.epochs + 1):
         started = time.perf_counter()
@@ -84,7 +75,9 @@ def pretrain(
             metrics["peak_memory_mib"] = peak
         report(EpochResult(epoch, metrics))
         save_checkpoint(checkpoint, config, model, optimizer, epoch)
-    unaugmented = ClipSamples(dataset.train, dataset, config.data, frames, seed=None, reads=reads)
+    unaugmented = ClipSamples(
+        dataset.train, dataset, config.data, config.training.frames, seed=None, reads=config.model.reads
+    )
     return look_back(model, unaugmented, config, device, workers)
 
 

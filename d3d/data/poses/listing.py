@@ -5,21 +5,19 @@ VIDEOS/train/wave/clip.mp4      a folder of each split above those
 poses.list=FILE.csv             a line for each video, below the heading clip,class,split,group
 """
 
-import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from d3d.data.formats.csv_lines import read_csv_lines
 from d3d.data.frames.footage import ENDINGS
 from d3d.data.frames.places import find_places, footage_below
 from d3d.data.readers.groups import group_of
 from d3d.data.readers.label_map import LONGEST
-from d3d.data.validation_split import FOLDS, folds_of
+from d3d.data.validation_split import FOLDS, folds_of, rarest
 from d3d.errors import DataError
-from d3d.regular_file import open_regular
 
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -27,7 +25,6 @@ SPLITS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }  # the name of a folder, or of a split in a list → what the split is called
 TRAIN, TESTED = "train", "val"  # the splits of a pickle that data=pyskl trains and tests on
-MOST_BYTES = 100_000_000  # of a list
 REQUIRED, OPTIONAL = ("clip", "class"), ("split", "group")
 
 
@@ -113,14 +110,7 @@ def _of_list(root: Path, listed: Path) -> Iterator[Video]:
 def _rows(listed: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Each line of a list and its number; fields that are optional are empty where they are missing."""
     fault = f"poses.list={listed}: "
-    try:
-        with open_regular(listed) as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"it has more than {MOST_BYTES} bytes")
-        lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{fault}cannot be read ({error}); write lines of clip,class,split,group") from error
+    lines = read_csv_lines(listed, "poses.list", "clip,class,split,group")
     heading = [field.strip().lower() for field in lines[0]] if lines else []
     if not set(REQUIRED) <= set(heading) <= {*REQUIRED, *OPTIONAL} or len(set(heading)) < len(heading):
         raise DataError(f"{fault}its first line is not clip,class,split,group; split and group may be left out")
@@ -143,8 +133,7 @@ def _divided(place: str, videos: Sequence[Video]) -> list[Video]:
         raise DataError(f"{place}: {len(without)} of {len(videos)} videos have no split ({without[0]}); give all one")
     names = sorted({video.action for video in videos})
     labels, groups = [names.index(video.action) for video in videos], [video.group for video in videos]
-    takes = Counter(label for label, _ in set(zip(labels, groups, strict=True)))
-    label, fewest = min(takes.items(), key=lambda each: each[1])
+    label, fewest = rarest(labels, groups, len(names))
     if fewest < 2:
         raise DataError(
             f"{place}: {names[label]} has 1 independent video, and at least one to train on and one to test on are "

@@ -1,15 +1,12 @@
 """Which clips are of one recording: as a list of the user's says, or as the names of known datasets tell."""
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from d3d.data.formats.csv_lines import read_csv_lines
 from d3d.errors import DataError
-from d3d.regular_file import open_regular
 
-MOST_BYTES = 100_000_000  # of a list of groups
 HEADER = ["clip", "group"]
 
 _NAMES = (
@@ -32,14 +29,7 @@ def read_groups(path: Path) -> Mapping[str, str]:
 
     Raises DataError where it cannot be read, or where a line is no clip and group, or gives a clip another group.
     """
-    try:
-        with open_regular(path) as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"it has more than {MOST_BYTES} bytes")
-        lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"data.groups={path}: cannot be read ({error}); write lines of clip,group") from error
+    lines = read_csv_lines(path, "data.groups", "clip,group")
     groups: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         fields = [field.strip() for field in line]
