@@ -243,3 +243,14 @@ def test_settings_without_effect_are_one_configuration_and_one_function(
     batch = clips()
     for model in models[1:]:
         torch.testing.assert_close(model(batch), models[0](batch))
+
+
+@pytest.mark.parametrize("frozen", ["all", "none"])
+def test_nothing_is_kept_for_the_gradient_of_frozen_weights_before_the_first_trained_ones(frozen: str) -> None:
+    model: Any = CAST(settings(frozen=frozen))
+    outputs: list[Tensor] = []
+    for expert in model.experts.values():
+        for part in (expert.embedding, expert.blocks[0].norm1, expert.blocks[0].attention):
+            part.register_forward_hook(lambda module, inputs, output: outputs.append(output))
+    model(clips())
+    assert [output.grad_fn is None for output in outputs] == 6 * [frozen == "all"]
