@@ -17,6 +17,8 @@ ADDED: dict[str, Any] = {
     "data.damaged": "error",
     "data.test_annotations": None,
     "data.label_map": None,
+    "model.spatial_digest": "",
+    "model.temporal_digest": "",
 }
 """Keys that were added after results had been recorded → the value that means "as before".
 
@@ -216,6 +218,11 @@ def _check_most(start: str, config: object) -> None:
         if key.startswith(start):
             value = getattr(config, key.rpartition(".")[2])
             require(value is None or value <= most, key, value, f"must be at most {most}")
+
+
+def without_files(tree: dict[str, Any], model: SystemConfig) -> dict[str, Any]:
+    """A configuration as nested mappings, group → key → value, without where the files of its system lie."""
+    return tree | {"model": {key: value for key, value in tree["model"].items() if key not in model.files}}
 
 
 def without_added(tree: dict[str, Any]) -> dict[str, Any]:

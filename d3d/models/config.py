@@ -34,6 +34,12 @@ class SystemConfig:
     from_data: ClassVar[tuple[str, ...]] = FROM_DATA
     """The keys that a launch sets, never the user: FROM_DATA, and what a system adds to them."""
 
+    files: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """The keys that are paths of files to load → the keys that a launch gives the digests of the files.
+
+    What a file holds can change a result, where it lies cannot; the keys of the digests are in `from_data` too.
+    """
+
     labelled: ClassVar[bool] = True
     """Whether the system learns from labels and predicts them; otherwise it is only there to be built on."""
 

@@ -27,6 +27,12 @@ class System(nn.Module):
         """B clips → logits B×K."""
         raise NotImplementedError
 
+    def load_files(self) -> None:
+        """Loads the weights of the files that the configuration names, before a training; by default there are none.
+
+        Raises DataError where a file is not the one that the launch was planned with, or its weights do not fit.
+        """
+
     @contextmanager
     def observed(self) -> Iterator[dict[str, float]]:
         """Observes every forward pass within the block; after it the mapping holds the system's own metrics.

@@ -345,20 +345,22 @@ def setting(launch: Launch, rows: Sequence[Row]) -> str:
 
 
 def recipe(launch: Launch) -> str:
-    """The preset, and the overrides of the command line."""
-    changed = f" with {', '.join(launch.changes)}" if launch.changes else ""
+    """The preset, and the overrides of the command line, without folders."""
+    changed = f" with {', '.join(map(_without_folder, launch.changes))}" if launch.changes else ""
     return f"preset {launch.preset}{changed}"
 
 
 def made_by(launch: Launch) -> str:
     """A sentence with the launch's command, without arguments that concern only the machine and without folders."""
-    words = []
-    for word in shlex.split(launch.command):
-        key, equals, value = word.partition("=")
-        path = value.strip("'\"")
-        if not word.startswith(PRIVATE):
-            words.append(f"{key}={Path(path).name}" if equals and path.startswith(("/", "~")) else word)
+    words = [_without_folder(word) for word in shlex.split(launch.command) if not word.startswith(PRIVATE)]
     return f"Made by `{shlex.join(words)}`."
+
+
+def _without_folder(word: str) -> str:
+    """An argument as it was typed, or the name of the file alone where its value is a path from the root or home."""
+    key, equals, value = word.partition("=")
+    path = value.strip("'\"")
+    return f"{key}={Path(path).name}" if equals and path.startswith(("/", "~")) else word
 
 
 def clips_tested(launch: Launch, rows: Sequence[Row]) -> str:

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from d3d.config import PLACES, Config, without_added
+from d3d.config import PLACES, Config, without_added, without_files
 from d3d.errors import CheckpointError, DamageError
 
 FILE = "checkpoint.safetensors"
@@ -30,7 +30,7 @@ PREVIOUS = "previous.safetensors"  # the checkpoint before it
 
 def fingerprint(config: Config) -> str:
     """A hash of the configuration that a checkpoint belongs to, except where the data lies and how it is tested."""
-    plain = without_added(dataclasses.asdict(config))
+    plain = without_added(without_files(dataclasses.asdict(config), config.model))
     del plain["evaluation"], plain["measurement"]
     for key in (*PLACES, "skeleton", "missing", "damaged", "classes"):
         plain["data"].pop(key, None)  # a key of ADDED may have been left out; model.classes has the number of classes

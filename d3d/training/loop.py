@@ -73,6 +73,7 @@ def train(
     memory = PeakMemory(device)
     torch.manual_seed(config.seed)
     model = build(config.model, dataset.skeleton).to(device)
+    model.load_files()
     for part in starts:
         load_part(part, model)
     average = build_average(model, config.training)

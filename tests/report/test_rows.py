@@ -16,6 +16,7 @@ from d3d.report.rows import (
     missing_lines,
     missing_note,
     parts_of,
+    recipe,
     rows_of,
     seeds_note,
     setting,
@@ -146,6 +147,10 @@ def test_the_command_is_said_without_what_is_of_its_machine() -> None:
         "Made by `python orchestrate.py ablation=mine.yaml preset=small data=penn_action data.root=Penn_Action "
         "model.norm=pre 'seeds=[0,4]' data.annotations=c.pkl`."
     )
+    changed = replace(
+        launch(), preset="small", overrides=("model.norm=pre", "model.spatial_weights=/home/me/clip.safetensors")
+    )
+    assert recipe(changed) == "preset small with model.norm=pre, model.spatial_weights=clip.safetensors"
 
 
 def test_the_clips_are_of_the_split_that_the_cells_were_tested_on() -> None:

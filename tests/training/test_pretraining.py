@@ -14,6 +14,7 @@ from d3d.training.checkpoint import FILE, TrainedPart, load_part, load_trained
 from d3d.training.loop import train
 from d3d.training.pretraining import PICTURED, pretrain
 from tests.conftest import TINY_DATA
+from tests.models.cast.layouts import videomae, written
 from tests.training.trainings import CPU, Killed, Report
 
 SIZE: dict[str, Any] = {"width": 8, "depth": 1, "heads": 2, "patch": 8, "frames": 4, "crop": 16, "classes": 15}
@@ -66,6 +67,18 @@ def test_a_training_starts_from_others_and_what_is_frozen_stays_as_it_was(
         theirs, ours = start.get_submodule("expert"), trained.get_submodule(f"experts.{role}")
         assert all(torch.equal(ours.state_dict()[name], weight) for name, weight in theirs.state_dict().items())
     assert trained.get_parameter("blocks.0.exchange.up.spatial.weight").any(), "the exchange has learned"
+
+
+def test_a_training_starts_from_the_file_that_it_names(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    size = SIZE | {"width": 16, "depth": 2}
+    known = build(CASTConfig(**size, roles="temporal")).get_submodule("experts.temporal")
+    file = written(tmp_path / "videomae.safetensors", videomae(known.state_dict()))
+    config = config_of(CASTConfig(**size, roles="temporal", temporal_weights=str(file)))
+    train(config, tiny_dataset, CPU, tmp_path, lambda result: None)
+    trained = build(config.model)
+    load_trained(tmp_path, config, trained)
+    found = trained.get_submodule("experts.temporal").state_dict()
+    assert all(torch.equal(found[name], weight) for name, weight in known.state_dict().items())
 
 
 def test_an_expert_that_is_not_frozen_moves_away_from_where_it_started(

@@ -43,7 +43,7 @@ from d3d.config import PLACES, Config, DataConfig
 from d3d.errors import ConfigError
 from d3d.folders import EXPERIMENTS
 from d3d.models.config import SystemConfig
-from d3d.models.registry import config_type
+from d3d.models.registry import SYSTEMS, config_type
 from d3d.redaction import redacted
 from d3d.text import hydra_text, unshowable
 from d3d.typed_path import typed_path
@@ -60,6 +60,7 @@ POSES = tuple(f"poses.{field.name}" for field in fields(Poses))
 AS_TYPED = (
     *("storage", *(f"data.{key}" for key in PLACES), "data.skeleton", "tracking.uri", "clip"),
     *("poses.models", "poses.list", "poses.output"),
+    *(f"{MODEL}.{key}" for system in SYSTEMS for key in config_type(system).files),
 )
 """Keys of names and paths, which are taken as they are typed where Hydra would read anything but a text."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from d3d.bench.kinds.kind import Kind
@@ -9,7 +10,10 @@ from d3d.bench.kinds.registry import FUSION, TEST, TRAINING, kind_named, kind_of
 from d3d.bench.plan.identity import short_hash
 from d3d.config import Config, EvaluationConfig, TrainingConfig
 from d3d.data.clip import Dataset
-from d3d.models.config import Start
+from d3d.errors import ConfigError
+from d3d.file_digest import file_digest
+from d3d.models.config import Start, SystemConfig
+from d3d.typed_path import typed_path
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,10 @@ def make_cell(row: str, config: Config, dataset: Dataset | None) -> Cell:
         "frames": config.training.frames,
         "crop": config.data.crop,
         "pairs": _pairs(dataset),
+        **_digests(config.model),
     }
-    model = replace(config.model, **{key: given[key] for key in config.model.from_data})
+    files: dict[str, Any] = {key: str(path) for key, path in _files(config.model).items()}
+    model = replace(config.model, **files, **{key: given[key] for key in config.model.from_data})
     asked = replace(config, model=model)
     if kind is TRAINING and TRAINING.canonical(asked).evaluation != EvaluationConfig():
         # Each cuts the configured windows and strides to its own number of frames.
@@ -84,6 +90,25 @@ def make_fusion(row: str, cells: Sequence[Cell]) -> Cell:
     """The cell that averages the probabilities of these cells, which have the same seed and the same test clips."""
     fusion = _cell(FUSION, row, cells[0].config, cells[0].data_digest, tuple(cells))
     return replace(fusion, left_out=cells[0].left_out)
+
+
+def _files(model: SystemConfig) -> dict[str, Path]:
+    """The files that a system loads, by their keys; absolute, because Ray runs trainings in other folders."""
+    named = {key: getattr(model, key) for key in model.files}
+    return {key: typed_path(f"model.{key}", path).absolute() for key, path in named.items() if path is not None}
+
+
+def _digests(model: SystemConfig) -> dict[str, str]:
+    """The digests of these files, by the keys that they are given to; empty where there is none."""
+    files = _files(model)
+    digests = dict.fromkeys(model.files.values(), "")
+    for key, path in files.items():
+        try:
+            digests[model.files[key]] = file_digest(path)
+        except OSError as error:
+            fault = f"cannot be read ({error.strerror or error}); name another file"
+            raise ConfigError(f"model.{key}={path}: {fault}") from error
+    return digests
 
 
 def _pairs(dataset: Dataset) -> tuple[tuple[int, int], ...]:

@@ -12,7 +12,7 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
-from d3d.config import OF_DATASET, Config, DataConfig, without_added
+from d3d.config import OF_DATASET, Config, DataConfig, without_added, without_files
 from d3d.defaults import with_defaults
 
 # Keys of data: paths, and what the digest of the dataset covers.
@@ -26,7 +26,7 @@ def training_identity(config: Config, digest: str) -> dict[str, Any]:
 
     `config` is canonical, `digest` that of its dataset.
     """
-    tree = asdict(config)
+    tree = without_files(asdict(config), config.model)
     clips = {key: value for key, value in tree["data"].items() if key not in UNSEEN} | {"digest": digest}
     parts = {key: tree[key] for key in ("model", "training", "augmentation")}
     return named({"data": clips, **parts}) | {"seed": config.seed}

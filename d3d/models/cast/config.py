@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 from d3d.defaults import with_defaults
-from d3d.errors import require
+from d3d.errors import ConfigError, require
 from d3d.modality import FRAMES
 from d3d.models.config import FROM_DATA, Start, SystemConfig
 
@@ -24,6 +26,16 @@ Window = Literal["time", "space", "both"]
 
 ATTENDING = ("full", "before_adapter", "bottleneck")
 """The exchanges by cross attention."""
+
+PICKLES = (".bin", ".pt", ".pth")
+CONVERT = (
+    "import argparse, torch; from safetensors.torch import save_file; "
+    "torch.serialization.add_safe_globals([argparse.Namespace]); "
+    "found = {load}; "
+    "found = found.get('model', found.get('module', found)); "
+    "save_file({{name: each.detach().clone() for name, each in found.items()}}, {target!r})"
+)
+"""The line of Python that writes a safetensors file. Checkpoints of VideoMAE hold the weights among other things."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +187,10 @@ class CASTConfig(OnMaskedConfig):
     """What the expert of `frames` was trained with: the labels of single frames; or its weights are random."""
     temporal_expert: Literal["finetuned", "masked", "labels", "random"] = "finetuned"
     """What the expert of `tubelets` was trained with: masked clips and then labels, one of these, or nothing."""
+    spatial_weights: str | None = None  # safetensors file of the expert in the spatial role, which is then not trained
+    temporal_weights: str | None = None  # the same of the expert in the temporal role
+    spatial_digest: str = ""  # of these files; empty where there are none
+    temporal_digest: str = ""
     expert_epochs: int = 50  # of a training of an expert with labels
     expert_learning_rate: float = 5e-4  # its peak
     frozen: Literal["all", "none"] = "all"  # weights of the experts that are not trained
@@ -192,7 +208,8 @@ class CASTConfig(OnMaskedConfig):
     pairs: tuple[tuple[int, int], ...] = ()  # class → its verb and its noun; empty: a class is one thing
     drop_path: float = 0.0  # of adapters and exchange: the rate of the last block; that of the first is 0
 
-    from_data = (*ViTConfig.from_data, "pairs")
+    from_data = (*ViTConfig.from_data, "pairs", "spatial_digest", "temporal_digest")
+    files = MappingProxyType({"spatial_weights": "spatial_digest", "temporal_weights": "temporal_digest"})
     builds_on: ClassVar[tuple[str, ...]] = ("vit", "masked_vit")
 
     def __post_init__(self) -> None:
@@ -200,6 +217,8 @@ class CASTConfig(OnMaskedConfig):
         require(self.expert_epochs >= 1, "model.expert_epochs", self.expert_epochs, "must be at least 1")
         _check_rate("expert_learning_rate", self.expert_learning_rate)
         require(0 <= self.drop_path < 1, "model.drop_path", self.drop_path, "must be in [0, 1)")
+        for key in self.files:
+            _check_weights(key, getattr(self, key))
         for key, used in (("adapter_ratio", self.adapting), ("bottleneck_ratio", self.narrowing)):
             value, rule = getattr(self, key), f"must divide width = {self.width}"
             require(value >= 1 and (not used or self.width % value == 0), f"model.{key}", value, rule)
@@ -247,13 +266,29 @@ class CASTConfig(OnMaskedConfig):
         return self.exchange if self.roles == "both" and self.exchange in ("add", "concat") else None
 
     @property
+    def weights(self) -> dict[Role, str]:
+        """The file of the expert in each role that is given one; an expert that is to be random takes none."""
+        both: dict[Role, str | None] = {"spatial": self.spatial_weights, "temporal": self.temporal_weights}
+        known = {role: both[role] for role, tokens in self.experts.items() if self._trained_with(tokens) != "random"}
+        return {role: file for role, file in known.items() if file is not None}
+
+    @property
+    def trained(self) -> dict[Role, Tokens]:
+        """The tokens of the experts that no file is given for."""
+        return {role: tokens for role, tokens in self.experts.items() if role not in self.weights}
+
+    @property
     def starts(self) -> Mapping[str, Start]:
-        """The training of the expert in each role, unless its weights are random."""
-        start = {tokens: self._start_of(tokens) for tokens in self.experts.values()}
-        return {f"experts.{role}": found for role, tokens in self.experts.items() if (found := start[tokens])}
+        """The training of the expert in each role, unless its weights are random or a file's."""
+        start = {tokens: self._start_of(tokens) for tokens in self.trained.values()}
+        return {f"experts.{role}": found for role, tokens in self.trained.items() if (found := start[tokens])}
+
+    def _trained_with(self, tokens: Tokens) -> str:
+        """What an expert with these tokens is trained with, unless it is given weights."""
+        return self.spatial_expert if tokens == "frames" else self.temporal_expert
 
     def _start_of(self, tokens: Tokens) -> Start | None:
-        trained = self.spatial_expert if tokens == "frames" else self.temporal_expert
+        trained = self._trained_with(tokens)
         if trained == "random":
             return None
         if trained == "masked":
@@ -287,12 +322,17 @@ class CASTConfig(OnMaskedConfig):
             absent += ["spatial_window"]
         if not self.adapters and not self.inside:
             absent += ["drop_path"]
-        tokens = self.experts.values()
-        if "frames" not in tokens:
-            absent += ["spatial_frame", "class_token", "spatial_expert"]
-        if "tubelets" not in tokens:
+        if "frames" not in self.experts.values():
+            absent += ["spatial_frame", "class_token"]
+        for role in ("spatial", "temporal"):
+            if role not in self.weights:
+                absent += [f"{role}_weights", f"{role}_digest"]
+        trained = self.trained.values()
+        if "frames" not in trained:
+            absent += ["spatial_expert"]
+        if "tubelets" not in trained:
             absent += ["temporal_expert"]
-        if "tubelets" not in tokens or self.temporal_expert in ("labels", "random"):
+        if "tubelets" not in trained or self.temporal_expert in ("labels", "random"):
             absent += OF_MASKED
         if not any(start.model.labelled for start in self.starts.values()):
             absent += ["expert_epochs", "expert_learning_rate"]
@@ -303,6 +343,23 @@ class CASTConfig(OnMaskedConfig):
 def _size(config: ViTConfig) -> dict[str, Any]:
     """The keys that every vision transformer of this size has."""
     return {field.name: getattr(config, field.name) for field in fields(ViTConfig) if field.name != "system"}
+
+
+def _check_weights(key: str, file: str | None) -> None:
+    """Raises ConfigError for a file that is not of safetensors by its name: loading a pickle can run what is in it."""
+    if file is None or PurePath(file).suffix == ".safetensors":
+        return
+    if PurePath(file).suffix not in PICKLES:
+        raise ConfigError(f"model.{key}={file}: is no safetensors file; name one that ends in .safetensors")
+    line = CONVERT.format(
+        load=f"torch.load({file!r}, map_location='cpu', weights_only=True)",
+        target=str(PurePath(file).with_suffix(".safetensors")),
+    )
+    raise ConfigError(
+        f"model.{key}={file}: is a pickle, which is not loaded; write a safetensors file with this line of Python and "
+        f"name that: {line}; for OpenAI's own files, which are TorchScript, replace torch.load(…) by "
+        "torch.jit.load(…, map_location='cpu').state_dict()"
+    )
 
 
 def _check_rate(key: str, value: float) -> None:

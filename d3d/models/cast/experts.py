@@ -121,12 +121,7 @@ class FrameExpert(Expert):
 
     def _positions(self, rows: int, columns: int) -> Tensor:
         """The table for a grid of this size, (1+rows·columns)×D; interpolated where it was learned for another."""
-        side = math.isqrt(len(self.positions) - 1)
-        if (rows, columns) == (side, side):
-            return self.positions
-        grid = rearrange(self.positions[1:], "(h w) d -> 1 d h w", h=side)
-        grid = interpolate(grid, (rows, columns), mode="bicubic", align_corners=False)
-        return torch.cat([self.positions[:1], rearrange(grid, "1 d h w -> (h w) d")])
+        return resized(self.positions, rows, columns)
 
     def patches(self, tokens: Tensor) -> Tensor:
         """(B·T)×(1+N)×C → B×T×N×C."""
@@ -169,6 +164,16 @@ class TubeletExpert(Expert):
 
 EXPERTS: dict[Tokens, type[FrameExpert | TubeletExpert]] = {"frames": FrameExpert, "tubelets": TubeletExpert}
 EPSILON: dict[Tokens, float] = {"frames": 1e-5, "tubelets": 1e-6}  # of every LayerNorm of an expert
+
+
+def resized(positions: Tensor, rows: int, columns: int) -> Tensor:
+    """A table (1+side²)×D of a class token and a square of patches, interpolated to (1+rows·columns)×D, bicubically."""
+    side = math.isqrt(len(positions) - 1)
+    if (rows, columns) == (side, side):
+        return positions
+    grid = rearrange(positions[1:], "(h w) d -> 1 d h w", h=side)
+    grid = interpolate(grid, (rows, columns), mode="bicubic", align_corners=False)
+    return torch.cat([positions[:1], rearrange(grid, "1 d h w -> (h w) d")])
 
 
 def sine_positions(count: int, width: int) -> Tensor:

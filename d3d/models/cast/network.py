@@ -1,6 +1,7 @@
 """CAST: two experts side by side, an exchange in every block, and a head that reads both (section 3 of the paper)."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from d3d.data.skeleton import Skeleton
 from d3d.models.cast.config import CASTConfig, Role
 from d3d.models.cast.exchange import EXCHANGES, Adapter
 from d3d.models.cast.experts import EPSILON, EXPERTS, Block, Expert
+from d3d.models.cast.weights import load_weights
 from d3d.models.layers.attention import DropPath
 from d3d.models.system import System
 
@@ -69,10 +71,17 @@ class CAST(System):
         super().__init__(config, skeleton)
         experts: dict[Role, Expert] = {role: EXPERTS[tokens](config) for role, tokens in config.experts.items()}
         self.experts = nn.ModuleDict({role: experts[role] for role in experts})
+        digests: dict[Role, str] = {"spatial": config.spatial_digest, "temporal": config.temporal_digest}
+        self.files = {role: (Path(file), digests[role]) for role, file in config.weights.items()}
         if config.frozen == "all":
             self.experts.requires_grad_(False)
         self.blocks = nn.ModuleList(TradingBlock(config, experts, index) for index in range(config.depth))
         self.head = Head(config)
+
+    def load_files(self) -> None:
+        """Gives an expert the weights of its file, if it has one."""
+        for role, (file, digest) in self.files.items():
+            load_weights(self.experts[role], file, digest)  # type: ignore[arg-type]  # it is an expert
 
     def forward(self, batch: Batch) -> Tensor:
         """B clips of 2T frames → logits B×K."""

@@ -16,8 +16,9 @@ from d3d.bench.run.schedule import common_tags
 from d3d.data.clip import Dataset
 from d3d.data.skeleton import nameless
 from d3d.errors import ConfigError, DataError
+from d3d.models.cast.config import CASTConfig
 from d3d.prediction import Prediction
-from d3d.training.checkpoint import FILE
+from d3d.training.checkpoint import FILE, fingerprint
 from tests.bench.conftest import launch_of, save_weights
 from tests.systems import d3d_model
 
@@ -358,6 +359,29 @@ def test_rows_share_what_they_start_from_and_another_start_is_another_training(p
     assert set(untouched.cells[:-1]) < set(directions.cells), "the recipe of CAST is not that of its experts"
     smaller = plan("ablation=full", "model=cast", "data.split=validation").cells[:-1]
     assert not set(smaller) & set(directions.cells), "experts see the clips that are left for training"
+
+
+def test_given_weights_are_known_by_their_content_and_their_expert_is_not_trained(
+    plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {name: tmp_path / f"{name}.safetensors" for name in ("one", "same, elsewhere", "other")}
+    for name, path in places.items():
+        path.write_text("other" if name == "other" else "one")
+
+    def cells(*arguments: str) -> tuple[Cell, ...]:
+        return plan("ablation=full", "model=cast", *arguments).cells
+
+    one, elsewhere, other = (cells(f"model.spatial_weights={path}") for path in places.values())
+    assert names(one) == ["temporal expert, masked pre-training", "temporal expert", ""]
+    assert one[-1].id == elsewhere[-1].id != other[-1].id
+    assert fingerprint(one[-1].config) == fingerprint(elsewhere[-1].config) != fingerprint(other[-1].config)
+    assert {one[-1].id, other[-1].id}.isdisjoint(cell.id for cell in cells())
+    monkeypatch.chdir(tmp_path)
+    [both] = cells("model.spatial_weights=one.safetensors", "model.temporal_weights=other.safetensors")
+    assert isinstance(both.config.model, CASTConfig)
+    assert both.config.model.weights == {"spatial": str(places["one"]), "temporal": str(places["other"])}
+    with pytest.raises(ConfigError, match=r"absent\.safetensors: cannot be read \(No such file"):
+        cells("model.spatial_weights=absent.safetensors")
 
 
 def test_every_ablation_of_a_system_is_one_launch(plan: Callable[..., Plan]) -> None:

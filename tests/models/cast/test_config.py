@@ -89,3 +89,20 @@ def test_a_recipe_that_cannot_be_is_refused(changes: dict[str, Any], message: st
 def test_a_test_has_the_frames_of_the_training() -> None:
     with pytest.raises(ConfigError, match=r"evaluation\.frames=6: must be training\.frames = 4"):
         CAST.canonical(6)
+
+
+def test_an_expert_whose_weights_are_given_is_not_trained() -> None:
+    assert started(spatial_weights="a.safetensors").keys() == {"experts.temporal"}
+    assert started(temporal_weights="a.safetensors").keys() == {"experts.spatial"}
+    assert started(spatial_weights="a.safetensors", temporal_weights="a.safetensors") == {}
+    alone = replace(CAST, roles="spatial")
+    assert replace(alone, temporal_weights="a.safetensors").canonical(4) == alone.canonical(4)
+    random = replace(CAST, temporal_expert="random")
+    assert replace(random, temporal_weights="a.safetensors").canonical(4) == random.canonical(4)
+    given = replace(CAST, temporal_weights="a.safetensors")
+    assert replace(given, temporal_expert="masked", masked_epochs=9).canonical(4) == given.canonical(4)
+
+
+def test_a_file_of_weights_is_one_of_safetensors() -> None:
+    with pytest.raises(ConfigError, match=r"model\.spatial_weights=clip\.npz: is no safetensors file"):
+        replace(CAST, spatial_weights="clip.npz")
