@@ -19,16 +19,19 @@ from typing import TYPE_CHECKING, Literal
 from d3d.errors import RecordError
 from d3d.redaction import redacted
 from d3d.report.artefacts.registry import ARTEFACTS, artefact_of
+from d3d.report.document.blocks import Block
 from d3d.report.document.writers import write_files
 from d3d.text import hydra_text
 
 if TYPE_CHECKING:
     from d3d.bench.record.schema import Launch
     from d3d.report.record import Record
+    from d3d.report.statistics.verdicts import Verdict
 
 __all__ = ["ARTEFACTS", "LATEST", "Built", "build", "seeds_needed", "seeds_wanted"]
 
 LATEST = "latest"  # the folder of the newest complete files
+PAGE = "report.html"  # the page that the command `report` writes beside them
 STORAGE = "results"  # the default of `storage=`
 
 # Read by libraries when they are imported: they send no telemetry, and print nothing between our own lines.
@@ -57,6 +60,18 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Document:
+    """A table or figure as its reader sees it, before it is written as Markdown, LaTeX or HTML."""
+
+    name: str  # of the artefact
+    title: str
+    blocks: Sequence[Block]
+    launches: Sequence["Launch"]  # that it was built from
+    judged: Mapping[str, Sequence["Verdict"]]  # part of the rows, as in `Tally` → the verdicts on its claims
+    image: bytes | None = None  # of a figure: PNG
+
+
+@dataclass(frozen=True)
 class Built:
     """The files that `build` wrote, and what their reader has to know."""
 
@@ -65,6 +80,7 @@ class Built:
     notes: tuple[str, ...]  # one line for each caveat, such as a cell trained twice or results of different code
     verdicts: tuple[Tally, ...] = ()  # of each artefact with claims, and after a search of both parts of its rows
     latest: tuple[Path, ...] = ()  # the copies of complete artefacts in <storage>/tables/latest/
+    documents: tuple[Document, ...] = ()  # one for each artefact
 
 
 def build(
@@ -123,6 +139,7 @@ def build(
         notes=tuple(dict.fromkeys([*(line for each in built for line in each.notes), *_left_out(record)])),
         verdicts=tuple(tally for each in built for tally in each.verdicts),
         latest=tuple(latest),
+        documents=tuple(document for each in built for document in each.documents),
     )
 
 

@@ -1,14 +1,22 @@
-"""The command `tables [ARTEFACT …] [KEY=VALUE …]`, which builds tables and figures from the record."""
+"""The commands `tables` and `report`, which build tables and figures from the record, and a page of all of them.
+
+Both take the same arguments: [ARTEFACT …] [KEY=VALUE …].
+"""
 
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 from d3d.errors import ConfigError, D3DError
-from d3d.report import ARTEFACTS, STORAGE, build
+from d3d.report import ARTEFACTS, PAGE, STORAGE, Built, build
 from d3d.text import printable
 from d3d.typed_path import typed_path
 
+MEANINGS = {
+    "tables": "Builds tables and figures from the record, as CSV, Markdown and LaTeX.",
+    "report": f"Builds the same, and from them one page, <storage>/tables/{PAGE}, that needs no network and no script.",
+}
 KEYS = {
     "storage": f"folder of the record, and of the tables built from it; default {STORAGE}",
     "launch": "id of a launch in the record; default the newest for each artefact",
@@ -17,10 +25,10 @@ KEYS = {
 }
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Runs the command. Returns the exit status: 0, 1 if a cell is missing, 2 if nothing could be built."""
+def main(arguments: Sequence[str], command: str = "tables") -> int:
+    """Runs `tables` or `report`. Returns the exit status: 0, 1 if a cell is missing, 2 if nothing could be built."""
     if {"-h", "--help"} & set(arguments):
-        print(_help())
+        print(_help(command))
         return 0
     try:
         names = [argument for argument in arguments if "=" not in argument]
@@ -28,14 +36,15 @@ def main(arguments: Sequence[str]) -> int:
         partial = _boolean(values.get("partial", "false"))
         storage = typed_path("storage", values.get("storage", STORAGE))
         built = build(names, storage, values.get("tracking.uri"), values.get("launch"), partial)
+        page = _page(built, storage, values.get("tracking.uri")) if command == "report" else None
     except D3DError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     said = [*(f"note: {note}" for note in built.notes), *(f"missing: {line}" for line in built.missing)]
     for line in said:
         print(printable(line), file=sys.stderr)
-    made = [*map(str, built.paths)]
-    if built.latest:
+    made = [*map(str, built.paths)] if page is None else [str(page)]
+    if built.latest and page is None:
         made.append(f"complete tables and figures, under fixed names: {built.latest[0].parent}")
     for line in (*made, *map(str, built.verdicts)):
         print(printable(line))
@@ -59,11 +68,23 @@ def _boolean(value: str) -> bool:
     return value == "true"
 
 
-def _help() -> str:
+def _page(built: Built, storage: Path, tracking_uri: str | None) -> Path:
+    from d3d.report.page.page import write_page  # imported here, because matplotlib and MLflow take seconds
+
+    return write_page(built, storage, tracking_uri)
+
+
+def _help(command: str) -> str:
     def table(entries: dict[str, str], suffix: str) -> list[str]:
         return [f"  {name + suffix:<14} {meaning}" for name, meaning in entries.items()]
 
-    lines = ["tables [ARTEFACT …] [KEY=VALUE …]", "", "artefacts; without a name all that the record has a launch for:"]
+    lines = [
+        f"{command} [ARTEFACT …] [KEY=VALUE …]",
+        "",
+        MEANINGS[command],
+        "",
+        "artefacts; without a name all that the record has a launch for:",
+    ]
     lines += table({name: artefact.meaning for name, artefact in ARTEFACTS.items()}, "")
     lines += table({"ABLATION": "the rows of any other ablation, under its own name"}, "")
     lines += ["", "keys:", *table(KEYS, "=")]

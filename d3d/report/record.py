@@ -57,6 +57,7 @@ class Cell:
     kind: str = field(default="training", kw_only=True)  # training, test, fusion, baseline or measurement
     environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)  # see d3d/bench/record/conditions.py
     modality: str = field(default="", kw_only=True)  # R, P or R+P; empty in old records
+    seconds: float = field(default=0.0, kw_only=True)  # from the start of its run to the end, interruptions included
 
     def metric(self, name: str) -> float:
         """The last value of a metric. Raises RecordError if the finished run lacks it."""
@@ -166,6 +167,11 @@ class Record:
                     self._cells[id] = self._cell(id, runs)
         return {id: self._cells[id] for id in launch.cells if id in self._cells}
 
+    def history(self, cell: Cell, metric: str) -> dict[int, float]:
+        """Epoch → the value of a metric after it, in ascending order; empty where it was not recorded."""
+        values = self._client.get_metric_history(cell.run_id, metric)
+        return {each.step: each.value for each in sorted(values, key=lambda each: (each.step, each.timestamp))}
+
     def _tagged(self, ablation: str, limit: int) -> dict[str, list[Run]]:
         """The finished runs tagged with an ablation, by cell, in one query; none if there are more than `limit`."""
         filter = f"tags.`{ABLATION_PREFIX}{ablation}` = 'true'"
@@ -227,6 +233,7 @@ class Record:
             read_predictions=lambda: self._predictions(run, id),
             weights=run.data.tags.get(Tag.TRAINED, id),
             modality=run.data.tags.get(Tag.MODALITY, ""),
+            seconds=((run.info.end_time or 0) - (run.info.start_time or 0)) / 1000,
             environment={
                 key.removeprefix(ENVIRONMENT_PREFIX): value
                 for key, value in run.data.tags.items()

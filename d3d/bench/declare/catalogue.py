@@ -36,12 +36,13 @@ def show_catalogue(console: Console, program: str) -> None:
     console.print(f"       {program} check data=NAME [data.root=DIR] [KEY=VALUE ...]")
     console.print(f"       {program} show clip=ID data=NAME [data.root=DIR] [KEY=VALUE ...]")
     console.print(f"       {program} poses data.root=VIDEOS poses.models=DIR [KEY=VALUE ...]")
-    console.print(f"       {program} tables [ARTEFACT ...] [storage=DIR] [KEY=VALUE ...]\n")
+    console.print(f"       {program} tables|report [ARTEFACT ...] [storage=DIR] [KEY=VALUE ...]\n")
     console.print("Runs the unfinished cells of an ablation of the paper, and makes its table or figure.")
     console.print("The same command again continues a launch that was interrupted.")
     console.print("check reads a whole dataset and lists everything that is broken; show draws a clip with its joints;")
     console.print("poses estimates the joints of your own videos, see docs/own_videos.md;")
-    console.print("tables builds the tables and figures of a record again, see tables --help.\n")
+    console.print("tables builds the tables and figures of a record again, see tables --help.")
+    console.print("report builds one page of HTML with all of them.\n")
     rows = {
         each.name: [each.title, f"makes {', '.join(each.artefacts) or 'no table'} ({each.section})", each.cost]
         for each in ablations().values()

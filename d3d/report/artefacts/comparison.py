@@ -9,7 +9,7 @@ from typing import Literal
 from d3d.bench.declare.ablations import options
 from d3d.bench.declare.claims import Comparison, parse_claim
 from d3d.bench.record.schema import Launch
-from d3d.report import Built
+from d3d.report import Built, Document
 from d3d.report.artefacts.baselines import baseline_accuracies
 from d3d.report.artefacts.registry import ACCURACY, BY_CLASS, Artefact
 from d3d.report.artefacts.verdict_section import OUTCOMES, orderings, tally, verdict_blocks, verdict_heading
@@ -115,7 +115,8 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
     }
     missing = tuple(line for run in runs for line in missing_lines([run.row], run.launch.portable_command))
     tallies = (tally(artefact.name, "", verdicts),) if verdicts else ()
-    return Built(write_files(folder, contents), missing, tuple(notes), tallies)
+    document = Document(artefact.name, artefact.title, blocks, _launches(runs), {"": verdicts})
+    return Built(write_files(folder, contents), missing, tuple(notes), tallies, documents=(document,))
 
 
 def _runs(printed: Published, name: str, column: Column, launch: Launch, rows: Sequence[Row]) -> Iterator[Run]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from d3d.bench.declare.claims import LEVEL, Best, Comparison, parse_claim
 from d3d.bench.record.schema import Launch, Metric
-from d3d.report import Built
+from d3d.report import Built, Document
 from d3d.report.artefacts.registry import MODULE, Artefact
 from d3d.report.artefacts.row_table import value_text
 from d3d.report.artefacts.verdict_section import kendall_text, tally, verdict_blocks, verdict_heading
@@ -64,7 +64,9 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
         f"{artefact.name}.tex": latex(artefact.title, blocks),
     }
     tallies = (tally(artefact.name, "", verdicts),) if verdicts else ()
-    return Built(write_files(folder, contents), missing_lines(rows, launch.portable_command), notes, tallies)
+    document = Document(artefact.name, artefact.title, blocks, (launch,), {"": verdicts})
+    missing = missing_lines(rows, launch.portable_command)
+    return Built(write_files(folder, contents), missing, notes, tallies, documents=(document,))
 
 
 def _grid(rows: Sequence[Row]) -> Grid:

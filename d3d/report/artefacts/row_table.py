@@ -6,7 +6,7 @@ from pathlib import Path
 
 from d3d.bench.declare.ablations import RECIPE, Value
 from d3d.bench.record.schema import Launch
-from d3d.report import Built
+from d3d.report import Built, Document
 from d3d.report.artefacts.baselines import chosen_notes
 from d3d.report.artefacts.measured_rows import Measured, measure
 from d3d.report.artefacts.movement import movement_notes
@@ -92,7 +92,10 @@ def finish(measured: Measured, folder: Path, shown: Sequence[Block], images: Map
         **{f"{name}.{kind}": image for kind, image in images.items()},
     }
     missing = (*missing_lines(rows, launch.portable_command), *tuned_missing(launch, _tuned(measured)))
-    return Built(write_files(folder, contents), missing, measured.caveats, measured.tallies)
+    judged = {part: each.verdicts for part, each in measured.parts.items()}
+    document = Document(name, title, blocks, (launch,), judged, images.get("png"))
+    paths = write_files(folder, contents)
+    return Built(paths, missing, measured.caveats, measured.tallies, documents=(document,))
 
 
 def row_grid(measured: Measured) -> Grid:

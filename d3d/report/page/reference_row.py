@@ -1,0 +1,167 @@
+"""Shows the reference row of a launch more closely: its learning curves, which actions it confuses, the worst clips."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from d3d.bench.record.schema import Launch, Metric
+from d3d.prediction import Prediction
+from d3d.report.artefacts.plots import render, style
+from d3d.report.document.blocks import Block, Grid, Heading, Notes, Text
+from d3d.report.page.section import Picture, Section
+from d3d.report.record import Cell, Record
+from d3d.report.rows import Row, accuracy_text, interval_text
+
+CURVES = {  # metric of each epoch → its name
+    Metric.TRAIN_LOSS: "training loss",
+    Metric.EVAL_LOSS: "loss on the clips tested",
+    Metric.TRAIN_TOP1: "training top-1",
+    Metric.EVAL_TOP1: "top-1 on the clips tested",
+    Metric.TEST_TOP1: "top-1 on the clips tested",
+}
+TRAINING, TESTED = "#2c2c6c", "#cf4a5e"
+WORST = 20  # clips are listed
+CLASSES_NUMBERED = 30  # in the confusion matrix; with more classes only some of the numbers fit
+
+
+def reference_row(record: Record, launch: Launch, row: Row) -> Section:
+    """The section on a row with counted cells."""
+    cells = list(row.counted.values())
+    seeds = [cell.predictions for cell in cells]
+    said = (
+        f"Top-1 is {accuracy_text(row)} %, 95 % interval {interval_text(row)}, over {len(cells)} "
+        f"seed{'s' * (len(cells) > 1)}. The record has actions by their number."
+    )
+    blocks: list[Block | Picture] = [Text(said), *_learning(record, row), *_confusion(seeds), *_worst(seeds)]
+    return Section(f"{row.label}: {launch.data}, preset {launch.preset}", blocks)
+
+
+def _learning(record: Record, row: Row) -> list[Block | Picture]:
+    """The curves of each seed, of the metrics that were recorded after epochs."""
+    curves: dict[str, list[dict[int, float]]] = {}
+    for metric in CURVES:
+        recorded = [history for cell in row.counted.values() if (history := record.history(cell, metric))]
+        if recorded:
+            curves[metric] = recorded
+    if not curves:
+        return [Heading("Learning curves"), Text("The record has no numbers of single epochs.")]
+    with style():
+        figure = Figure(figsize=(6.4, 2.6), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        _plot(left, "loss", 1, {metric: each for metric, each in curves.items() if metric.endswith("loss")})
+        _plot(right, "top-1 (%)", 100, {metric: each for metric, each in curves.items() if metric.endswith("top1")})
+        png = render(figure)["png"]
+    last = [
+        f"{CURVES[Metric(metric)]} {fmean(list(each.values())[-1] for each in histories):.3f}"
+        for metric, histories in curves.items()
+    ]
+    said = f"Means over the seeds after the last epoch: {', '.join(last)}."
+    return [Heading("Learning curves"), Picture(png, f"Learning curves, a line for each seed. {said}"), Text(said)]
+
+
+def _plot(axes: Axes, label: str, scale: float, curves: Mapping[str, Sequence[Mapping[int, float]]]) -> None:
+    """Draws each seed of each metric as a line, `scale` times what was recorded."""
+    for metric, histories in curves.items():
+        colour = TRAINING if metric.startswith("train") else TESTED
+        for number, history in enumerate(histories):
+            marker = "o" if len(history) == 1 else ""
+            name = "" if number else CURVES[Metric(metric)]
+            values = [scale * value for value in history.values()]
+            axes.plot(list(history), values, color=colour, linewidth=0.9, marker=marker, label=name)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="y")
+    if curves:
+        axes.legend(frameon=False, fontsize=6)
+
+
+def confusion(seeds: Sequence[Sequence[Prediction]]) -> NDArray[np.int64]:
+    """classes × classes: the number of clips of each action (row) that got each prediction (column), over all seeds."""
+    everything = [each for seed in seeds for each in seed]
+    size = 1 + max(max(each.label, each.predicted) for each in everything)
+    counts = np.zeros((size, size), np.int64)
+    for each in everything:
+        counts[each.label, each.predicted] += 1
+    return counts
+
+
+def _confusion(seeds: Sequence[Sequence[Prediction]]) -> list[Block | Picture]:
+    counts = confusion(seeds)
+    clips = counts.sum(axis=1)
+    there = [number for number, count in enumerate(clips.tolist()) if count]
+    wrong = counts - np.diag(np.diag(counts))
+    confused = {number: int(wrong[number].argmax()) for number in there}
+    shares = 100 * counts / np.maximum(clips[:, None], 1)
+    with style():
+        figure = Figure(figsize=(4.2, 3.6), layout="constrained")
+        axes = figure.subplots()
+        image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+        if len(counts) <= CLASSES_NUMBERED:
+            axes.set_xticks(range(len(counts)))
+            axes.set_yticks(range(len(counts)))
+        axes.tick_params(labelsize=5)
+        axes.set_xlabel("predicted action")
+        axes.set_ylabel("true action")
+        figure.colorbar(image, label="clips of the true action (%)")
+        png = render(figure)["png"]
+    rows = []
+    for number in sorted(there, key=lambda each: (shares[each, each], each)):
+        other = confused[number]
+        most = f"{other} ({shares[number, other]:.1f} %)" if wrong[number, other] else "none"
+        rows.append((str(number), str(clips[number] // len(seeds)), f"{shares[number, number]:.1f}", most))
+    grid = Grid(("action", "clips", "accuracy (%)", "most often taken for"), tuple(rows), "rrrl")
+    pairs = sorted((-int(wrong[a, b]), a, b) for a in there for b in range(len(counts)) if wrong[a, b])
+    named = "; ".join(f"action {a} taken for {b}: {-count}" for count, a, b in pairs[:3]) or "no clip is wrong"
+    alt = f"Confusion matrix of {len(there)} actions over all seeds. The largest errors: {named}."
+    return [
+        Heading("Confusion of actions"),
+        Picture(png, alt),
+        Heading("Accuracy of each action"),
+        Text("The mean over the seeds, with the lowest first."),
+        grid,
+    ]
+
+
+def worst_clips(seeds: Sequence[Sequence[Prediction]]) -> dict[str, int]:
+    """Clip → the number of seeds that are wrong about it, for the clips that any is, with the most first."""
+    wrong = Counter(each.clip for seed in seeds for each in seed if each.label != each.predicted)
+    return dict(sorted(wrong.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _worst(seeds: Sequence[Sequence[Prediction]]) -> list[Block | Picture]:
+    worst = worst_clips(seeds)
+    if not worst:
+        return [Heading("Worst clips"), Text("Every seed is right about every clip.")]
+    said: dict[str, Counter[int]] = defaultdict(Counter)
+    labels: Mapping[str, int] = {each.clip: each.label for each in seeds[0]}
+    for seed in seeds:
+        for each in seed:
+            said[each.clip][each.predicted] += 1
+    rows = tuple(
+        (
+            clip,
+            str(labels[clip]),
+            ", ".join(f"{number} ({times}×)" for number, times in sorted(said[clip].items())),
+            f"{count} of {len(seeds)}",
+        )
+        for clip, count in list(worst.items())[:WORST]
+    )
+    left = len(worst) - len(rows)
+    notes = (f"{left} more clips are wrong in at least one seed.",) if left else ()
+    return [
+        Heading("Worst clips"),
+        Grid(("clip", "action", "predicted", "seeds that are wrong"), rows, "llll"),
+        Notes(notes),
+    ]
+
+
+def trained(cells: Sequence[Cell]) -> bool:
+    """Whether the cells have predictions of a trained model to look at."""
+    return all(cell.trained and Metric.TOP1 in cell.metrics for cell in cells)

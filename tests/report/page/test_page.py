@@ -1,0 +1,172 @@
+"""The page, read by the parser of the standard library as a browser would."""
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from d3d import report
+from d3d.prediction import Prediction
+from d3d.report.command import main
+from d3d.report.document.blocks import Block, Bold, Grid, Heading, Notes, Text
+from d3d.report.page.page import html, parts, write_page
+from d3d.report.page.readings import readings
+from d3d.report.page.reference_row import confusion, worst_clips
+from d3d.report.page.section import Picture, Section
+from tests.report.conftest import Everything
+from tests.report.fake_record import FakeRecord
+
+EVIL = """<script>alert("x")</script> & 'y' <img src=x onerror=y> `a<b>c`"""
+EMPTY = {"meta", "img", "br", "link", "hr", "input"}
+
+
+@dataclass
+class Page(HTMLParser):
+    """The tags of a page in order, each with its attributes, and its texts."""
+
+    tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    def of(self, *names: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag in names]
+
+
+def read(content: bytes) -> Page:
+    page = Page()
+    page.feed(content.decode("utf-8"))
+    assert page.open == []
+    return page
+
+
+@pytest.fixture(scope="module")
+def whole(everything: Everything, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return write_page(everything.built, everything.record.storage).read_bytes()
+
+
+def test_everything_is_there_with_the_verdicts_first(everything: Everything, whole: bytes) -> None:
+    text = "\n".join(read(whole).texts)
+    places = [
+        text.rindex(f"\n{part}\n") for part in ("Verdicts", "Tables and figures", "Reference rows", "Environment")
+    ]
+    assert places == sorted(places)
+    assert all(document.title in text for document in everything.built.documents)
+    assert "full > no_deformable" in text and "holds" in text
+    assert "python orchestrate.py ablation=modules" in text
+    assert "Backbone, 3.1" in text, "how the paper is read"
+
+
+def test_headings_descend_by_one_and_pictures_and_tables_are_described(whole: bytes) -> None:
+    page = read(whole)
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(lower - upper <= 1 for upper, lower in pairwise(levels))
+    assert len(page.of("img")) >= 3 and all(each["alt"] for each in page.of("img"))
+    assert len(page.of("caption")) == len(page.of("table")) > 10
+    assert all(each.get("scope") in ("row", "col") for each in page.of("th"))
+    assert page.of("html")[0]["lang"] == "en"
+
+
+def test_nothing_is_fetched_and_nothing_runs(whole: bytes) -> None:
+    page = read(whole)
+    assert not page.of("script", "link", "iframe", "object", "form")
+    for _, attributes in page.tags:
+        assert not any(name.startswith("on") for name in attributes)
+        for name in ("src", "href"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:image/png;base64,"))
+    style = whole.decode().partition("<style>")[2].partition("</style>")[0]
+    assert "url(" not in style and "@import" not in style
+
+
+def test_every_link_leads_to_a_part_of_the_page(whole: bytes) -> None:
+    page = read(whole)
+    places = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(places) == len(set(places))
+    assert {each["href"] for each in page.of("a")} <= {f"#{place}" for place in places}
+
+
+def test_the_same_record_gives_the_same_bytes_wherever_it_is(
+    everything: Everything, whole: bytes, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(everything.record.storage, tmp_path / "copy")
+    assert write_page(everything.built, copy).read_bytes() == whole
+    assert str(everything.record.storage).encode() not in whole
+
+
+def test_text_of_the_record_is_text() -> None:
+    grid = Grid((EVIL, "n"), ((EVIL, Bold(EVIL)),), "lr")
+    blocks: Sequence[Block | Picture] = [Text(EVIL), Notes((EVIL,)), Heading(EVIL), grid, Picture(b"png", EVIL)]
+    page = read(html(EVIL, [Section(EVIL, blocks, [Section(EVIL, blocks)])]))
+    assert not page.of("script") and len(page.of("img")) == 2
+    assert page.of("img")[0]["alt"] == EVIL
+    assert "a<b>c" in page.texts and len(page.of("code")) > 8
+
+
+def test_a_label_of_anybodys_ablation_is_text(record: FakeRecord) -> None:
+    record.rows({EVIL: 0.9}, title=EVIL, reference=EVIL, command=f"python orchestrate.py 'ablation={EVIL}'")
+    page = read(write_page(report.build([], record.storage), record.storage).read_bytes())
+    assert not page.of("script")
+    assert "Worst clips" in "".join(page.texts) and "0108" in "".join(page.texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a `b` c", [(False, "a "), (True, "b"), (False, " c")]), ("a ` b", [(False, "a ` b")]), ("", [])],
+)
+def test_backticks_are_code_where_they_are_pairs(text: str, expected: list[tuple[bool, str]]) -> None:
+    assert parts(text) == expected
+
+
+def test_curves_are_drawn_of_the_epochs_that_are_recorded(record: FakeRecord) -> None:
+    cell = record.finish("c1")
+    for epoch in range(3):
+        record.client.log_metric(cell, "train_loss", 2.0 - epoch, step=epoch)
+        record.client.log_metric(cell, "eval_top1", 0.25 * epoch, step=epoch)
+    record.launch([{"row": "full", "axes": {}, "seed": 0, "cell": "c1"}], reference="full")
+    page = read(write_page(report.build([], record.storage), record.storage).read_bytes())
+    said = [each["alt"] or "" for each in page.of("img")]
+    assert any("training loss 0.000, top-1 on the clips tested 0.500" in alt for alt in said)
+
+
+def test_confusion_counts_and_the_worst_clips_are_those_most_seeds_miss() -> None:
+    first = [Prediction("a", 0, 0), Prediction("b", 0, 1), Prediction("c", 2, 1)]
+    second = [Prediction("a", 0, 0), Prediction("b", 0, 0), Prediction("c", 2, 0)]
+    assert confusion([first, second]).tolist() == [[3, 1, 0], [0, 0, 0], [1, 1, 0]]
+    assert worst_clips([first, second]) == {"c": 2, "b": 1}
+
+
+def test_every_system_says_how_it_reads_its_paper() -> None:
+    for system in ("d3d", "stgcn", "r2plus1d", "cast"):
+        grid = readings(system)
+        assert grid and grid.rows and {len(row) for row in grid.rows} == {len(grid.header)}
+    assert readings("somebody.elses:Model") is None
+
+
+def test_the_command_prints_the_page_and_an_empty_record_is_one_line(
+    record: FakeRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([f"storage={record.storage}"], "report") == 2
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1
+    record.rows({"a": 0.9})
+    assert main([f"storage={record.storage}"], "report") == 0
+    assert Path(capsys.readouterr().out.splitlines()[0]) == record.storage / "tables" / report.PAGE
