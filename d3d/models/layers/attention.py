@@ -1,5 +1,8 @@
 """The parts of an attention module: projections, the scaled dot product and the residual branches."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -29,6 +32,7 @@ class MultiHeadProjections(nn.Module):
     def __init__(self, dimension: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
+        self.kept: list[Tensor] | None = None  # where `kept_attention` keeps the maps of forward passes
         self.query = nn.Linear(dimension, dimension)
         self.key = nn.Linear(dimension, dimension)
         self.value = nn.Linear(dimension, dimension)
@@ -37,7 +41,31 @@ class MultiHeadProjections(nn.Module):
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Scaled dot product of projected tokens: query B×N×D, key and value B×K×D → B×N×D, heads side by side."""
         query, key, value = (rearrange(tokens, "b n (h d) -> b h n d", h=self.heads) for tokens in (query, key, value))
-        return rearrange(scaled_dot_product_attention(query, key, value), "b h n d -> b n (h d)")
+        if self.kept is None:
+            attended = scaled_dot_product_attention(query, key, value)
+        else:  # the fused kernels never hold the map
+            attention = (query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5).softmax(dim=-1)
+            self.kept.append(attention.mean(dim=1))
+            attended = attention @ value
+        return rearrange(attended, "b h n d -> b n (h d)")
+
+
+@contextmanager
+def kept_attention(model: nn.Module) -> Iterator[dict[str, list[Tensor]]]:
+    """Keeps the attention maps of every forward pass of the model within the block, at the cost of speed and memory.
+
+    Yields the name of each MultiHeadProjections → its maps in the order of its calls, B×N×K: for each of N queries the
+    weights of K keys, which sum to one; the mean over the heads. Outputs are the same up to rounding.
+    """
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, MultiHeadProjections)}
+    maps: dict[str, list[Tensor]] = {name: [] for name in layers}
+    try:
+        for name, layer in layers.items():
+            layer.kept = maps[name]
+        yield maps
+    finally:
+        for layer in layers.values():
+            layer.kept = None
 
 
 class FeedForward(nn.Sequential):
