@@ -22,7 +22,10 @@ class GCNConfig(SystemConfig):
     joints' features adds a different one in each channel (CTR-GCN).
     """
     partition: Literal["uniform", "distance", "spatial", "directed"] = "spatial"  # subsets of neighbours, see graph.py
-    time: Literal["plain", "branches"] = "plain"  # one convolution over time, or six branches side by side (ST-GCN++)
+    time: Literal["plain", "branches", "four_branches"] = "plain"
+    """`plain`: one convolution over time. `branches`: six side by side (ST-GCN++). `four_branches`: four (CTR-GCN)."""
+    stream: Literal["joint", "bone", "motion", "bone_motion"] = "joint"
+    """What the network sees of a skeleton: places of joints, bones (a joint minus its parent), or how either moves."""
     temporal_kernel: int = 9  # frames that the plain convolution over time spans, odd
     dropout: float = 0.0  # after the convolution over time
 
@@ -35,9 +38,9 @@ class GCNConfig(SystemConfig):
         require(self.temporal_kernel >= 1, "model.temporal_kernel", self.temporal_kernel, rule)
         require(self.temporal_kernel % 2 == 1, "model.temporal_kernel", self.temporal_kernel, rule)
         require(0 <= self.dropout < 1, "model.dropout", self.dropout, "must be in [0, 1)")
-        if self.time == "branches":
-            require(self.width >= 6, "model.width", self.width, "must be at least 6, a channel for each branch")
+        if self.time == "four_branches":
+            require(self.width >= 4, "model.width", self.width, "must be at least 4, a channel for each branch")
 
     def canonical(self, frames: int) -> Self:
-        """With `time: branches` the kernel of the plain convolution has no effect, and is set to its default."""
-        return replace(self, temporal_kernel=GCNConfig.temporal_kernel) if self.time == "branches" else self
+        """With branches over time the kernel of the plain convolution has no effect, and is set to its default."""
+        return self if self.time == "plain" else replace(self, temporal_kernel=GCNConfig.temporal_kernel)

@@ -10,10 +10,11 @@ from d3d.errors import ConfigError
 from d3d.models.gcn.config import GCNConfig
 from d3d.models.gcn.graph import subsets
 from d3d.models.gcn.spatial import shortcut, spatial_unit
+from d3d.models.gcn.streams import streamed
 from d3d.models.gcn.temporal import temporal_unit
 from d3d.models.system import System
 
-CHANNELS = 3  # x and y of the input from −1 to 1, and whether the joint is visible
+CHANNELS = 3  # x and y of the stream, in which the input reaches from −1 to 1, and whether they are known
 BLOCKS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))  # (times the width, stride)
 
 
@@ -32,7 +33,7 @@ class GCN(System):
             joints = "none" if skeleton is None else f"one of {len(skeleton.joint_names)} joints"
             fault = f"{config.joints} joints of {config.persons} persons need their skeleton, and {joints} is given"
             raise ConfigError(f"model.system={config.system}: {fault}; name it with data.skeleton")
-        self.config = config
+        self.config, self.skeleton = config, skeleton
         graph = subsets(skeleton, config.partition)
         self.norm = nn.BatchNorm1d(CHANNELS * len(skeleton.joint_names))
         channels, blocks = CHANNELS, []
@@ -49,7 +50,8 @@ class GCN(System):
         joints = rearrange(batch.joints, "b t (m v) c -> b m t v c", m=persons)
         extent = joints.new_tensor([width, height])
         places = torch.where(visible[..., None], 2 * (joints + 0.5) / extent - 1, torch.zeros_like(joints))
-        series = torch.cat([places, visible[..., None].to(places.dtype)], dim=-1)
+        vectors, known = streamed(self.config.stream, places, visible, self.skeleton)
+        series = torch.cat([vectors, known[..., None].to(places.dtype)], dim=-1)
         normed = self.norm(rearrange(series, "b m t v c -> (b m) (v c) t"))
         features = self.blocks(rearrange(normed, "n (v c) t -> n c t v", c=CHANNELS)).mean(dim=(2, 3))
         present = visible.any(dim=(2, 3)).to(features.dtype)

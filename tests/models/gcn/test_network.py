@@ -41,12 +41,36 @@ def test_st_gcn_at_its_published_size_has_its_parameters() -> None:
     assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(3.10, abs=0.01)
 
 
+CTR_GCN = GCNConfig(graph="channelwise", partition="directed", time="four_branches")
+
+
+def test_ctr_gcn_has_half_as_many_as_st_gcn() -> None:
+    with torch.device("meta"):
+        model = GCN(replace(CTR_GCN, classes=120, joints=50, persons=2), NTU)
+    assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(1.46, abs=0.005)
+
+
 @pytest.mark.parametrize("frames", [1, 2, 7, 12, 32])
 def test_any_number_of_frames(frames: int) -> None:
-    assert answer(build(TINY), *clips(frames=frames)).isfinite().all()
+    for time in ("plain", "branches", "four_branches"):
+        assert answer(build(replace(TINY, time=time)), *clips(frames=frames)).isfinite().all()
 
 
-@pytest.mark.parametrize("time", ["plain", "branches"])
+@pytest.mark.parametrize("time", ["branches", "four_branches"])
+def test_branches_of_a_narrow_network_have_a_channel_each(time: str) -> None:
+    assert answer(build(replace(TINY, width=4, time=time)), *clips()).shape == (3, 5)  # type: ignore[arg-type]
+
+
+def test_a_stream_reaches_the_answer_and_a_still_skeleton_has_no_motion() -> None:
+    joints, visible = clips()
+    joints, visible = joints[:, :1].expand(-1, 8, -1, -1), torch.ones_like(visible)
+    other = joints.roll(1, 0)
+    for stream, differs in (("joint", True), ("bone", True), ("motion", False), ("bone_motion", False)):
+        model = build(replace(TINY, stream=stream))
+        assert torch.equal(answer(model, joints, visible), answer(model, other, visible)) != differs, stream
+
+
+@pytest.mark.parametrize("time", ["plain", "branches", "four_branches"])
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_every_weight_takes_part(graph: str, time: str) -> None:
     model = build(replace(TINY, width=24, graph=graph, time=time, partition="directed")).train()  # type: ignore[arg-type]
