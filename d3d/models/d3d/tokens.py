@@ -1,6 +1,5 @@
 """From feature maps and joints to tokens: pose tokens (Eq. 1–2), and the position embedding of every token."""
 
-import math
 from typing import NamedTuple, Self
 
 import torch
@@ -8,49 +7,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from d3d.models.d3d.config import D3DConfig
-
-
-def pose_tokens(features: Tensor, joints: Tensor, visible: Tensor, sigma: float) -> Tensor:
-    """P[t, r] = Σ_ij F_a[:, t, i, j] · H[t, r](i, j), H a Gaussian around the joint that sums to one (Eq. 1–2).
-
-    features B×C×T×h×w, joints B×T×R×2 as (x, y) feature pixels, visible B×T×R bool, sigma in feature pixels → B×T×R×C.
-    The printed sum grows with 2πσ²; normalised, a token is a local mean. The Gaussian separates into its axes, so no
-    T×R×h×w heatmap is made. A joint that is invisible or outside the map gives zeros, whatever its coordinates are.
-    """
-    height, width = features.shape[-2:]
-    x, y = joints.unbind(-1)
-    inside = visible & (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-    along_x = _gaussian(torch.where(inside, x, torch.zeros_like(x)), width, sigma)
-    along_y = _gaussian(torch.where(inside, y, torch.zeros_like(y)), height, sigma)
-    columns = torch.einsum("bcthw,btrw->btrch", features, along_x.to(features.dtype))
-    tokens = torch.einsum("btrch,btrh->btrc", columns, along_y.to(features.dtype))
-    return tokens * inside[..., None]
-
-
-def _gaussian(centre: Tensor, size: int, sigma: float) -> Tensor:
-    """Centres … → …×size: weights at pixels 0 … size − 1 that sum to one; sigma in pixels."""
-    distance = torch.arange(size, device=centre.device, dtype=centre.dtype) - centre[..., None]
-    return torch.softmax(-(distance**2) / (2 * sigma**2), dim=-1)  # a softmax cannot underflow to 0/0
-
-
-class FourierEmbedding(nn.Module):
-    """Sines and cosines of coordinates in [−1, 1] at doubling frequencies, mapped to the token dimension."""
-
-    def __init__(self, coordinates: int, dimension: int, octaves: int = 5) -> None:
-        super().__init__()
-        self.register_buffer("frequencies", math.pi / 2 * 2.0 ** torch.arange(octaves), persistent=False)
-        self.frequencies: Tensor
-        self.project = nn.Linear(coordinates * 2 * octaves, dimension)
-
-    def forward(self, coordinates: Tensor) -> Tensor:
-        """…×n → …×D."""
-        angles = (coordinates[..., None] * self.frequencies.to(coordinates.dtype)).flatten(-2)
-        return self.project(torch.cat([angles.sin(), angles.cos()], dim=-1))  # type: ignore[no-any-return]
-
-
-def regular_coordinates(count: int, like: Tensor) -> Tensor:
-    """`count` coordinates from −1 to 1, and 0 for a single one: relative, so any number of frames or tokens works."""
-    return torch.linspace(-1, 1, count, device=like.device, dtype=like.dtype) if count > 1 else like.new_zeros(1)
+from d3d.models.layers.heatmaps import pose_tokens
+from d3d.models.layers.positions import FourierEmbedding, regular_coordinates
 
 
 def relative_coordinates(joints: Tensor, visible: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""PoseC3D (Duan et al., "Revisiting Skeleton-based Action Recognition", CVPR 2022)."""
