@@ -22,6 +22,7 @@ SYSTEMS = {
     "r2plus1d": ("d3d.models.r2plus1d.config:R2Plus1DConfig", "d3d.models.r2plus1d.network:R2Plus1D"),
     "gcn": ("d3d.models.gcn.config:GCNConfig", "d3d.models.gcn.network:GCN"),
     "posec3d": ("d3d.models.posec3d.config:PoseC3DConfig", "d3d.models.posec3d.network:PoseC3D"),
+    "star": ("d3d.models.star.config:STARConfig", "d3d.models.star.network:STAR"),
     "cast": ("d3d.models.cast.config:CASTConfig", "d3d.models.cast.network:CAST"),
     "vit": ("d3d.models.cast.config:ExpertConfig", "d3d.models.cast.alone:ViT"),
     "masked_vit": ("d3d.models.cast.config:MaskedViTConfig", "d3d.models.cast.alone:MaskedViT"),

@@ -66,7 +66,7 @@ def test_a_stream_reaches_the_answer_and_a_still_skeleton_has_no_motion() -> Non
     joints, visible = joints[:, :1].expand(-1, 8, -1, -1), torch.ones_like(visible)
     other = joints.roll(1, 0)
     for stream, differs in (("joint", True), ("bone", True), ("motion", False), ("bone_motion", False)):
-        model = build(replace(TINY, stream=stream))
+        model = build(replace(TINY, stream=stream))  # type: ignore[arg-type]
         assert torch.equal(answer(model, joints, visible), answer(model, other, visible)) != differs, stream
 
 
