@@ -24,7 +24,8 @@ class D3DConfig(SystemConfig):
     sigma: float = 1.2  # Gaussian of a joint in feature pixels of a map 112 wide, scaled with the map (Eq. 2)
     pose_position: Literal["coordinate", "relative", "index"] = "coordinate"  # how a pose token is told its place
     tokens: Literal["cross", "single", "none"] = "cross"  # modal tokens, Table 5
-    deformable_attention: bool = True  # Table 4; an eliminated module is the identity
+    deformable_attention: bool | Literal["full"] = True
+    """Table 4: an eliminated module is the identity. `full`: no token search, every token is a key (Z̃ = Z)."""
     joint_attention: bool = True  # Table 4
     temporal_attention: bool = True  # Table 4
     kernel: int = 7  # k of the 3D token search, unpadded (section 3.2)
@@ -77,7 +78,7 @@ class D3DConfig(SystemConfig):
         config = self
         if not (config.joint_attention or config.temporal_attention) and config.tokens != "none":
             config = with_defaults(config, "sigma")
-        if not config.deformable_attention:
+        if config.deformable_attention is not True:
             config = with_defaults(config, "kernel", "offset_convolution", "offset_range")
         if not config.joint_attention:
             config = with_defaults(config, "joint_window", "joint_stride")

@@ -123,11 +123,14 @@ def observed_movement(model: nn.Module) -> Iterator[Movement]:
 
 
 class DeformableAttention(nn.Module):
-    """X += MSA(X W_q, X̃ W_k, X̃ W_v); X += FFN(LN(X)) with X = [Z ‖ M], X̃ = [Z̃ ‖ M] (Eq. 4–7)."""
+    """X += MSA(X W_q, X̃ W_k, X̃ W_v); X += FFN(LN(X)) with X = [Z ‖ M], X̃ = [Z̃ ‖ M] (Eq. 4–7).
+
+    With `deformable_attention: full` nothing is searched: Z̃ = Z.
+    """
 
     def __init__(self, config: D3DConfig, drop_path: float) -> None:
         super().__init__()
-        self.search = TokenSearch(config)
+        self.search = None if config.deformable_attention == "full" else TokenSearch(config)
         self.norm = attention_norm(config)
         self.projections = MultiHeadProjections(4 * config.width, config.heads)
         self.dropout = nn.Dropout(config.dropout)
@@ -137,11 +140,9 @@ class DeformableAttention(nn.Module):
     def forward(self, rgb: Tensor, modal: Tensor) -> tuple[Tensor, Tensor]:
         """rgb B×T×h×w×D, modal B×M×D (M may be 0) → the same shapes."""
         shape = rgb.shape
-        points = self.search(rgb)
-        sampled = sample_tokens(rearrange(rgb, "b t h w d -> b d t h w"), points)
+        found = self.found(rgb)  # first: the order decides in which order gradients are added, and so their last bits
         tokens = torch.cat([rgb.flatten(1, 3), modal], dim=1)
-        selected = torch.cat([rearrange(sampled, "b d t y x -> b (t y x) d"), modal], dim=1)
-        asking, asked = self.norm(tokens), self.norm(selected)
+        asking, asked = self.norm(tokens), self.norm(torch.cat([found, modal], dim=1))
         attended = self.projections.attend(
             self.projections.query(asking), self.projections.key(asked), self.projections.value(asked)
         )
@@ -149,3 +150,11 @@ class DeformableAttention(nn.Module):
         tokens = tokens + self.drop_path(self.feed_forward(tokens))
         rgb_tokens, modal = tokens.split([tokens.shape[1] - modal.shape[1], modal.shape[1]], dim=1)
         return rgb_tokens.reshape(shape), modal
+
+    def found(self, rgb: Tensor) -> Tensor:
+        """rgb B×T×h×w×D → the tokens B×N×D that become keys: those of the search, or all."""
+        if self.search is None:
+            return rgb.flatten(1, 3)
+        points = self.search(rgb)
+        sampled = sample_tokens(rearrange(rgb, "b t h w d -> b d t h w"), points)
+        return rearrange(sampled, "b d t y x -> b (t y x) d")

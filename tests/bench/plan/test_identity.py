@@ -117,6 +117,17 @@ def test_canonical_is_idempotent_and_fills_in_the_strides() -> None:
     assert (d3d_model(config).temporal_stride, d3d_model(config).joint_stride) == (3, 3)
 
 
+def test_settings_of_the_token_search_make_no_other_cell_with_full_attention() -> None:
+    full = replace(D3DConfig(), deformable_attention="full")
+    searched = replace(full, kernel=3, offset_range=2.0, offset_convolution="dense")
+    assert canonical(Config(model=full)) == canonical(Config(model=searched))
+    ids = {
+        cell_id(canonical(Config(model=replace(full, deformable_attention=kind))), "d")
+        for kind in (True, False, "full")
+    }
+    assert len(ids) == 3
+
+
 @pytest.mark.parametrize(
     ("switch", "without_effect"),
     [

@@ -17,6 +17,11 @@ from d3d.models.d3d.deformable import (
 )
 
 
+def search_of(module: DeformableAttention) -> TokenSearch:
+    assert module.search is not None
+    return module.search
+
+
 def trilinear(tokens: Tensor, point: tuple[float, ...]) -> Tensor:
     """The eight neighbours of one clamped point, weighted by hand. tokens D×T×h×w → D."""
     total = torch.zeros(tokens.shape[0], dtype=tokens.dtype)
@@ -98,7 +103,7 @@ def test_offset_range_zero_is_attention_to_a_plain_resampling() -> None:
     torch.manual_seed(0)
     config = D3DConfig(width=2, heads=2, kernel=3, offset_range=0.0, norm="printed")
     module = DeformableAttention(config, drop_path=0.0).double()
-    torch.nn.init.normal_(module.search.offsets.weight)
+    torch.nn.init.normal_(search_of(module).offsets.weight)
     rgb, modal = torch.randn(1, 4, 5, 5, 8, dtype=torch.float64), torch.randn(1, 8, 8, dtype=torch.float64)
     resampled = torch.nn.functional.interpolate(
         rgb.permute(0, 4, 1, 2, 3), size=(2, 3, 3), mode="trilinear", align_corners=False
@@ -119,16 +124,30 @@ def test_offset_range_zero_is_attention_to_a_plain_resampling() -> None:
     torch.testing.assert_close(found_modal, expected[:, 100:])
 
 
+def test_full_attention_is_multi_head_attention_over_every_token() -> None:
+    torch.manual_seed(0)
+    module = DeformableAttention(D3DConfig(width=2, heads=2, deformable_attention="full"), 0.0).double()
+    rgb, modal = torch.randn(2, 3, 2, 2, 8, dtype=torch.float64), torch.randn(2, 4, 8, dtype=torch.float64)
+    tokens = torch.cat([rgb.flatten(1, 3), modal], dim=1)
+    normed, parts = module.norm(tokens), module.projections
+    query, key, value = (layer(normed).unflatten(-1, (2, 4)) for layer in (parts.query, parts.key, parts.value))
+    weights = torch.einsum("bnhd,bmhd->bhnm", query, key).div(2).softmax(dim=-1)
+    tokens = tokens + parts.output(torch.einsum("bhnm,bmhd->bnhd", weights, value).flatten(2))
+    tokens = tokens + module.feed_forward(tokens)
+    found, told = module(rgb, modal)
+    torch.testing.assert_close(torch.cat([found.flatten(1, 3), told], dim=1), tokens)
+
+
 def test_gradients_reach_the_offsets_and_are_exact() -> None:
     torch.manual_seed(0)
     module = DeformableAttention(D3DConfig(width=1, heads=1, kernel=2), drop_path=0.0).double()
-    torch.nn.init.normal_(module.search.offsets.weight)
+    torch.nn.init.normal_(search_of(module).offsets.weight)
     rgb = torch.randn(1, 3, 2, 2, 4, dtype=torch.float64, requires_grad=True)
     modal = torch.randn(1, 2, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(module, (rgb, modal))
     module(rgb, modal)[0].sum().backward()
-    assert module.search.offsets.weight.grad is not None
-    assert module.search.offsets.weight.grad.abs().sum() > 0
+    assert search_of(module).offsets.weight.grad is not None
+    assert search_of(module).offsets.weight.grad.abs().sum() > 0
 
 
 def test_movement_is_how_far_points_are_read_from_where_they_started() -> None:
@@ -139,13 +158,13 @@ def test_movement_is_how_far_points_are_read_from_where_they_started() -> None:
         module(rgb, modal)
     assert movement.mean == {"t": 0, "y": 0, "x": 0}, "the search starts at the reference points"
 
-    torch.nn.init.normal_(module.search.offsets.weight[1:], std=5)
+    torch.nn.init.normal_(search_of(module).offsets.weight[1:], std=5)
     with observed_movement(module) as movement:
         module(rgb[:1], modal[:1])
         module(rgb[1:], modal[1:])
     module(rgb * 2, modal)  # no longer observed
     start = reference_points((6, 4, 5), (4, 2, 3))
-    read = module.search(rgb).clamp(min=torch.zeros(3), max=torch.tensor([5.0, 3.0, 4.0]))
+    read = search_of(module)(rgb).clamp(min=torch.zeros(3), max=torch.tensor([5.0, 3.0, 4.0]))
     expected = (read - start).abs().mean(dim=(0, 1, 2, 3))
     torch.testing.assert_close(torch.tensor([movement.mean[axis] for axis in "tyx"]), expected)
     assert movement.mean["t"] == 0 and movement.mean["y"] > 0.5 and movement.mean["x"] > 0.5

@@ -86,6 +86,7 @@ def modules(model: D3DTransformer) -> set[str]:
     ("change", "gone"),
     [
         ({"deformable_attention": False}, "blocks.deformable"),
+        ({"deformable_attention": "full"}, "blocks.deformable.search"),
         ({"joint_attention": False}, "blocks.joint"),
         ({"temporal_attention": False}, "blocks.temporal"),
         ({"tokens": "single"}, "blocks.mix"),
