@@ -43,6 +43,9 @@ class STAR(System):
             raise ConfigError(f"{joints.shape[2]} joints: this model was built for model.joints={self.config.joints}")
         local, deep = self.backbone(batch.frames)
         scale = joints.new_tensor([local.shape[4] / batch.size[1], local.shape[3] / batch.size[0]])
+        if self.config.persons == 1:
+            every = torch.arange(joints.shape[2], device=joints.device)
+            return self.answer(local, deep, joints * scale, visible, every)
         groups = group_by_presence(visible, self.config.persons)
         answers = [
             self.answer(local[clips], deep[clips], joints[clips][:, :, own] * scale, visible[clips][:, :, own], own)

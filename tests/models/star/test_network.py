@@ -125,3 +125,17 @@ def test_another_number_of_joints_is_refused() -> None:
 def test_heads_that_do_not_divide_a_token_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"model\.heads"):
         STARConfig(dimension=30, heads=8)
+
+
+def test_one_person_is_counted_without_looking_at_who_is_present() -> None:
+    config = TWO.everybody_present()
+    with torch.device("meta"):  # has no values to look at
+        logits = STAR(config)(
+            Batch(
+                (24, 32),
+                frames=torch.zeros(1, 3, 4, 24, 32),
+                joints=torch.zeros(1, 4, 26, 2),
+                visible=torch.zeros(1, 4, 26, dtype=torch.bool),
+            )
+        )
+    assert logits.shape == (1, 5)
