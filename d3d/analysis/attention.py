@@ -5,7 +5,7 @@ all tokens. It is the mean over queries and heads.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from d3d.data.batch import Batch
 from d3d.errors import ConfigError
-from d3d.models.d3d.deformable import TokenSearch
+from d3d.models.d3d.deformable import DeformableAttention
 from d3d.models.d3d.transformer import Block, D3DTransformer
 from d3d.models.d3d.windows import sliding_windows
 from d3d.models.layers.attention import kept_attention
@@ -66,7 +66,7 @@ def attention_of_clip(model: D3DTransformer, batch: Batch) -> list[BlockAttentio
             deformable, joints = None, None
             if block.deformable is not None:
                 [seen] = maps[f"{name}.deformable.projections"]
-                deformable = _deformable(*sampled[block.deformable.search], seen[0], through * frames)
+                deformable = _deformable(*sampled[block.deformable], seen[0], through * frames)
             if block.joint is not None:
                 [seen] = maps[f"{name}.joint.projections"]
                 _, keys = sliding_windows(len(present), block.joint.window, block.joint.stride, seen.device)
@@ -130,19 +130,32 @@ def _deformable(points: Tensor, shape: tuple[int, int, int], attention: Tensor, 
 
 @contextmanager
 def _kept_points(model: nn.Module) -> Iterator[dict[nn.Module, tuple[Tensor, tuple[int, int, int]]]]:
-    """Yields each TokenSearch → the points K×3 that it found in the first clip, and T, h and w of the token grid."""
+    """Yields each DeformableAttention → its keys' points K×3 in the first clip, and T, h and w of the token grid.
+
+    Where nothing is searched (`deformable_attention: full`) the points are the tokens themselves.
+    """
     found: dict[nn.Module, tuple[Tensor, tuple[int, int, int]]] = {}
 
-    def keep(search: nn.Module, arguments: tuple[Any, ...], points: Tensor) -> None:
-        _, t, h, w, _ = arguments[0].shape
-        found[search] = points[0].flatten(0, 2), (t, h, w)
+    def keep(attention: DeformableAttention) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        def hook(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+            _, t, h, w, _ = arguments[0].shape
+            points = _every_token(t, h, w, arguments[0]) if module is attention else output[0].flatten(0, 2)
+            found[attention] = points, (t, h, w)
 
-    hooks = [each.register_forward_hook(keep) for each in model.modules() if isinstance(each, TokenSearch)]
+        return hook
+
+    attentions = [each for each in model.modules() if isinstance(each, DeformableAttention)]
+    hooks = [(each.search or each).register_forward_hook(keep(each)) for each in attentions]
     try:
         yield found
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _every_token(t: int, h: int, w: int, like: Tensor) -> Tensor:
+    """The (t, y, x) indices of all tokens, (t·h·w)×3."""
+    return torch.cartesian_prod(*(torch.arange(size, device=like.device, dtype=like.dtype) for size in (t, h, w)))
 
 
 def _present(model: D3DTransformer, batch: Batch) -> Tensor:

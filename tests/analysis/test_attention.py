@@ -105,3 +105,9 @@ def test_what_is_eliminated_has_no_map_and_several_clips_are_refused() -> None:
     assert block.deformable is not None and block.joints is None
     with pytest.raises(ConfigError, match="2 clips"):
         attention_of_clip(build(), clip(2))
+
+
+def test_where_nothing_is_searched_the_weights_lie_on_the_tokens_themselves() -> None:
+    block = attention_of_clip(build(deformable_attention="full"), clip())[0]
+    assert block.deformable is not None and block.deformable.points.shape == (8 * 4 * 4, 3)
+    torch.testing.assert_close(block.deformable.volume.flatten(), block.deformable.weights)

@@ -146,8 +146,8 @@ def test_gradients_reach_the_offsets_and_are_exact() -> None:
     modal = torch.randn(1, 2, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(module, (rgb, modal))
     module(rgb, modal)[0].sum().backward()
-    assert search_of(module).offsets.weight.grad is not None
-    assert search_of(module).offsets.weight.grad.abs().sum() > 0
+    gradient = search_of(module).offsets.weight.grad
+    assert gradient is not None and gradient.abs().sum() > 0
 
 
 def test_movement_is_how_far_points_are_read_from_where_they_started() -> None:
