@@ -16,11 +16,23 @@ def relative_coordinates(joints: Tensor, visible: Tensor) -> Tensor:
 
     joints B×T×R×2 of any unit, visible B×T×R bool → B×T×R×2, zero where invisible.
     """
+    joints = torch.where(visible[..., None], joints, torch.zeros_like(joints))
     seen = visible[..., None].to(joints.dtype)
     count = seen.sum(dim=(1, 2), keepdim=True).clamp(min=1)
-    centred = (joints - (joints * seen).sum(dim=(1, 2), keepdim=True) / count) * seen
+    centred = (joints - joints.sum(dim=(1, 2), keepdim=True) / count) * seen
     variance = centred.square().sum(dim=(1, 2, 3), keepdim=True) / count
     return centred / (3 * variance.sqrt()).clamp(min=torch.finfo(joints.dtype).tiny)
+
+
+def displacement(places: Tensor, visible: Tensor) -> Tensor:
+    """How far each joint has moved since the frame before; zero in the first frame and where it is invisible in either.
+
+    places B×T×R×2, visible B×T×R bool → B×T×R×2 of the same unit.
+    """
+    moved = torch.zeros_like(places)
+    both = visible[:, 1:] & visible[:, :-1]
+    moved[:, 1:] = torch.where(both[..., None], places[:, 1:] - places[:, :-1], moved[:, 1:])
+    return moved
 
 
 class Observation(NamedTuple):
@@ -56,7 +68,8 @@ class TokenEmbedding(nn.Module):
 
     The paper embeds the position of Z only. A pose token read off a feature map carries no coordinate of its own:
     `pose_position: coordinate` adds the joint's x and y in the picture, `relative` also its x and y relative to the
-    persons' centre and size in the clip; `index` is the paper taken literally (joint index and time only).
+    persons' centre and size in the clip, `motion` also how far these have moved since the frame before; `index` is the
+    paper taken literally (joint index and time only).
     """
 
     def __init__(self, config: D3DConfig) -> None:
@@ -68,7 +81,8 @@ class TokenEmbedding(nn.Module):
         self.time = FourierEmbedding(1, dimension)
         self.joint_index = nn.Parameter(torch.randn(config.joints, dimension) * 0.02)
         self.coordinate = FourierEmbedding(2, dimension) if config.pose_position != "index" else None
-        self.relative = FourierEmbedding(2, dimension) if config.pose_position == "relative" else None
+        self.relative = FourierEmbedding(2, dimension) if config.pose_position in ("relative", "motion") else None
+        self.motion = FourierEmbedding(2, dimension) if config.pose_position == "motion" else None
         modal = {"cross": 3, "single": 1, "none": 0}[config.tokens]
         self.modal = nn.Parameter(torch.randn(modal, dimension) * 0.02)
 
@@ -89,7 +103,10 @@ class TokenEmbedding(nn.Module):
             known = torch.where(visible[..., None], joints / extent * 2 - 1, torch.zeros_like(joints))
             pose = pose + self.coordinate(known) * visible[..., None]
         if self.relative is not None:
-            pose = pose + self.relative(relative_coordinates(joints, visible)) * visible[..., None]
+            places = relative_coordinates(joints, visible)
+            pose = pose + self.relative(places) * visible[..., None]
+            if self.motion is not None:
+                pose = pose + self.motion(displacement(places, visible)) * visible[..., None]
 
         modal = self.modal + time[:, None]
         return rgb, pose, modal.expand(len(rgb), -1, -1, -1)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from d3d.models.d3d.tokens import relative_coordinates
+from d3d.models.d3d.tokens import displacement, relative_coordinates
 
 
 def person() -> tuple[Tensor, Tensor]:
@@ -37,3 +37,12 @@ def test_relative_coordinates_of_a_joint_alone_or_none_are_zero(seen: int) -> No
     visible = torch.zeros_like(visible)
     visible[:, 0, :seen] = True
     assert (relative_coordinates(joints, visible) == 0).all()
+
+
+def test_displacement_is_zero_unless_a_joint_is_visible_in_both_frames() -> None:
+    joints, visible = person()
+    moved = displacement(joints, visible)
+    assert (moved[:, 0] == 0).all()
+    both = visible[:, 1:] & visible[:, :-1]
+    assert torch.equal(moved[:, 1:][both], (joints[:, 1:] - joints[:, :-1])[both])
+    assert (moved[:, 1:][~both] == 0).all()

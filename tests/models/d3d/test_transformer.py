@@ -53,7 +53,7 @@ def test_a_batch_gives_what_its_clips_give_alone(tokens: str, norm: str) -> None
     torch.testing.assert_close(answer(model, frames, joints, visible), torch.cat(alone))
 
 
-@pytest.mark.parametrize("pose_position", ["coordinate", "index"])
+@pytest.mark.parametrize("pose_position", ["coordinate", "motion", "index"])
 @pytest.mark.parametrize("garbage", [-1e6, 7.5, float("nan"), float("inf")])
 def test_the_coordinates_of_an_invisible_joint_change_nothing(pose_position: str, garbage: float) -> None:
     model = build(pose_position=pose_position)
@@ -175,6 +175,7 @@ def test_drop_path_skips_branches_of_the_last_block_and_none_of_the_first_of_sev
         {"temporal_attention": False},
         {"deformable_attention": False},
         {"pose_position": "relative"},
+        {"pose_position": "motion"},
         {"joint_window": 12},
     ],
 )
