@@ -4,7 +4,7 @@ Plain frozen dataclasses, so that the method runs in a notebook without any conf
 never be valid raises a `ConfigError` here; what depends on the data is checked where the data is known.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from d3d.errors import require
@@ -18,6 +18,7 @@ ADDED: dict[str, Any] = {
     "data.damaged": "error",
     "data.test_annotations": None,
     "data.label_map": None,
+    "data.fold": None,
     "model.spatial_digest": "",
     "model.temporal_digest": "",
 }
@@ -52,6 +53,8 @@ MOST: dict[str, float] = {
 }
 """The largest values of keys: larger ones are slips of the keyboard, and are refused before anything is planned."""
 
+MOST_FOLDS, MOST_FOLD = 100, 10_000  # of a launch; the largest number that a fold may have
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -65,6 +68,7 @@ class DataConfig:
     skeleton: str | None = None  # of pyskl: a known one or a YAML file; None: FILE.skeleton.yaml beside FILE.pkl
     protocol: Literal["xsub", "xview", "xset"] = "xsub"  # of ntu60 (xsub, xview) and ntu120 (xsub, xset)
     splits: tuple[str, str] = ("train", "val")  # of finegym and pyskl: the annotations' training and test split
+    fold: int | tuple[int, ...] | None = None  # stands for each * in splits, or else chooses the validation split
     classes: int | None = None  # of pyskl; None: as many as the training clips' labels name
     persons: int = 2  # the most persons of a clip, those who move most
     frames: Literal["files", "rendered"] = (
@@ -86,9 +90,48 @@ class DataConfig:
         require(self.persons >= 1, "data.persons", self.persons, "must be at least 1")
         require(self.classes is None or self.classes >= 2, "data.classes", self.classes, "must be at least 2")
         require(self.splits[0] != self.splits[1], "data.splits", list(self.splits), "must be two different ones")
+        self._check_folds()
         require(self.clips >= 30, "data.clips", self.clips, "must be at least 30, two for each of the 15 classes")
         require(self.crop >= 16, "data.crop", self.crop, "must be at least 16 pixels")
         require(self.resize >= self.crop, "data.resize", self.resize, f"must be at least data.crop = {self.crop}")
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """The numbers of its folds, in ascending order; none where `fold` is not set."""
+        return () if self.fold is None else (self.fold,) if isinstance(self.fold, int) else tuple(sorted(self.fold))
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the names of its splits have a place for the number of a fold."""
+        return self.name in OF_DATASET["splits"] and any("*" in split for split in self.splits)
+
+    @property
+    def each_fold(self) -> "tuple[DataConfig, ...]":
+        """The data of each of its folds, in the order of `folds`; itself where it has none.
+
+        One of the dataset's own folds is the data that names the splits of this fold: `splits=("train2", "test2")` is
+        the same as `splits=("train*", "test*"), fold=2`.
+        """
+        if not self.numbered:
+            return tuple(replace(self, fold=number) for number in self.folds) or (self,)
+        train, test = self.splits
+        named = [(train.replace("*", str(number)), test.replace("*", str(number))) for number in self.folds]
+        return tuple(replace(self, splits=splits, fold=None) for splits in named)
+
+    def _check_folds(self) -> None:
+        splits = ("data.splits", list(self.splits))
+        require(self.fold is not None or not self.numbered, *splits, "* is a fold's number; name it, data.fold=[1,2,3]")
+        if self.fold is None:
+            return
+        fold = ("data.fold", self.fold if isinstance(self.fold, int) else list(self.fold))
+        distinct = 0 < len(set(self.folds)) == len(self.folds)
+        require(distinct, *fold, "must be a number or a list of different numbers, such as [1,2,3]")
+        require(len(self.folds) <= MOST_FOLDS, "data.fold", "[…]", f"must be at most {MOST_FOLDS} folds")
+        require(0 <= self.folds[0] <= self.folds[-1] <= MOST_FOLD, *fold, f"must be from 0 to {MOST_FOLD}")
+        way_out = "data.split=validation makes them of the training clips"
+        if self.name in OF_DATASET["splits"]:
+            way_out += ", data.splits=[train*,test*] takes those of the annotations"
+        require(self.numbered or self.split == "validation", *fold, f"there are no folds; {way_out}")
 
 
 PLACES = ("root", "annotations", "test_annotations", "label_map", "groups")

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import NamedTuple
 
@@ -27,6 +27,23 @@ class Prediction:
     take: str = ""  # the recording; clips of one recording are not independent. Empty: not known
     probabilities: tuple[float, ...] = field(default=(), compare=False, repr=False)  # of each class; empty: not known
     parts: tuple[PartPrediction, ...] = field(default=(), repr=False)  # of the label; empty where it is one thing
+
+
+def in_fold(prediction: Prediction, fold: int) -> Prediction:
+    """The prediction as one of several folds, in more than one of which the clip may be tested.
+
+    The clip is named after the fold too. Its take is that of the clip, so that what several folds say of one clip is
+    never taken for independent.
+    """
+    return replace(prediction, clip=f"fold {fold}: {prediction.clip}", take=prediction.take or prediction.clip)
+
+
+def fold_and_clip(name: str) -> tuple[int, str]:
+    """The fold and the clip that `in_fold` named. Raises ValueError for the name of a clip without a fold."""
+    fold, colon, clip = name.removeprefix("fold ").partition(": ")
+    if not colon:
+        raise ValueError(f"{name}: names no fold")
+    return int(fold), clip
 
 
 def top1(predictions: Sequence[Prediction]) -> float:

@@ -16,14 +16,25 @@ FOLDS = 5  # one of them validates
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]  # indices of the clips outside the fold, and of those in it
 
 
-def validation_split(dataset: Dataset) -> Dataset:
+def validation_split(dataset: Dataset, fold: int | None = None) -> Dataset:
     """The dataset with its training clips divided: about a fifth become the test clips, the rest are trained on.
 
     The split is stratified by class, and clips of one group stay together (`Clip.group`). Where a class has fewer than
     five groups, the test clips are a larger part. The official test clips are in neither. The same dataset always gives
-    the same split. Raises DataError where a class has only one group.
+    the same splits, in which each training clip is a test clip once.
+
+    Args:
+        dataset: whose training clips are divided.
+        fold: the number of the split, counted from 1; None: the first.
+
+    Raises DataError where a class has only one group, and where there is no fold of this number.
     """
-    _, chosen = grouped_folds(dataset, "data.split=validation")[0]
+    folds = grouped_folds(dataset, "data.split=validation")
+    if fold is not None and not 1 <= fold <= len(folds):
+        raise DataError(
+            f"data.fold={fold}: the training clips of {dataset.name} have folds 1 to {len(folds)}; choose one"
+        )
+    _, chosen = folds[(fold or 1) - 1]
     held = set(chosen.tolist())
     train = tuple(clip for index, clip in enumerate(dataset.train) if index not in held)
     test = tuple(clip for index, clip in enumerate(dataset.train) if index in held)

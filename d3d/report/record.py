@@ -54,7 +54,8 @@ class Cell:
     finished_runs: int  # the number of runs that finished this cell; more than 1 gets a note
     read_predictions: Callable[[], tuple[Prediction, ...]] = field(repr=False, compare=False)
     weights: str = ""  # the cell that trained the tested weights: for a training the cell itself
-    kind: str = field(default="training", kw_only=True)  # training, test, fusion, baseline or measurement
+    kind: str = field(default="training", kw_only=True)  # training, test, fusion, baseline, folds or measurement
+    fused: bool = field(default=False, kw_only=True)  # whether predictions were averaged
     environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)  # see d3d/bench/record/conditions.py
     modality: str = field(default="", kw_only=True)  # R, P or R+P; empty in old records
     seconds: float = field(default=0.0, kw_only=True)  # from the start of its run to the end, interruptions included
@@ -88,6 +89,11 @@ class Cell:
             fault = f"top1 is {top1:.4f}, but {File.PREDICTIONS} has {sum(right.values())} of {len(right)} right"
             raise damaged(self.run_id, self.id, fault)
         return right
+
+    @property
+    def folds(self) -> bool:
+        """Whether it has the predictions of several folds, whose clips `prediction.in_fold` names."""
+        return self.kind == "folds"
 
     @property
     def trained(self) -> bool:
@@ -227,6 +233,7 @@ class Record:
             metrics=run.data.metrics,
             params=run.data.params,
             kind=kind_of(run.data.tags),
+            fused=Tag.FUSED in run.data.tags,
             code_digest=_tag(run, Tag.CODE_DIGEST),
             data_digest=_tag(run, Tag.DATA_DIGEST),
             finished_runs=len(runs),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from d3d.bench.declare.ablations import Value
 from d3d.bench.record.schema import Launch, Point
 from d3d.errors import RecordError
-from d3d.prediction import PARTS
+from d3d.prediction import PARTS, Prediction, fold_and_clip, top1
 from d3d.report.artefacts.registry import ACCURACY, BY_CLASS
 from d3d.report.record import Cell
 from d3d.report.statistics.inference import LEAST_SEEDS, Sample, accuracy_interval, mean_and_std, sample
@@ -119,6 +119,19 @@ class Row:
         low, high = accuracy_interval(made) if made.takes > 1 else (math.nan, math.nan)
         return Accuracy(mean, std, 100 * float(low), 100 * float(high), len(next(iter(self.counted.values())).correct))
 
+    @cached_property
+    def of_folds(self) -> dict[int, float]:
+        """Fold → its mean top-1 over seeds in percent, if the row is averaged over folds."""
+        found: dict[int, list[float]] = {}
+        for cell in self.counted.values():
+            if cell.folds:
+                folds: dict[int, list[Prediction]] = {}
+                for each in cell.predictions:
+                    folds.setdefault(fold_and_clip(each.clip)[0], []).append(each)
+                for fold, predictions in folds.items():
+                    found.setdefault(fold, []).append(100 * top1(predictions))
+        return {fold: fmean(values) for fold, values in sorted(found.items())}
+
     def metric(self, name: str) -> float | None:
         """The mean of a recorded metric over the counted seeds, None if no cell counts."""
         return fmean(cell.metric(name) for cell in self.counted.values()) if self.counted else None
@@ -188,7 +201,9 @@ def sample_of(row: Row, takes: Mapping[str, str], by_class: bool = False) -> Sam
     clips = sorted(cells[0].predictions, key=lambda each: each.clip)
     right = np.array([[cell.correct[each.clip] for each in clips] for cell in cells])
     classes = _numbers([each.label for each in clips]) if by_class else None
-    return replace(sample(right, _numbers([takes[each.clip] for each in clips]), classes), random=row.random)
+    distinct = _numbers([fold_and_clip(each.clip)[1] for each in clips]) if cells[0].folds else None
+    groups = _numbers([takes[each.clip] for each in clips])
+    return replace(sample(right, groups, classes, distinct), random=row.random)
 
 
 def rows_of(launch: Launch, cells: Mapping[str, Cell], partial: bool) -> tuple[Row, ...]:
@@ -333,7 +348,7 @@ def setting(launch: Launch, rows: Sequence[Row]) -> str:
 
     Epochs and seeds are left out for baselines, which have neither.
     """
-    cells = [cell for row in rows for cell in row.cells.values() if cell.kind != "fusion"]  # a fusion has no frames
+    cells = [cell for row in rows for cell in row.cells.values() if not cell.fused]  # a fusion has no frames
     seeds = len({seed for row in rows for seed in row.asked})
     frames = _several([int(cell.params["training.frames"]) for cell in cells if "training.frames" in cell.params])
     trained = [cell for cell in cells if cell.trained]
@@ -369,7 +384,9 @@ def clips_tested(launch: Launch, rows: Sequence[Row]) -> str:
     for row in rows:
         for cell in row.counted.values():
             clips.setdefault(cell.params.get("data.split", launch.split), []).append(len(cell.correct))
-    return " and ".join(f"{_several(counts)} {split} clips" for split, counts in (clips or {launch.split: []}).items())
+    said = [f"{_several(counts)} {split} clips" for split, counts in (clips or {launch.split: []}).items()]
+    folds = f" of folds {', '.join(map(str, launch.folds))} together" if launch.folds else ""
+    return f"{' and '.join(said)}{folds}"
 
 
 def _numbers(values: Sequence[str] | Sequence[int]) -> NDArray[np.int64]:

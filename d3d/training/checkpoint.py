@@ -32,7 +32,7 @@ def fingerprint(config: Config) -> str:
     """A hash of the configuration that a checkpoint belongs to, except where the data lies and how it is tested."""
     plain = without_added(without_files(dataclasses.asdict(config), config.model))
     del plain["evaluation"], plain["measurement"]
-    for key in (*PLACES, "skeleton", "missing", "damaged", "classes"):
+    for key in (*PLACES, "skeleton", "missing", "damaged", "classes", "fold"):
         plain["data"].pop(key, None)  # a key of ADDED may have been left out; model.classes has the number of classes
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 

@@ -100,12 +100,17 @@ class Launch:
     @property
     def data(self) -> str:
         """The name of the data in the record, such as "penn_action, rendered"."""
-        data = self.config.data
+        data, folds = self.config.data, self.config.data.folds
+        if data.name == "pyskl" and data.numbered and len(folds) == 1:  # its split has the number in its name
+            (data,), folds = data.each_fold, ()
         parts: list[str] = [data.name, data.frames]
         if data.name in OF_DATASET["protocol"]:
             parts[1:1] = [data.protocol]
         elif data.name == "pyskl":  # which can be any dataset
-            parts[1:1] = [re.sub(r"[^\w.-]", "_", part) for part in (Path(data.annotations or "").stem, data.splits[1])]
+            named = Path(data.annotations or "").stem, data.splits[1].replace("*", "")
+            parts[1:1] = [re.sub(r"[^\w.-]", "_", part) for part in named if part]
+        if folds:
+            parts.append(f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}")
         return ", ".join(parts) + VALIDATION * (data.split == "validation")
 
 

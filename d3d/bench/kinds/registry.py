@@ -1,6 +1,7 @@
 """Lists the kinds of cells, in the order in which a launch runs them."""
 
 from d3d.bench.kinds.baseline import Baseline
+from d3d.bench.kinds.folds import Folds
 from d3d.bench.kinds.fusion import Fusion
 from d3d.bench.kinds.kind import Kind
 from d3d.bench.kinds.measurement import Measurement
@@ -11,8 +12,8 @@ from d3d.config import Config
 from d3d.models.config import SystemConfig
 
 PRETRAINING, TRAINING, TEST = Pretraining(), Training(), Test()
-FUSION, BASELINE, MEASUREMENT = Fusion(), Baseline(), Measurement()
-KINDS: tuple[Kind, ...] = (PRETRAINING, TRAINING, TEST, FUSION, BASELINE, MEASUREMENT)
+FUSION, BASELINE, FOLDS, MEASUREMENT = Fusion(), Baseline(), Folds(), Measurement()
+KINDS: tuple[Kind, ...] = (PRETRAINING, TRAINING, TEST, FUSION, BASELINE, FOLDS, MEASUREMENT)
 
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -25,7 +26,7 @@ def kind_named(name: str) -> Kind:
 def kind_of(config: Config) -> Kind:
     """The kind of cell that a configuration asks for, if the cell needs no other cells.
 
-    A test or a fusion needs others, and has the configuration of a training.
+    A test, a fusion or what joins folds needs others, and has a configuration like theirs.
     """
     if config.measurement.module is not None:
         return MEASUREMENT

@@ -1,14 +1,15 @@
 """A cell: the smallest unit that a launch runs. Its id is a hash of what it computes. Cells form a DAG."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from d3d.bench.kinds.kind import Kind
-from d3d.bench.kinds.registry import FUSION, TEST, TRAINING, kind_named, kind_of
+from d3d.bench.kinds.registry import FOLDS, FUSION, TEST, TRAINING, kind_named, kind_of
 from d3d.bench.plan.identity import short_hash
-from d3d.config import Config, EvaluationConfig, TrainingConfig
+from d3d.config import Config, DataConfig, EvaluationConfig, TrainingConfig
 from d3d.data.clip import Dataset
 from d3d.errors import ConfigError
 from d3d.file_digest import file_digest
@@ -36,7 +37,12 @@ class Cell:
     @property
     def label(self) -> str:
         """The row, and the seed where it has one."""
-        return f"{self.row}, seed {self.config.seed}" if self.kind.random else self.row
+        return f"{self.row}, seed {self.config.seed}" if self.random else self.row
+
+    @property
+    def random(self) -> bool:
+        """Whether another seed gives another result."""
+        return self.kind.random and all(need.random for need in self.needs)
 
     @property
     def epochs(self) -> int:
@@ -90,6 +96,14 @@ def make_fusion(row: str, cells: Sequence[Cell]) -> Cell:
     """The cell that averages the probabilities of these cells, which have the same seed and the same test clips."""
     fusion = _cell(FUSION, row, cells[0].config, cells[0].data_digest, tuple(cells))
     return replace(fusion, left_out=cells[0].left_out)
+
+
+def join_folds(row: str, cells: Sequence[Cell], data: DataConfig) -> Cell:
+    """The cell that has the predictions of these cells, one for each fold of `data`, which differ in nothing else."""
+    config = replace(cells[0].config, data=replace(cells[0].config.data, splits=data.splits, fold=data.fold))
+    digest = hashlib.sha256("+".join(cell.data_digest for cell in cells).encode()).hexdigest()
+    left_out = tuple(dict.fromkeys(id for cell in cells for id in cell.left_out))
+    return replace(_cell(FOLDS, row, config, digest, tuple(cells)), left_out=left_out)
 
 
 def _files(model: SystemConfig) -> dict[str, Path]:

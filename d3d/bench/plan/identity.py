@@ -16,7 +16,7 @@ from d3d.config import OF_DATASET, Config, DataConfig, without_added, without_fi
 from d3d.defaults import with_defaults
 
 # Keys of data: paths, and what the digest of the dataset covers.
-UNSEEN = {"root", "missing", "damaged", "groups", *OF_DATASET}
+UNSEEN = {"root", "missing", "damaged", "groups", "fold", *OF_DATASET}
 
 SCHEMA = 3  # increase it, and empty ADDED, when a configuration comes to mean another computation
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from d3d.bench.declare.ablations import RECIPE, Ablation, Row, ablations, overrides_of
 from d3d.bench.declare.launch import Launch
 from d3d.bench.kinds.registry import KINDS, PRETRAINING, TRAINING
-from d3d.bench.plan.cell import Cell, make_cell, make_fusion
+from d3d.bench.plan.cell import Cell, join_folds, make_cell, make_fusion
 from d3d.bench.plan.identity import short_hash
 from d3d.bench.record import schema
 from d3d.bench.record.provenance import Code, code_of, current_code, part_of
@@ -22,7 +22,7 @@ from d3d.data.clip import Dataset
 from d3d.data.readers.registry import open_dataset
 from d3d.data.samples.augmentation import check_flip
 from d3d.data.samples.sampling import check_frames
-from d3d.errors import ConfigError
+from d3d.errors import ConfigError, DataError
 from d3d.training.checkpoint import finished_epochs
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ class Report:
             settle=launch.settle,
             frames=launch.config.training.frames,
             points=self.points,
+            folds=launch.config.data.folds if len(launch.config.data.folds) > 1 else (),
             left_out=tuple(dict.fromkeys(id for cell in self.cells for id in cell.left_out)),
             tuned=self._tuned_recorded(),
         )
@@ -143,7 +144,14 @@ class Plan:
         """The distinct cells in the order in which they run: a cell comes after those that it needs."""
         distinct = {cell.id: cell for report in reversed(self.reports) for cell in reversed(report.all_cells)}
         asked = dict.fromkeys(cell.id for report in self.reports for cell in report.all_cells)
-        return tuple(sorted((distinct[id] for id in asked), key=lambda cell: (KINDS.index(cell.kind), cell.depth)))
+        digests = {
+            digest: place for place, digest in enumerate(dict.fromkeys(distinct[id].data_digest for id in asked))
+        }
+
+        def place(cell: Cell) -> tuple[int, int, int]:  # on one dataset after the other: a worker keeps one open
+            return KINDS.index(cell.kind), cell.depth, digests[cell.data_digest]
+
+        return tuple(sorted((distinct[id] for id in asked), key=place))
 
     @cached_property
     def datasets(self) -> dict[str, Dataset]:
@@ -250,19 +258,31 @@ def make_plan(launch: Launch) -> Plan:
     codes = current_code(launch.config.model.system)
     configs = [{row.label: launch.configure(row) for row in ablation.rows} for ablation in launch.ablations]
     trained = [config for rows in configs for config in rows.values() if config.measurement.module is None]
-    datasets = {data: open_dataset(data, launch.storage / "data") for data in {config.data for config in trained}}
+    folds = dict.fromkeys(data for config in trained for data in config.data.each_fold)
+    datasets = {data: open_dataset(data, launch.storage / "data") for data in folds}
     for config in trained:
-        if config.baseline.method is None:
-            check_flip(datasets[config.data], config.augmentation)
-        check_frames(datasets[config.data], config.training.frames)
-        if config.evaluation.frames is not None:
-            check_frames(datasets[config.data], config.evaluation.frames, "evaluation.frames")
+        _check_classes(config.data, datasets)
+        for data in config.data.each_fold:
+            if config.baseline.method is None:
+                check_flip(datasets[data], config.augmentation)
+            check_frames(datasets[data], config.training.frames)
+            if config.evaluation.frames is not None:
+                check_frames(datasets[data], config.evaluation.frames, "evaluation.frames")
     reports = tuple(
         _report(Report(launch, ablation, rows, (), (), None), datasets)
         for ablation, rows in zip(launch.ablations, configs, strict=True)
     )
     shared = _shared(launch, reports, datasets)
     return Plan(launch, _with_studies(launch, reports, datasets) if launch.search else reports, shared, codes, datasets)
+
+
+def _check_classes(data: DataConfig, datasets: Datasets) -> None:
+    """Raises DataError where the folds of a row have different numbers of classes."""
+    counts = {number: len(datasets[fold].classes) for number, fold in zip(data.folds, data.each_fold, strict=False)}
+    if len(set(counts.values())) > 1:
+        said = ", ".join(f"fold {number} has {count}" for number, count in counts.items())
+        fault = f"data.fold={list(data.folds)}: folds must have the same classes, but {said} in their training clips"
+        raise DataError(f"{fault}; name their number, data.classes={max(counts.values())}")
 
 
 def with_seeds(plan: Plan, wanted: Mapping[str, Seeds]) -> Plan:
@@ -275,7 +295,13 @@ def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets)
     """The reports with a study for each row whose cells are trainings. Raises ConfigError where there is none."""
     assert launch.search
     configs = [config for report in reports for config in report.configs.values()]
-    splits = {config.data: replace(config.data, split=SPLIT) for config in configs if config.data in datasets}
+    for config in configs:
+        if len(config.data.folds) > 1:
+            fault = f"data.fold={list(config.data.folds)}: what one fold trains on and tunes by, another is tested on"
+            raise ConfigError(f"search={launch.search.name}: {fault}; name one fold, data.fold={config.data.folds[0]}")
+    splits = {
+        data: replace(data, split=SPLIT) for config in configs for data in config.data.each_fold if data in datasets
+    }
     validation = {data: open_dataset(split, launch.storage / "data") for data, split in splits.items()}
     planned = []
     for report in reports:
@@ -285,8 +311,9 @@ def _with_studies(launch: Launch, reports: Sequence[Report], datasets: Datasets)
         for row in report.ablation.rows:
             if row.label in trained:
                 config = report.configs[row.label]
-                clips = datasets[config.data], validation[config.data]
-                studies[row.label] = plan_study(launch, report.ablation, row, config, *clips)
+                (data,) = config.data.each_fold
+                clips = datasets[data], validation[data]
+                studies[row.label] = plan_study(launch, report.ablation, row, replace(config, data=data), *clips)
         planned.append(replace(report, studies=studies))
     if not any(report.studies for report in planned):
         raise ConfigError(f"search={launch.search.name}: {launch.name} trains nothing to be tuned; leave it out")
@@ -303,11 +330,6 @@ def _report(report: Report, datasets: Datasets) -> Report:
         for row in ablation.rows:
             if seed in seeds[row.label]:
                 cell = _row_cell(report, row, seed, datasets)
-                if cell.kind is PRETRAINING:
-                    fault = f"model.system={cell.config.model.system}: learns without labels and has no top-1"
-                    raise ConfigError(
-                        f"{fault}; name a system that starts from it ({ablation.source}, row {row.label})"
-                    )
                 cells.setdefault(cell.id, cell)
                 number = cell.config.seed  # 0 for a measurement or a baseline, which needs one seed
                 points.setdefault((row.label, number), Point(row.label, row.settings, number, cell.id))
@@ -323,7 +345,7 @@ def _reference(launch: Launch, points: Sequence[Point], datasets: Datasets) -> s
     """The row called full; otherwise the row with the launch's own configuration, if there is one."""
     if any(point.row == "full" for point in points):
         return "full"
-    if launch.config.data not in datasets:
+    if not datasets.keys() >= set(launch.config.data.each_fold):
         return None
     own = _cell("", replace(launch.config, seed=launch.seeds[0]), datasets).id
     return next((point.row for point in points if point.cell == own), None)
@@ -345,29 +367,61 @@ def _ids(launch: Launch, ablation: Ablation, datasets: Datasets) -> set[str]:
     for row in ablation.rows:
         with suppress(ConfigError):  # an override of this launch may contradict a row of that ablation
             config = launch.configure(row)
-            if not row.fuse and (config.measurement.module is not None or config.data in datasets):
+            if not row.fuse and (config.measurement.module or datasets.keys() >= set(config.data.each_fold)):
                 cells = [_cell("", replace(config, seed=seed), datasets) for seed in launch.seeds]
                 ids |= {each.id for cell in cells for each in cell.with_needs}
     return ids
 
 
 def _row_cell(report: Report, row: Row, seed: int, datasets: Datasets) -> Cell:
-    """The cell of a row with a seed. Raises ConfigError where the rows that it fuses cannot be fused."""
+    """The cell of a row with a seed. Raises ConfigError where the row can have none."""
+    name = f"{report.ablation.name}: {row.label}"
+    return _joined(name, report.configs[row.label], _fold_cells(report, row, seed, datasets))
+
+
+def _fold_cells(report: Report, row: Row, seed: int, datasets: Datasets) -> list[Cell]:
+    """The cells of a row with a seed, one for each fold. Raises ConfigError where the row can have none."""
     ablation = report.ablation
     name = f"{ablation.name}: {row.label}"
     if not row.fuse:
-        return _cell(name, replace(report.configs[row.label], seed=seed), datasets)
+        cells = _cells(name, replace(report.configs[row.label], seed=seed), datasets)
+        if cells[0].kind is PRETRAINING:
+            fault = f"model.system={cells[0].config.model.system}: learns without labels and has no top-1"
+            raise ConfigError(f"{fault}; name a system that starts from it ({ablation.source}, row {row.label})")
+        return cells
     rows = {each.label: each for each in ablation.rows}
-    parts = [_row_cell(report, rows[label], seed, datasets) for label in row.fuse]
+    parts = [_fold_cells(report, rows[label], seed, datasets) for label in row.fuse]
     for part, label in zip(parts, row.fuse, strict=True):
-        if not (part.kind.predicts and part.kind.random):
-            fault = f"a {part.kind.name} has no probabilities; name rows that are trained or tested"
+        if not (part[0].kind.predicts and part[0].kind.random):
+            fault = f"a {part[0].kind.name} has no probabilities; name rows that are trained or tested"
             raise ConfigError(f"{ablation.source}: row {row.label}: fuse: {label}: {fault}")
-        if part.data_digest != parts[0].data_digest:
+        if [cell.data_digest for cell in part] != [cell.data_digest for cell in parts[0]]:
             fault = f"it was tested on other clips than {row.fuse[0]}; fuse rows of one dataset"
             raise ConfigError(f"{ablation.source}: row {row.label}: fuse: {label}: {fault}")
-    return make_fusion(name, parts)
+    names = _names(name, report.configs[row.label], len(parts[0]))
+    return [make_fusion(each, cells) for each, cells in zip(names, zip(*parts, strict=True), strict=True)]
 
 
 def _cell(label: str, config: Config, datasets: Datasets) -> Cell:
-    return make_cell(label, config, None if config.measurement.module is not None else datasets[config.data])
+    """The cell of a configuration: that of its fold, or what joins those of its folds."""
+    return _joined(label, config, _cells(label, config, datasets))
+
+
+def _cells(label: str, config: Config, datasets: Datasets) -> list[Cell]:
+    """The cells of a configuration, one for each fold."""
+    if config.measurement.module is not None:
+        return [make_cell(label, config, None)]
+    folds = config.data.each_fold
+    names = _names(label, config, len(folds))
+    return [
+        make_cell(name, replace(config, data=data), datasets[data]) for name, data in zip(names, folds, strict=True)
+    ]
+
+
+def _joined(label: str, config: Config, cells: Sequence[Cell]) -> Cell:
+    return cells[0] if len(cells) == 1 else join_folds(label, cells, config.data)
+
+
+def _names(label: str, config: Config, cells: int) -> list[str]:
+    """The names of this number of cells of a row, each with its fold where there are several."""
+    return [label] if cells == 1 else [f"{label}, fold {number}" for number in config.data.folds]

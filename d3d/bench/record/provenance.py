@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from d3d.bench.declare.ablations import fault_of
-from d3d.bench.kinds.registry import BASELINE, FUSION, KINDS, MEASUREMENT, TEST, TRAINING, kind_named, trainer_of
+from d3d.bench.kinds.registry import BASELINE, FOLDS, FUSION, KINDS, MEASUREMENT, TEST, TRAINING, kind_named, trainer_of
 from d3d.bench.record.schema import Tag
 from d3d.digest import code_digest
 from d3d.errors import ConfigError
@@ -60,10 +60,11 @@ def kind_of(tags: Mapping[str, str]) -> str:
     """The name of the kind of cell whose run has these tags."""
     by_tag = {
         Tag.MEASUREMENT: MEASUREMENT,
+        Tag.FOLDS: FOLDS,
         Tag.BASELINE: BASELINE,
         Tag.TRAINED: TEST,
         Tag.FUSED: FUSION,
-    }  # tag → the only kind that has it
+    }  # tag → the kind that has it; joined folds also have tags of theirs
     return next((kind.name for tag, kind in by_tag.items() if tag in tags), TRAINING.name)
 
 
@@ -101,9 +102,13 @@ def read_code(path: Path, own: str | None = None) -> dict[str, Code]:
             raise ConfigError(f"{path}: {part}: unknown part of the code; there are: {', '.join(entries)}")
     codes = {part: _code(f"{path}: {part}", modules, known.get(part, _Known())) for part, modules in entries.items()}
     # What builds on other cells carries their digests too.
-    below = {part_of(TRAINING.name, system): config_type(system).builds_on for system in _systems(own)}
-    below[FUSION.name] = tuple(_systems(own))
-    return codes | {part: _with_below(codes, part, systems) for part, systems in below.items()}
+    trainings = [part_of(TRAINING.name, system) for system in _systems(own)]
+    below = {
+        part: [part_of(TRAINING.name, other) for other in config_type(system).builds_on]
+        for part, system in zip(trainings, _systems(own), strict=True)
+    }
+    below |= {FUSION.name: trainings, FOLDS.name: [*trainings, FUSION.name, BASELINE.name]}
+    return codes | {part: _with_below(codes, part, others) for part, others in below.items()}
 
 
 def all_entries(own: str | None = None) -> dict[str, tuple[str, ...]]:
@@ -120,10 +125,9 @@ def _systems(own: str | None) -> list[str]:
     return [*dict.fromkeys([*SYSTEMS, *([own] if own else [])])]
 
 
-def _with_below(codes: Mapping[str, Code], part: str, systems: Iterable[str]) -> Code:
-    """The code of a part, which gives the same bits also where cells of these systems, below it, have current code."""
-    below = (codes[part_of(TRAINING.name, system)].equivalent for system in systems)
-    return replace(codes[part], equivalent=codes[part].equivalent.union(*below))
+def _with_below(codes: Mapping[str, Code], part: str, others: Iterable[str]) -> Code:
+    """The code of a part, which gives the same bits also where cells of these parts, below it, have current code."""
+    return replace(codes[part], equivalent=codes[part].equivalent.union(*(codes[other].equivalent for other in others)))
 
 
 def _code(where: str, entries: Sequence[str], known: _Known) -> Code:

@@ -4,7 +4,7 @@ The code that writes the record and the code that reads it both import these, so
 stay readable: every field that they lack has a default, and a new field must have one.
 
 The record has one *report* run for each ablation of a launch, which holds plan.json, and one *cell* run for each
-pretraining, training, test, fusion, baseline or measurement. Nothing here imports torch, ray or mlflow.
+pretraining, training, test, fusion, baseline, joined folds or measurement. Nothing here imports torch, ray or mlflow.
 """
 
 import csv
@@ -51,10 +51,11 @@ class Tag(StrEnum):
     DEVICE = "device"
     MODALITY = "modality"  # what the system reads of a clip: R (frames), P (joints) or R+P
     TESTED = "tested"  # of a cell: the number of its test clips and a digest of their names; missing in old records
-    TRAINED = "trained"  # of a test: the cell whose weights it tests
+    TRAINED = "trained"  # of a test: the cell whose weights it tests; of joined folds: those of each, joined with "+"
     MEASUREMENT = "measurement"  # of a measurement: what is measured
     BASELINE = "baseline"  # of a baseline: its method
     FUSED = "fused"  # of a fusion: the cells whose predictions it averages, joined with "+"
+    FOLDS = "folds"  # of what joins the folds of a row: their cells, joined with "+"
     TUNED = "tuned"  # of a cell with tuned settings: the study that found them
     STUDY = "study"  # of a trial of a search
     TRIAL = "trial"  # of a trial: its number
@@ -176,6 +177,7 @@ class Launch:
     split: str = ""  # of the clips it is tested on, test or validation; empty in old plans
     overrides: tuple[str, ...] | None = None  # the keys that its command line changed, as typed; None in old plans
     seeds: tuple[int, ...] = ()  # of its points
+    folds: tuple[int, ...] = ()  # that its rows are averages over; none where there is one, and in old plans
     left_out: tuple[str, ...] = ()  # ids of the clips that its cells do not use, missing or damaged; none in old plans
     id: str = ""  # also the tag `launch` of the report run; empty in old plans
 

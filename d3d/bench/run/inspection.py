@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from d3d.bench.declare.launch import Inspection
+from d3d.config import DataConfig
 from d3d.cpus import cpu_count
 from d3d.data.look.check import Findings, check
 from d3d.data.look.contact_sheet import contact_sheet
@@ -26,8 +27,24 @@ WAYS_OUT = (
 
 
 def run_check(inspection: Inspection, console: Console) -> int:
-    """Prints what the dataset contains and every broken clip. Returns the exit status, 1 where something is broken."""
-    data, storage = inspection.config.data, inspection.storage
+    """Prints what the dataset contains and every broken clip. Returns the exit status, 1 where something is broken.
+
+    Of a dataset with folds of its own, it checks each that is asked for.
+    """
+    data = inspection.config.data
+    if not data.numbered:  # a validation split has the same clips in each fold
+        return _check(inspection, data, "", console)
+    faults = 0
+    for number, fold in zip(data.folds, data.each_fold, strict=True):
+        console.print(f"fold {number}, splits {' and '.join(fold.splits)}\n", soft_wrap=True)
+        faults |= _check(inspection, fold, f"-fold-{number}", console)
+        console.print()
+    return faults
+
+
+def _check(inspection: Inspection, data: DataConfig, ending: str, console: Console) -> int:
+    """Checks one fold; `ending` is that of the names of the files with its faults."""
+    storage = inspection.storage
     try:
         source = find_source(data, storage / "data")
     except DataError as error:
@@ -49,10 +66,15 @@ def run_check(inspection: Inspection, console: Console) -> int:
         console.print(printable(f"{fact:<15}{text}"), soft_wrap=True)
     if findings.damaged:
         faults = [fault for _, fault in findings.damaged]
-        _list("left out, because they are damaged", faults, storage / "checks" / f"{source.name}-left-out.txt", console)
+        _list(
+            "left out, because they are damaged",
+            faults,
+            storage / "checks" / f"{source.name}{ending}-left-out.txt",
+            console,
+        )
     if not findings.faults:
         return 0
-    _list("broken", findings.faults, storage / "checks" / f"{source.name}.txt", console)
+    _list("broken", findings.faults, storage / "checks" / f"{source.name}{ending}.txt", console)
     console.print(f"  {WAYS_OUT}", soft_wrap=True)
     return 1
 
@@ -71,7 +93,10 @@ def _list(heading: str, faults: Sequence[str], path: Path, console: Console) -> 
 def run_show(inspection: Inspection, console: Console) -> int:
     """Draws the contact sheet of a clip and prints its path. Returns the exit status, 0."""
     config = inspection.config
-    source = find_source(config.data, inspection.storage / "data")
+    folds = config.data.each_fold if config.data.numbered else (config.data,)
+    sources = [find_source(fold, inspection.storage / "data") for fold in folds]
+    listing = (each for each in sources if inspection.clip in map(each.id_of, each.entries))
+    source = next(listing, sources[0])
     sheet = contact_sheet(source, inspection.clip, config.data, config.evaluation.frames or config.training.frames)
     folder = inspection.storage / "sheets"
     folder.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from d3d.errors import ConfigError, DataError
 
 
 def open_dataset(config: DataConfig, cache: Path) -> Dataset:
-    """The dataset and the split that the configuration names.
+    """The dataset and the split that the configuration names, which has at most one fold (`DataConfig.each_fold`).
 
     `cache` is the folder for what is made or read once: synthetic datasets, and large datasets once they are read.
     Raises DataError and ConfigError; the message names the faulty value, clip or file, and the way out.
@@ -35,7 +35,10 @@ def open_dataset(config: DataConfig, cache: Path) -> Dataset:
         reads, undecodable = without_damaged(source, reads, cache)
         broken = (*broken, *undecodable)
     dataset = assemble(source, reads, broken, config.missing)
-    return validation_split(dataset) if config.split == "validation" else dataset
+    if config.split == "test":
+        return dataset
+    (fold,) = config.folds or (None,)
+    return validation_split(dataset, fold)
 
 
 def find_source(config: DataConfig, cache: Path) -> Source:

@@ -33,7 +33,8 @@ def baseline_accuracies(record: Record, launch: Launch) -> BaselineAccuracies | 
     if launch.ablation == BASELINES:
         return None
     for other in record.baselines:
-        if other.frames == launch.frames and set(other.data_digest.split("+")) & set(launch.data_digest.split("+")):
+        same = other.frames == launch.frames and other.folds == launch.folds
+        if same and set(other.data_digest.split("+")) & set(launch.data_digest.split("+")):
             rows = tuple(row for row in rows_of(other, record.cells(other), False) if row.accuracy)
             if rows:
                 accuracies = "; ".join(map(_accuracy_with_interval, rows))

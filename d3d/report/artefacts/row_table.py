@@ -156,8 +156,14 @@ def _csv(measured: Measured) -> bytes:
     columns = dict(measured.artefact.columns) or {key: key for key in _columns(measured.rows)}
     columns |= {f"{part}_{name}": f"{part}_{name}" for part in parts_of(measured.rows) for name in OF_PART}
     columns |= {key: key for key in COLUMNS if measured.launch.tuned}
+    columns |= {key: key for row in measured.rows for key in _of_folds(row)}
     values = [_values(measured, row) for row in measured.rows]
-    return csv_bytes(list(columns), [{column: row[key] for column, key in columns.items()} for row in values])
+    return csv_bytes(list(columns), [{column: row.get(key, "") for column, key in columns.items()} for row in values])
+
+
+def _of_folds(row: Row) -> dict[str, float]:
+    """Column → mean top-1 of a fold in percent, if the row is averaged over folds."""
+    return {f"fold_{number}": value for number, value in row.of_folds.items()}
 
 
 def _tuned(measured: Measured) -> tuple[Row, ...]:
@@ -187,6 +193,7 @@ def _values(measured: Measured, row: Row) -> dict[str, str]:
         "to_reference_high": _points(high),
         "p_value": f"{difference.p_value:.3g}" if difference and difference.p_value is not None else "",
         "cells": " ".join(row.asked.values()),
+        **{key: f"{value:.2f}" for key, value in _of_folds(row).items()},
         **{key: text for part in parts_of(measured.rows) for key, text in _part_values(measured, row, part).items()},
         **tuned_values(measured.launch, _tuned(measured), row.label),
     }

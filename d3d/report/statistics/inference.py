@@ -45,7 +45,7 @@ class Sample:
 
     accuracies: Numbers  # …×S, fractions
     residuals: Numbers  # …×S×G: how much each take raises or lowers the accuracy of a seed; they sum to 0 over takes
-    clips: float  # N; for a mean over classes the number with the same variance if all classes were equally hard
+    clips: float  # N; where clips count differently, the number with the same variance if all were equally hard
     random: bool = True  # whether another seed gives another result; False for a classical method
 
     @property
@@ -123,12 +123,20 @@ class Estimate:
         return replace(self, trainings=tuple(replace(each, seeds=seeds) for each in self.trainings))
 
 
-def sample(right: NDArray[np.bool_], takes: NDArray[np.int64], classes: NDArray[np.int64] | None = None) -> Sample:
+def sample(
+    right: NDArray[np.bool_],
+    takes: NDArray[np.int64],
+    classes: NDArray[np.int64] | None = None,
+    clips: NDArray[np.int64] | None = None,
+) -> Sample:
     """The sample of S trainings on N clips.
 
     `right` is …×S×N and says which clips each training predicted correctly. `takes` and `classes` have the number of
     each clip's take and class, counted from 0. With `classes` the accuracy is the mean of the accuracies within the
     classes, and clips are treated as drawn within their class; with None, the default, it is the mean over clips.
+
+    If a row is averaged over folds, the N columns are tests, of which a clip may have several; they are of one take.
+    `clips` then has the number of each column's clip; None, the default, means that each column is a clip of its own.
     """
     classes = np.zeros_like(takes) if classes is None else classes
     counts = np.bincount(classes)
@@ -137,7 +145,8 @@ def sample(right: NDArray[np.bool_], takes: NDArray[np.int64], classes: NDArray[
     expected = np.zeros((len(counts), takes.max() + 1))  # the weight of each take's clips, by class
     np.add.at(expected, (classes, takes), weights)
     residuals = _sums(right * weights, takes) - class_accuracies @ expected
-    return Sample(class_accuracies.mean(axis=-1), residuals, 1 / float((weights**2).sum()))
+    shares = weights if clips is None else np.bincount(clips, weights)
+    return Sample(class_accuracies.mean(axis=-1), residuals, 1 / float((shares**2).sum()))
 
 
 def accuracy(row: Sample) -> Estimate:
