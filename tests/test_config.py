@@ -44,3 +44,30 @@ def test_the_defaults_are_the_papers_scale() -> None:
     config = Config()
     assert (config.training.frames, config.training.epochs, config.training.warmup_epochs) == (12, 90, 5)
     assert (config.data.crop, d3d_model(config).width, d3d_model(config).kernel) == (224, 64, 7)
+
+
+def test_a_fold_is_data_that_names_its_splits() -> None:
+    data = DataConfig(name="pyskl", splits=("train*", "test*"), fold=(3, 1))
+    assert data.folds == (1, 3)
+    assert data.each_fold == tuple(DataConfig(name="pyskl", splits=(f"train{n}", f"test{n}")) for n in (1, 3))
+    validated = DataConfig(split="validation", fold=(2,))
+    assert validated.each_fold == (DataConfig(split="validation", fold=2),)
+    assert DataConfig().each_fold == (DataConfig(),)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"fold": 2}, "data.fold=2: there are no folds; data.split=validation makes them"),
+        ({"fold": 2, "name": "pyskl"}, r"data.splits=\[train\*,test\*\] takes those of the annotations"),
+        ({"fold": 2, "splits": ("a*", "b*")}, "data.fold=2: there are no folds"),
+        ({"name": "pyskl", "splits": ("a*", "b*")}, r"data.splits=\['a\*', 'b\*'\]: \* is a fold's number"),
+        ({"fold": (), "split": "validation"}, r"data.fold=\[\]: must be a number or a list of different numbers"),
+        ({"fold": (1, 1), "split": "validation"}, r"data.fold=\[1, 1\]: must be a number or a list of different"),
+        ({"fold": -1, "split": "validation"}, "data.fold=-1: must be from 0 to 10000"),
+        ({"fold": tuple(range(101)), "split": "validation"}, r"data.fold=\[…\]: must be at most 100 folds"),
+    ],
+)
+def test_folds_that_there_cannot_be(keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        DataConfig(**keys)

@@ -54,6 +54,16 @@ def test_the_same_clips_give_the_same_split_with_a_digest_of_its_own() -> None:
     assert validation_split(replace(MANY, digest="0ther")).digest != first.digest
 
 
+def test_each_training_clip_is_tested_in_one_fold_and_the_first_is_the_default() -> None:
+    folds = [validation_split(MANY, number) for number in range(1, 6)]
+    assert sorted(clip.id for fold in folds for clip in fold.test) == sorted(clip.id for clip in MANY.train)
+    assert len({fold.digest for fold in folds}) == 5
+    assert (folds[0].test, folds[0].digest) == (validation_split(MANY).test, validation_split(MANY).digest)
+    for number in (0, 6):
+        with pytest.raises(DataError, match=rf"data.fold={number}: the training clips of made have folds 1 to 5;"):
+            validation_split(MANY, number)
+
+
 def test_an_action_of_two_takes_has_one_on_either_side() -> None:
     split = validation_split(dataset({0: [4, 4], 1: [2] * 10}))
     assert {clip.label for clip in split.train} == {clip.label for clip in split.test} == {0, 1}

@@ -5,7 +5,7 @@ import pytest
 
 from d3d.bench.record.schema import Launch, Point
 from d3d.errors import RecordError
-from d3d.prediction import Prediction
+from d3d.prediction import Prediction, in_fold
 from d3d.report.record import Cell
 from d3d.report.rows import (
     chance_note,
@@ -35,6 +35,21 @@ def test_numbers_of_a_row_are_over_its_seeds() -> None:
     assert (accuracy.mean, accuracy.clips) == (60.0, 120)
     assert accuracy.std == pytest.approx(math.sqrt((10**2 + 5**2 + 15**2) / 2))
     assert accuracy.low < 60 < accuracy.high
+
+
+def test_a_row_over_folds_is_the_mean_over_all_tests_and_a_clip_counts_once() -> None:
+    said = [[Prediction(f"{n}", 1, int(n < right)) for n in range(clips)] for right, clips in ((40, 40), (10, 60))]
+    tests = tuple(in_fold(each, fold) for fold, predictions in enumerate(said, start=1) for each in predictions)
+    made = replace(cell("a 0", []), metrics={"top1": 0.5}, kind="folds", read_predictions=lambda: tests)
+    joined = replace(row("a", []), cells={0: made})
+    assert joined.accuracy is not None and joined.sample is not None
+    assert (joined.accuracy.mean, joined.accuracy.clips) == (50, 100)
+    assert joined.of_folds == {1: 100, 2: pytest.approx(100 / 6)}
+    assert row("b", marks(1, 2)).of_folds == {}
+    assert joined.sample.takes == 60, "a clip without a take is its own, in whichever fold"
+    assert joined.sample.clips == pytest.approx(100**2 / (40 * 2**2 + 20)), "two tests of a clip weigh as one of twice"
+    plan = replace(launch(), folds=(1, 2))
+    assert clips_tested(plan, [joined]) == "100  clips of folds 1, 2 together".replace("  ", f" {plan.split} ")
 
 
 def test_a_missing_seed_leaves_no_number_unless_partial() -> None:

@@ -28,7 +28,13 @@ def listed(folder: Path, **training: object) -> Path:
 
 def test_each_kind_of_cell_and_each_system_runs_through_code_of_its_own() -> None:
     codes = read_code(EQUIVALENT)
-    assert codes.keys() == {*(f"training of {system}" for system in SYSTEMS), "baseline", "fusion", "measurement"}
+    assert codes.keys() == {
+        *(f"training of {system}" for system in SYSTEMS),
+        "baseline",
+        "fusion",
+        "folds",
+        "measurement",
+    }
     assert codes["baseline"].digest == code_digest("d3d.analysis.baselines")
     assert len({code.digest for code in codes.values()}) == len(codes)
     assert current_code() == codes

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.stats import norm
 
 from benchmarks.calibration import FEW, MAIN, Setting, measure, null, other_claims, shares, simulate
+from d3d.report.statistics.inference import accuracy_interval, difference, sample
 from tests.report.fake_record import FakeRecord, point
 
 
@@ -52,6 +55,34 @@ def test_claims_of_other_kinds_are_seldom_false() -> None:
     for name in ("level, holds", "level, fails", "by", "best", "published"):
         rate, half = rates.rate(name)
         assert rate - half <= 5, f"{name}: {rate:.1f} ± {half:.1f} %"
+
+
+def test_what_several_folds_say_of_a_clip_counts_once() -> None:
+    """Two rows of the same expected accuracy, clips in 1 to 3 of 3 folds and hard for a row in all alike."""
+    generator = np.random.default_rng(0)
+    tables, seeds, clips = 300, 6, 120
+    clip, fold = np.nonzero(generator.random((clips, 3)) < 0.6)
+    clip = np.unique(clip, return_inverse=True)[1].astype(np.int64)
+    hard = generator.standard_normal((tables, 1, clips))
+    rows = []
+    for _ in range(2):
+        own = hard + generator.standard_normal((tables, 1, clips))
+        training = 0.1 * generator.standard_normal((tables, seeds, 3))
+        noise = 0.5 * generator.standard_normal((tables, seeds, len(clip)))
+        rows.append(own[..., clip] + training[..., fold] + noise > -1)
+    expected = norm.cdf(1 / np.sqrt(1 + 1 + 0.1**2 + 0.5**2))
+
+    def rates(takes: NDArray[np.int64], clips: NDArray[np.int64] | None) -> tuple[float, float]:
+        """How often the rows differ at 5 %, and how often the interval of the first holds the expected accuracy."""
+        left, right = (sample(row, takes, clips=clips) for row in rows)
+        low, high = accuracy_interval(left)
+        held = (low <= expected) & (expected <= high)
+        return float((difference(left, right).apart() < 0.05).mean()), float(held.mean())
+
+    false, held = rates(clip, clip)
+    assert false < 0.08 and held > 0.92
+    false, held = rates(np.arange(len(clip)), None)
+    assert false > 0.1 and held < 0.89, "as if each test were of a clip of its own"
 
 
 def test_the_null_of_a_record(record: FakeRecord, capsys: pytest.CaptureFixture[str]) -> None:
