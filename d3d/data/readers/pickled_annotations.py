@@ -77,7 +77,7 @@ def _require_split(
     if name not in there:
         raise DataError(
             f"data.splits={list(splits)}: no split {name!r} in {key}={path}; it has {', '.join(there)}; name one "
-            f"to train on and one to test on, data.splits={_pair(there)}"
+            f"to train on and one to test on, data.splits={_pair(there)}{_folds(there)}"
         )
 
 
@@ -88,6 +88,14 @@ def _pair(names: Collection[str]) -> str:
             if "train" in name and (other := name.replace("train", tested)) in names:
                 return f"[{name},{other}]"
     return "[TRAIN,TEST]"
+
+
+def _folds(names: Collection[str]) -> str:
+    """How to average over splits that are numbered as those of HMDB51 are, such as train1 and test1."""
+    numbers = [name.removeprefix("train") for name in names if name.startswith("train")]
+    both = sorted(int(number) for number in numbers if number.isdecimal() and f"test{number}" in names)
+    folds = ",".join(map(str, both))
+    return f", or average over all, data.splits=[train*,test*] data.fold=[{folds}]" if len(both) > 1 else ""
 
 
 def _read(key: str, path: Path) -> _File:
