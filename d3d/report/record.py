@@ -34,7 +34,7 @@ from d3d.bench.record.schema import (
 )
 from d3d.errors import RecordError
 from d3d.left_out import left_out_text
-from d3d.prediction import Prediction, of_part
+from d3d.prediction import Prediction, fold_and_clip, of_part
 
 BASELINES = "baselines"  # the ablation of the classical methods
 LONGEST = 180  # letters of a folder's name, without the launch's id
@@ -56,6 +56,7 @@ class Cell:
     weights: str = ""  # the cell that trained the tested weights: for a training the cell itself
     kind: str = field(default="training", kw_only=True)  # training, test, fusion, baseline, folds or measurement
     fused: bool = field(default=False, kw_only=True)  # whether predictions were averaged
+    folds: tuple[str, ...] = field(default=(), kw_only=True)  # the cells whose predictions it has together, if any
     environment: Mapping[str, str] = field(default_factory=dict, kw_only=True)  # see d3d/bench/record/conditions.py
     modality: str = field(default="", kw_only=True)  # R, P or R+P; empty in old records
     seconds: float = field(default=0.0, kw_only=True)  # from the start of its run to the end, interruptions included
@@ -89,11 +90,6 @@ class Cell:
             fault = f"top1 is {top1:.4f}, but {File.PREDICTIONS} has {sum(right.values())} of {len(right)} right"
             raise damaged(self.run_id, self.id, fault)
         return right
-
-    @property
-    def folds(self) -> bool:
-        """Whether it has the predictions of several folds, whose clips `prediction.in_fold` names."""
-        return self.kind == "folds"
 
     @property
     def trained(self) -> bool:
@@ -173,6 +169,11 @@ class Record:
                     self._cells[id] = self._cell(id, runs)
         return {id: self._cells[id] for id in launch.cells if id in self._cells}
 
+    def each_fold(self, cell: Cell) -> tuple[Cell, ...]:
+        """The finished cells of the folds of a cell; the cell itself if it is of one."""
+        found = {id: _finished(self._runs(f"tags.{Tag.CELL} = '{id}'")) for id in cell.folds}
+        return tuple(self._cell(id, runs) for id, runs in found.items() if runs) or (cell,)
+
     def history(self, cell: Cell, metric: str) -> dict[int, float]:
         """Epoch → the value of a metric after it, in ascending order; empty where it was not recorded."""
         values = self._client.get_metric_history(cell.run_id, metric)
@@ -234,6 +235,7 @@ class Record:
             params=run.data.params,
             kind=kind_of(run.data.tags),
             fused=Tag.FUSED in run.data.tags,
+            folds=tuple(re.findall(r"\b[0-9a-f]{16}\b", run.data.tags.get(Tag.FOLDS, ""))),
             code_digest=_tag(run, Tag.CODE_DIGEST),
             data_digest=_tag(run, Tag.DATA_DIGEST),
             finished_runs=len(runs),
@@ -251,7 +253,10 @@ class Record:
     def _predictions(self, run: Run, id: str) -> tuple[Prediction, ...]:
         text = self._read(run, File.PREDICTIONS)
         try:
-            return read_predictions(text, run.data.tags.get(Tag.TESTED))
+            predictions = read_predictions(text, run.data.tags.get(Tag.TESTED))
+            for each in predictions if Tag.FOLDS in run.data.tags else ():
+                fold_and_clip(each.clip)
+            return predictions
         except ValueError as error:
             raise damaged(run.info.run_id, id, str(error)) from error
 

@@ -13,6 +13,7 @@ from d3d.bench.record.provenance import current_code
 from d3d.bench.record.schema import EXPERIMENT, Launch, Point, Tag, clips_tested
 from d3d.errors import RecordError
 from d3d.report.record import Record, caveats, folder_of
+from d3d.report.rows import rows_of
 from tests.report.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, point, tuned
 
 TODAY = current_code()["training of d3d"].digest
@@ -370,3 +371,22 @@ def test_predictions_for_a_part_of_the_clips_are_refused_though_their_top1_is_ri
         _ = Record(record.storage).cells(asking("c1"))["c1"].correct
     record.client.delete_tag(whole, Tag.TESTED)
     assert len(Record(record.storage).cells(asking("c1"))["c1"].correct) == CLIPS // 2, "an older record"
+
+
+def test_joined_folds_name_their_cells_and_the_fold_of_each_clip(record: FakeRecord) -> None:
+    folds = [f"{number:016x}" for number in (1, 2)]
+    for id in folds:
+        record.finish(id, 0.5, clips=4)
+    record.finish("a", folds="+".join(folds), trained="+".join(folds), clips=2, right=[0])
+    record.launch([point("full", "a")], "1a")
+    opened = Record(record.storage)
+    [launch] = opened.launches()
+    [joined] = opened.cells(launch).values()
+    assert (joined.kind, joined.folds, joined.weights) == ("folds", tuple(folds), "+".join(folds))
+    assert [fold.id for fold in opened.each_fold(joined)] == folds
+    assert opened.each_fold(opened.each_fold(joined)[0]) == opened.each_fold(joined)[:1], "a fold has none"
+    with pytest.raises(RecordError, match="0000: names no fold"):
+        _ = joined.predictions
+    predictions = record.file(joined.run_id, "predictions.csv")
+    predictions.write_text("clip,label,predicted,take\nfold 1: a,0,0,a\nfold 2: a,0,1,a\n")
+    assert rows_of(launch, opened.cells(launch), False)[0].of_folds == {1: 100, 2: 0}

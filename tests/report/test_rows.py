@@ -40,7 +40,7 @@ def test_numbers_of_a_row_are_over_its_seeds() -> None:
 def test_a_row_over_folds_is_the_mean_over_all_tests_and_a_clip_counts_once() -> None:
     said = [[Prediction(f"{n}", 1, int(n < right)) for n in range(clips)] for right, clips in ((40, 40), (10, 60))]
     tests = tuple(in_fold(each, fold) for fold, predictions in enumerate(said, start=1) for each in predictions)
-    made = replace(cell("a 0", []), metrics={"top1": 0.5}, kind="folds", read_predictions=lambda: tests)
+    made = replace(cell("a 0", []), metrics={"top1": 0.5}, folds=("f1", "f2"), read_predictions=lambda: tests)
     joined = replace(row("a", []), cells={0: made})
     assert joined.accuracy is not None and joined.sample is not None
     assert (joined.accuracy.mean, joined.accuracy.clips) == (50, 100)

@@ -55,7 +55,7 @@ ALL = "all"  # ablation=all runs every ablation of the project that is about no 
 PRESET = "quick"  # the default preset, as in config.yaml
 SETTLE = "settle"  # seeds=settle adds seeds until every claim is settled
 MOST_SEEDS = 100  # of a row; a larger number is taken for a seed itself, such as a date
-MOST_POINTS = 10_000  # the rows of a launch times its seeds
+MOST_POINTS = 10_000  # the rows of a launch times its seeds and folds
 POSES = tuple(f"poses.{field.name}" for field in fields(Poses))
 AS_TYPED = (
     *("storage", *(f"data.{key}" for key in PLACES), "data.skeleton", "tracking.uri", "clip"),
@@ -106,7 +106,7 @@ def compose(arguments: Sequence[str]) -> Launch:
         resources=settings.resources,
         cluster=settings.cluster,
     )
-    _check_points(chosen, launch.seeds)
+    _check_points(chosen, launch.seeds, len(config.data.each_fold))
     for ablation in chosen:
         _check_rows(launch, ablation)
     return launch
@@ -396,9 +396,10 @@ def _seeds(seeds: int | list[int] | str) -> tuple[int, ...]:
     return numbers
 
 
-def _check_points(ablations: Sequence[Ablation], seeds: Sequence[int]) -> None:
+def _check_points(ablations: Sequence[Ablation], seeds: Sequence[int], folds: int) -> None:
     """Raises ConfigError where a launch asks for more than anybody can train."""
     rows = sum(len(ablation.rows) for ablation in ablations)
-    if rows * len(seeds) > MOST_POINTS:
-        fault = f"seeds: {len(seeds)} seeds of {rows} rows are {rows * len(seeds)} points"
+    if (points := rows * len(seeds) * folds) > MOST_POINTS:
+        several = f" in {folds} folds" * (folds > 1)
+        fault = f"seeds: {len(seeds)} seeds of {rows} rows{several} are {points} points"
         raise ConfigError(f"{fault}; at most {MOST_POINTS} are allowed; ask for fewer seeds or rows")

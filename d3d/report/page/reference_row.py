@@ -43,10 +43,12 @@ def reference_row(record: Record, launch: Launch, row: Row) -> Section:
 
 
 def _learning(record: Record, row: Row) -> list[Block | Picture]:
-    """The curves of each seed, of the metrics that were recorded after epochs."""
+    """The curves of each seed, and of each of its folds, of the metrics that were recorded after epochs."""
     curves: dict[str, list[dict[int, float]]] = {}
+    cells = [fold for cell in row.counted.values() for fold in record.each_fold(cell)]
+    lines = ("seeds and folds", "seed and fold") if len(cells) > len(row.counted) else ("seeds", "seed")
     for metric in CURVES:
-        recorded = [history for cell in row.counted.values() if (history := record.history(cell, metric))]
+        recorded = [history for cell in cells if (history := record.history(cell, metric))]
         if recorded:
             curves[metric] = recorded
     if not curves:
@@ -61,8 +63,12 @@ def _learning(record: Record, row: Row) -> list[Block | Picture]:
         f"{CURVES[Metric(metric)]} {fmean(list(each.values())[-1] for each in histories):.3f}"
         for metric, histories in curves.items()
     ]
-    said = f"Means over the seeds after the last epoch: {', '.join(last)}."
-    return [Heading("Learning curves"), Picture(png, f"Learning curves, a line for each seed. {said}"), Text(said)]
+    said = f"Means over the {lines[0]} after the last epoch: {', '.join(last)}."
+    return [
+        Heading("Learning curves"),
+        Picture(png, f"Learning curves, a line for each {lines[1]}. {said}"),
+        Text(said),
+    ]
 
 
 def _plot(axes: Axes, label: str, scale: float, curves: Mapping[str, Sequence[Mapping[int, float]]]) -> None:
