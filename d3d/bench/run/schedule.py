@@ -1,8 +1,8 @@
 """Ray Tune runs the cells, on this launch's own Ray or on the cluster it names; each attempt at a cell is a trial.
 
-The kinds of cells run one after another in the order of their registry, and within a kind a cell waits for those that
-it needs. Tune's own checkpoints and retries are not used, and its folder is removed at the end: a cell continues from
-the checkpoint under its id, and failures.py decides whether it is tried again.
+All kinds of cells are trials of one experiment, so that a worker, which takes seconds to start, goes from a training to
+the test of its weights. Tune's own checkpoints and retries are not used, and its folder is removed at the end: a cell
+continues from the checkpoint under its id, and failures.py decides whether it is tried again.
 """
 
 import logging
@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, chdir, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,6 @@ from ray.tune.search import Searcher
 from d3d.bench.database import sqlite_file
 from d3d.bench.declare.launch import Launch
 from d3d.bench.kinds.kind import Kind
-from d3d.bench.kinds.registry import KINDS
 from d3d.bench.plan.cell import Cell
 from d3d.bench.plan.machine import gpus_per_cell
 from d3d.bench.plan.planning import Plan
@@ -74,7 +73,8 @@ class CellResources:
 class Queue(Searcher):
     """Hands out each cell once the cells that it needs are finished, and again where it is to be tried again.
 
-    A cell that ran out of memory is tried again with more of the device, after all other cells have ended.
+    A cell that ran out of memory is tried again with more of the device, after all other cells that can run have ended.
+    Cells that must run alone come last.
     """
 
     def __init__(self, cells: Sequence[Cell], attempts: Attempts, progress: Progress) -> None:
@@ -96,14 +96,23 @@ class Queue(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """The next attempt; None while running cells are needed, or may have to be tried again."""
         self._give_up()
-        apart = not self.waiting and all(self.attempts.step(cell) for cell in self.running.values())
-        queue = self.out_of_memory if apart else self.waiting
-        ready = next((cell for cell in queue if not self.progress.awaits(self.cells[cell].needs)), None)
+        queue, ready = self.waiting, self._ready(self.waiting)
+        if ready is None and all(self.attempts.step(cell) for cell in self.running.values()):
+            queue, ready = self.out_of_memory, self._ready(self.out_of_memory)
         if ready is None:
             return None if self.running else self.FINISHED
         queue.remove(ready)
         self.running[trial_id] = ready
-        return {"cell": self.running[trial_id], "step": self.attempts.step(self.running[trial_id])}
+        return {"cell": ready, "step": self.attempts.step(ready)}
+
+    def _ready(self, queue: Iterable[str]) -> str | None:
+        """The first cell of a queue that can run now; those that must run alone wait for all others."""
+        left = {*self.waiting, *self.out_of_memory, *self.running.values()}
+        others = any(not self.cells[cell].kind.alone for cell in left)
+        for cell in queue:
+            if not self.progress.awaits(self.cells[cell].needs) and not (self.cells[cell].kind.alone and others):
+                return cell
+        return None
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Results go to the Watcher."""
@@ -139,33 +148,41 @@ def run(plan: Plan, cells: Sequence[Cell], resources: CellResources, progress: P
     Raises StorageError where a disk is full, and UnusableRecordError where a worker cannot use the record.
     """
     tags = {cell.id: common_tags(plan, cell) | plan.tags_of(cell.id) for cell in cells}
-    job = make_job(plan, resources, {cell.id: cell for cell in cells}, tags)
+    by_id = {cell.id: cell for cell in cells}
     attempts = Attempts()
+    queue = Queue(cells, attempts, progress)
+    config = tune.TuneConfig(search_alg=queue, num_samples=-1, reuse_actors=True)
+
+    def request(attempt: dict[str, Any]) -> dict[str, float]:
+        return resources.request(by_id[attempt["cell"]].kind, attempt["step"])
+
     with progress:
-        for kind in KINDS:
-            if own := [cell for cell in cells if cell.kind is kind]:
-                queue = Queue(own, attempts, progress)
-                config = tune.TuneConfig(search_alg=queue, num_samples=-1, reuse_actors=True)
-                fit(kind.name, job, resources, kind, config, Watcher(progress, attempts, queue.put_back))
+        job, watcher = make_job(plan, resources, by_id, tags), Watcher(progress, attempts, queue.put_back)
+        fit("cells", job, request, config, watcher)
 
 
-def fit(name: str, job: Job, resources: CellResources, kind: Kind, config: tune.TuneConfig, watcher: "Watcher") -> None:
-    """Runs a Tuner over cells of one kind, and removes the files that it leaves.
+def fit(
+    name: str,
+    job: Job,
+    request: Callable[[dict[str, Any]], dict[str, float]],
+    config: tune.TuneConfig,
+    watcher: "Watcher",
+) -> None:
+    """Runs a Tuner over cells, and removes the files that it leaves.
 
     Args:
         name: of the experiment in Tune, and so of its folder.
         job: what all workers are told.
-        resources: of one cell.
-        kind: of the cells.
+        request: what the searcher hands out → the resources of that attempt, as `CellResources.request` returns them.
         config: of Tune, with the searcher that hands out the cells.
         watcher: told of the trials.
     """
     folder = job.storage / "tune"
 
-    def request(attempt: dict[str, Any]) -> tune.PlacementGroupFactory:
-        return tune.PlacementGroupFactory([resources.request(kind, attempt["step"])])
+    def placed(attempt: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([request(attempt)])
 
-    trainable = tune.with_resources(tune.with_parameters(run_cell, job=job), request)
+    trainable = tune.with_resources(tune.with_parameters(run_cell, job=job), placed)
     run_config = tune.RunConfig(name=name, storage_path=str(folder), verbose=0, callbacks=[watcher])
     with ExitStack() as on_error:
         on_error.callback(shutil.rmtree, folder, ignore_errors=True)

@@ -56,10 +56,14 @@ def run_studies(plan: Plan, record: Record, resources: CellResources, progress: 
         )
         scheduler, watcher = PruningScheduler(search), TrialWatcher(progress, attempts, search)
         config = tune.TuneConfig(search_alg=search, scheduler=scheduler, num_samples=-1, reuse_actors=True)
+
+        def request(proposed: dict[str, Any]) -> dict[str, float]:
+            return resources.request(TRAINING, proposed["step"])
+
         with at_the_end(lambda: record.end(search.begun, progress.failed)):
             try:
                 with progress:
-                    fit("search", make_job(plan, resources, {}, {}), resources, TRAINING, config, watcher)
+                    fit("search", make_job(plan, resources, {}, {}), request, config, watcher)
             finally:
                 for study in studies:
                     study.close()

@@ -44,22 +44,22 @@ class FakeTuner:
     """A Tuner that runs one trial after another. `fates` says how the attempts at a cell end."""
 
     fates: ClassVar[dict[str, list[Any]]] = {}  # id of the cell → for each attempt its results and its end
-    asked: ClassVar[list[tuple[str, str, dict[str, float]]]] = []
+    asked: ClassVar[list[tuple[str, dict[str, float]]]] = []
     folder: ClassVar[Path]
 
     def __init__(self, trainable: Any, tune_config: tune.TuneConfig, run_config: tune.RunConfig) -> None:
         self.queue = cast(Queue, tune_config.search_alg)
         [self.watcher] = run_config.callbacks or []
-        self.kind, self.needs = str(run_config.name), trainable._resources
+        self.name, self.needs = str(run_config.name), trainable._resources
 
     def fit(self) -> None:
         for number in itertools.count():
-            name = f"{self.kind}{number}"
+            name = f"{self.name}{number}"
             attempt = self.queue.suggest(name)
             if attempt == self.queue.FINISHED:
                 return
             assert isinstance(attempt, dict)
-            self.asked.append((self.kind, attempt["cell"], self.needs(attempt).bundles[0]))
+            self.asked.append((attempt["cell"], self.needs(attempt).bundles[0]))
             self._carry_out(name, attempt["cell"])
             self.watcher.on_step_end(0, [])
 
@@ -107,10 +107,11 @@ def test_trainings_come_before_tests_and_measurements_run_alone(
 ) -> None:
     everything = plan("ablation=all")
     progress = carry_out(everything, CellResources(cpus=1.0, gpus=0.0, node_cpus=8.0, slots=8))
-    assert {(kind, needs["CPU"]) for kind, _, needs in tuner.asked} == {
+    kinds = {cell.id: cell.kind.name for cell in everything.cells}
+    assert {(kinds[id], needs["CPU"]) for id, needs in tuner.asked} == {
         ("training", 1.0), ("test", 1.0), ("baseline", 1.0), ("measurement", 8.0),
     }  # fmt: skip
-    assert [id for _, id, _ in tuner.asked] == [cell.id for cell in everything.cells]
+    assert [id for id, _ in tuner.asked] == [cell.id for cell in everything.cells]
     assert progress.finished == len(everything.cells)
 
 
@@ -119,7 +120,7 @@ def test_weights_that_were_not_trained_are_not_tested(plan: Callable[..., Plan],
     lost, good = tests.cells[:2]
     tuner.fates[lost.id] = [BROKEN]
     progress = carry_out(tests)
-    assert [id for kind, id, _ in tuner.asked if kind == "test"] == [c.id for c in tests.cells if c.needs == (good,)]
+    assert [id for id, _ in tuner.asked] == [lost.id, good.id, *(c.id for c in tests.cells if c.needs == (good,))]
     assert progress.failed.keys() == {lost.id} | {cell.id for cell in tests.cells if cell.needs == (lost,)}
     assert {failure.kind for failure in progress.failed.values()} == {"data"}
     assert all(lost.id in failure.reason for cell, failure in progress.failed.items() if cell != lost.id)
@@ -129,7 +130,7 @@ def test_what_is_the_same_the_next_time_is_not_tried_again(plan: Callable[..., P
     broken, good = (cell.id for cell in plan("ablation=full", "seeds=2").cells)
     tuner.fates[broken] = [BROKEN]
     progress = carry_out(plan("ablation=full", "seeds=2"))
-    assert [id for _, id, _ in tuner.asked] == [broken, good]
+    assert [id for id, _ in tuner.asked] == [broken, good]
     assert progress.failed == {broken: Failure("data", "clip 0001: damaged")}
 
 
@@ -139,7 +140,7 @@ def test_out_of_memory_is_tried_last_with_twice_the_resources_then_with_all_of_t
     hopeless, large, good = (cell.id for cell in plan("ablation=full", "seeds=3").cells)
     tuner.fates |= {hopeless: [OOM, OOM, OOM], large: [OOM]}
     progress = carry_out(plan("ablation=full", "seeds=3"), CellResources(cpus=1.0, gpus=0.25, node_cpus=8.0, slots=4))
-    assert [(id, needs["GPU"]) for _, id, needs in tuner.asked] == [
+    assert [(id, needs["GPU"]) for id, needs in tuner.asked] == [
         (hopeless, 0.25), (large, 0.25), (good, 0.25), (hopeless, 0.5), (large, 0.5), (hopeless, 1.0),
     ]  # fmt: skip
     assert progress.failed == {hopeless: Failure("memory", str(OOM))}
@@ -152,7 +153,7 @@ def test_without_a_gpu_more_of_the_device_is_more_of_the_node(
     [cell] = plan("ablation=full").cells
     tuner.fates[cell.id] = [MemoryError(), MemoryError()]
     carry_out(plan("ablation=full"), CellResources(cpus=3.0, gpus=0.0, node_cpus=4.0, slots=1))
-    assert [needs["CPU"] for _, _, needs in tuner.asked] == [3.0, 4.0, 4.0]
+    assert [needs["CPU"] for _, needs in tuner.asked] == [3.0, 4.0, 4.0]
 
 
 def test_a_lost_worker_is_forgiven_as_long_as_the_cell_gets_on(
@@ -163,7 +164,7 @@ def test_a_lost_worker_is_forgiven_as_long_as_the_cell_gets_on(
     progress = carry_out(plan("ablation=full", "seeds=2"))
     assert progress.failed.keys() == {deadly}
     assert progress.failed[deadly].kind == "worker"
-    attempts = Counter(id for _, id, _ in tuner.asked)
+    attempts = Counter(id for id, _ in tuner.asked)
     assert attempts == {unlucky: 21, deadly: 1 + RETRIES["worker"]}
 
 
@@ -201,6 +202,28 @@ def test_a_cell_waits_for_those_that_it_needs(plan: Callable[..., Plan]) -> None
     progress.ended(training.id)
     queue.on_trial_complete("0")
     assert queue.suggest("1") == {"cell": test.id, "step": 0}
+
+
+def test_a_test_waits_for_weights_that_take_more_memory_and_what_must_be_alone_for_everything(
+    plan: Callable[..., Plan], tuner: type[FakeTuner]
+) -> None:
+    tests, measured = plan("ablation=joint_noise").cells, plan("ablation=complexity").cells[:2]
+    training = tests[0]
+    tuner.fates[training.id] = [OOM]
+    progress = Progress([*measured, *tests], 0, Console(file=io.StringIO()))
+    run(plan("ablation=joint_noise"), [*measured, *tests], ONE_CPU, progress)
+    assert [id for id, _ in tuner.asked] == [cell.id for cell in (training, *tests, *measured)]
+    assert progress.finished == len(tests) + 2
+
+
+def test_a_measurement_is_not_handed_out_beside_anything_else(plan: Callable[..., Plan]) -> None:
+    [training], [measured, other, *_] = plan("ablation=full").cells, plan("ablation=complexity").cells
+    progress = Progress([measured, other, training], 0, Console(file=io.StringIO()))
+    queue = Queue([measured, other, training], Attempts(), progress)
+    assert queue.suggest("0") == {"cell": training.id, "step": 0}
+    assert queue.suggest("1") is None
+    queue.on_trial_complete("0")
+    assert queue.suggest("1") == {"cell": measured.id, "step": 0}
 
 
 def test_a_cell_fails_with_what_it_needs(plan: Callable[..., Plan]) -> None:
