@@ -85,6 +85,14 @@ def user(tmp_path: Path) -> User:
     return User(tmp_path)
 
 
+@pytest.fixture
+def at_home(user: User, monkeypatch: pytest.MonkeyPatch) -> User:
+    """The user whose folder and home this process has: what starts nothing needs no process of its own."""
+    monkeypatch.chdir(user.folder)
+    monkeypatch.setenv("HOME", str(user.home))
+    return user
+
+
 def cells(storage: Path) -> dict[str, Run]:
     """The cell runs of a record, by name."""
     client = MlflowClient(f"sqlite:///{storage / 'mlflow.db'}")
@@ -191,7 +199,8 @@ def test_a_full_disk_stops_a_launch_which_goes_on_when_there_is_room(user: User,
 
 def test_a_launch_that_settles_runs_more_seeds_of_the_rows_whose_claims_are_open_alone(user: User) -> None:
     (user.folder / "settled.yaml").write_text(SETTLED)
-    launch = ["ablation=settled.yaml", *LAUNCH[1:3], "training.epochs=1", "seeds=settle", "seeds.most=4", "storage=s"]
+    few = [*LAUNCH[1:3], "training.epochs=1", "resources.cpus=1"]
+    launch = ["ablation=settled.yaml", *few, "seeds=settle", "seeds.most=4", "storage=s"]
     first = user.run(*launch)
     assert first.returncode == 0, first.stderr
     assert "seeds 0, 1, 2, and up to 4 of a row until its claims are settled" in first.stdout
@@ -213,7 +222,7 @@ def test_a_launch_that_settles_runs_more_seeds_of_the_rows_whose_claims_are_open
 
 
 def test_a_dry_run_plans_and_starts_nothing(user: User) -> None:
-    done = user.run("ablation=stride_grid", "preset=smoke", "data.clips=30", "dry_run=true")
+    done = user.run("run", "ablation=stride_grid", "preset=smoke", "data.clips=30", "dry_run=true")
     assert (done.returncode, done.stderr) == (0, "")
     assert "25 points, 16 distinct cells, 0 finished, 1 shared with 13 other ablations" in done.stdout
     assert "16 to train" in done.stdout
@@ -234,6 +243,14 @@ def test_help_lists_what_there_is_and_what_it_costs(user: User) -> None:
     for search in searches().values():
         assert search.cost in said
     assert done.stdout.count("  python orchestrate.py ablation=") == 4
+
+
+def test_bad_input_ends_the_process_before_anything_is_started(user: User) -> None:
+    done = user.run("ablation=strid_grid")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ablation=strid_grid: ") and done.stderr.count("\n") == 1
+    assert not list(user.folder.iterdir())
+    assert not list(user.home.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -258,14 +275,17 @@ def test_help_lists_what_there_is_and_what_it_costs(user: User) -> None:
         (["ablation=full", "data.skeleton=coco"], "synthetic has a skeleton of its own; leave it out"),
     ],
 )
-def test_bad_input_is_one_line_and_starts_nothing(user: User, arguments: list[str], words: str) -> None:
-    done = user.run(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: ")
-    assert words in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert not list(user.folder.iterdir())
-    assert not list(user.home.iterdir())
+def test_bad_input_is_one_line_and_starts_nothing(
+    at_home: User, arguments: list[str], words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert words in said.err
+    assert said.err.count("\n") == 1
+    assert not list(at_home.folder.iterdir())
+    assert not list(at_home.home.iterdir())
 
 
 def test_check_says_what_a_dataset_holds_and_lists_all_that_is_broken(user: User) -> None:
@@ -320,30 +340,24 @@ def test_show_writes_a_contact_sheet_and_says_where(user: User) -> None:
         assert sheet.width == 4 * 320
 
 
-def test_run_is_the_command_that_none_is(user: User) -> None:
-    done = user.run("run", "ablation=full", "preset=smoke", "data.clips=30", "dry_run=true")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "1 to train" in done.stdout
-
-
-def test_an_artefact_nobody_makes_is_refused_before_anything_is_trained(user: User) -> None:
-    (user.folder / "mine.yaml").write_text(f"{MINE}artefact: figure7\n")
-    done = user.run("ablation=mine.yaml")
-    assert done.returncode == 2
-    assert "mine.yaml: artefact figure7: unknown artefact (did you mean figure7" in done.stderr
-    assert [path.name for path in user.folder.iterdir()] == ["mine.yaml"]
-
-
-def test_a_figure_whose_axis_is_not_varied_is_refused_before_anything_is_trained(user: User) -> None:
-    (user.folder / "mine.yaml").write_text(f"{MINE}artefact: figure7b\n")
-    done = user.run("ablation=mine.yaml")
-    assert done.returncode == 2
-    assert "artefact figure7b: row narrow has no number of training.frames, its axis" in done.stderr
-    (user.folder / "mine.yaml").write_text(MINE.replace("model.temporal_window: 4", "measurement.module: joint"))
-    done = user.run("ablation=mine.yaml")
-    assert done.returncode == 2
-    assert "artefact mine: row narrow measures a module and has no top-1" in done.stderr
-    assert [path.name for path in user.folder.iterdir()] == ["mine.yaml"]
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"{MINE}artefact: figure7\n", "mine.yaml: artefact figure7: unknown artefact (did you mean figure7"),
+        (f"{MINE}artefact: figure7b\n", "artefact figure7b: row narrow has no number of training.frames, its axis"),
+        (
+            MINE.replace("model.temporal_window: 4", "measurement.module: joint"),
+            "artefact mine: row narrow measures a module and has no top-1",
+        ),
+    ],
+)
+def test_an_artefact_that_cannot_be_made_is_refused_before_anything_is_trained(
+    at_home: User, text: str, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (at_home.folder / "mine.yaml").write_text(text)
+    assert main(["ablation=mine.yaml"]) == 2
+    assert words in capfd.readouterr().err
+    assert [path.name for path in at_home.folder.iterdir()] == ["mine.yaml"]
 
 
 def test_a_table_that_misses_cells_is_a_failure_until_they_are_there(

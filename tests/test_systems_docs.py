@@ -27,7 +27,7 @@ def test_a_system_of_ones_own_trains_and_is_tabulated(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         "title: t\nsection: s\ncommand: c\ncost: c\nrows:\n- label: mine\n- label: graph\n  settings: {model: stgcn}\n"
     )
-    arguments = [*shlex.split(command)[1:], "ablation=mine.yaml", "preset=smoke", "storage=results"]
+    arguments = [*shlex.split(command)[1:], "ablation=mine.yaml", "preset=smoke", "resources.cpus=1", "storage=results"]
     done = subprocess.run(
         [sys.executable, ROOT / "orchestrate.py", *arguments], cwd=tmp_path, capture_output=True, text=True
     )
