@@ -10,6 +10,7 @@ import torch
 
 from d3d.bench.declare.compose import compose
 from d3d.bench.declare.searches import read_search
+from d3d.command import main
 from d3d.config import Config, DataConfig
 from d3d.data.readers.registry import find_source, open_dataset
 from d3d.data.skeleton_yaml import read_skeleton
@@ -22,7 +23,6 @@ from d3d.yaml_file import read_yaml
 from tests.bench.declare.test_compose import MINE
 from tests.data.penn_files import label, write_label, write_root
 from tests.data.pyskl_files import annotation, write_pickle
-from tests.test_orchestrate import User
 
 ROOT = Path(__file__).parents[1]
 TINY = Config(model=D3DConfig(width=1, depth=1, heads=1, kernel=2))
@@ -160,14 +160,12 @@ def test_a_file_whose_name_is_no_name_for_a_table_is_refused(tmp_path: Path, nam
         compose([f'ablation="{tmp_path / name}"'])
 
 
-def test_an_artefact_is_no_path(user: User) -> None:
+def test_an_artefact_is_no_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What a YAML file calls its table is refused before anything is trained."""
-    (user.folder / "mine.yaml").write_text(f"{MINE % 8}\nartefact: ../../outside\n")
-    done = user.run("ablation=mine.yaml", "dry_run=true")
-    assert done.returncode == 2 and "../../outside: unknown artefact" in done.stderr
-    assert [path.name for path in user.folder.iterdir()] == ["mine.yaml"]
-
-
-@pytest.fixture
-def user(tmp_path: Path) -> User:
-    return User(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(f"{MINE % 8}\nartefact: ../../outside\n")
+    assert main(["ablation=mine.yaml", "dry_run=true"]) == 2
+    assert "../../outside: unknown artefact" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
