@@ -22,7 +22,9 @@ class D3DConfig(SystemConfig):
     dropout: float = 0.0  # of attention and feed-forward outputs
     drop_path: float = 0.0  # probability that the last block skips a residual branch; linear from 0 in the first
     sigma: float = 1.2  # Gaussian of a joint in feature pixels of a map 112 wide, scaled with the map (Eq. 2)
-    pose_position: Literal["coordinate", "relative", "motion", "index"] = "coordinate"  # how a pose token is told its place
+    pose_position: Literal["coordinate", "relative", "motion", "index"] = (
+        "coordinate"  # how a pose token is told its place
+    )
     tokens: Literal["cross", "single", "none"] = "cross"  # modal tokens, Table 5
     deformable_attention: bool | Literal["full"] = True
     """Table 4: an eliminated module is the identity. `full`: no token search, every token is a key (Z̃ = Z)."""
