@@ -15,6 +15,7 @@ from d3d.models.registry import config_type
 
 T = TypeVar("T")
 _CONFIG = TypeAdapter(Config)
+_SHOULD_BE = "Input should be "  # how pydantic's messages start
 
 
 def with_settings(config: Config, settings: Mapping[str, Value]) -> Config:
@@ -57,4 +58,14 @@ def typed(kind: TypeAdapter[T], tree: Mapping[str, Any], within: tuple[str, ...]
         text = fault["type"] == "string_type" and isinstance(value, bool | int | float)
         quotes = f"""; a text that looks like one is typed in two kinds of quotes: {key}='"…"'""" if text else ""
         shown = json.dumps(value) if value is None or isinstance(value, bool) else value
-        raise ConfigError(f"{key}={shown}: {fault['msg'].replace('Input should', 'must')}{quotes}") from error
+        raise ConfigError(f"{key}={shown}: {_rule(tree, error)}{quotes}") from error
+
+
+def _rule(tree: Mapping[str, Any], error: ValidationError) -> str:
+    """What the first wrong value of a tree must be; where it may have several types, one of them."""
+    first, *others = error.errors()
+    path, _ = found_at(tree, first["loc"])
+    ways = [first["msg"], *(each["msg"] for each in others if found_at(tree, each["loc"])[0] == path)]
+    if all(way.startswith(_SHOULD_BE) for way in ways):
+        return "must be " + " or ".join(dict.fromkeys(way.removeprefix(_SHOULD_BE) for way in ways))
+    return first["msg"].replace("Input should", "must")

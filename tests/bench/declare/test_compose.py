@@ -191,6 +191,7 @@ def test_an_ablation_that_cannot_be_used_is_named(tmp_path: Path, file: str, wid
         ("ablation=/nowhere.yaml", ["/nowhere.yaml", "cannot be read"]),
         ("ablation=full preset=quik", ["preset=quik", "did you mean quick", "smoke"]),
         ("ablation=full data=pen_action", ["data=pen_action", "did you mean penn_action"]),
+        ("ablation=full model.deformable_attention=ful", ["must be a valid boolean or 'full'"]),
         ("ablation=full model.widht=3", ["model.widht=3", "did you mean model.width"]),
         ("ablation=full storag=x", ["storag=x", "did you mean storage"]),
         ("ablation=full model.classes=3 model=stgcn", ["model.classes=3", "unknown"]),
