@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib.style
 from matplotlib.figure import Figure
 
+DOTS = 300  # to the inch of a picture
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same
     "font.size": 8,
@@ -34,11 +35,11 @@ def style() -> AbstractContextManager[None]:
 
 
 def render(figure: Figure) -> dict[str, bytes]:
-    """The figure as "png" (300 dpi) and "pdf", without dates and without matplotlib's version."""
+    """The figure as "png" (DOTS to the inch) and "pdf", without dates and without matplotlib's version."""
     nameless = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
     images = {}
     for kind, metadata in nameless.items():
         stream = io.BytesIO()
-        figure.savefig(stream, format=kind, dpi=300, metadata=metadata)
+        figure.savefig(stream, format=kind, dpi=DOTS, metadata=metadata)
         images[kind] = stream.getvalue()
     return images

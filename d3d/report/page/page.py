@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -15,6 +16,7 @@ from d3d.bench.record.conditions import SEVERAL
 from d3d.bench.record.schema import Launch
 from d3d.report import PAGE, Built, Document
 from d3d.report.artefacts.row_table import value_text
+from d3d.report.artefacts.verdict_section import OUTCOMES
 from d3d.report.document.blocks import Block, Bold, Entry, Grid, Heading, Notes, Text
 from d3d.report.document.writers import write_files
 from d3d.report.page.readings import readings
@@ -22,6 +24,7 @@ from d3d.report.page.reference_row import reference_row, trained
 from d3d.report.page.section import Picture, Section
 from d3d.report.record import Cell, Record
 from d3d.report.rows import made_by, recipe, rows_of
+from d3d.report.statistics.verdicts import Outcome
 from d3d.report.statistics.wording import p_text
 from d3d.text import shown
 
@@ -74,6 +77,7 @@ def html(title: str, content: Sequence[Section]) -> bytes:
         kind.__name__.lower(): lambda block, kind=kind: isinstance(block, kind)
         for kind in (Bold, Grid, Heading, Notes, Picture, Text)
     }
+    environment.tests["outcome"] = lambda bold: bold.text in get_args(Outcome)
     text = environment.get_template("page.html.jinja").render(title=title, sections=content)
     return f"{text}\n".encode()
 
@@ -93,18 +97,19 @@ def parts(text: str) -> list[tuple[bool, str]]:
 
 def _verdicts(built: Built) -> Iterator[Block]:
     """All claims of all artefacts, what is missing, and the notes that `tables` prints."""
-    rows: list[tuple[Entry, ...]] = []
-    counts: Counter[str] = Counter()
+    rows: dict[str, list[tuple[Entry, ...]]] = {outcome: [] for outcome in get_args(Outcome)}
     for document in built.documents:
         for part, verdicts in document.judged.items():
             place = f"{document.title} ({part})" if part else document.title
             for each in verdicts:
-                counts[each.outcome] += 1
                 said = each.remark or each.difference
-                rows.append((place, each.claim, Bold(each.outcome), p_text(each.p_value), each.measured, said))
-    if rows:
-        yield Text(f"Of {len(rows)} claims — {'; '.join(f'{outcome}: {n}' for outcome, n in counts.items())}.")
-        yield Grid(("table or figure", "claim", "verdict", "p", "measured", "remark"), tuple(rows), "wwlrww")
+                row = (each.claim, Bold(each.outcome), p_text(each.p_value), place, each.measured, said)
+                rows[each.outcome].append(row)
+    ordered = tuple(row for each in rows.values() for row in each)
+    if ordered:
+        counts = "; ".join(f"{outcome}: {len(each)}" for outcome, each in rows.items() if each)
+        yield Text(f"Of {len(ordered)} claim{'s' * (len(ordered) > 1)} — {counts}. {OUTCOMES}")
+        yield Grid(("claim", "verdict", "p", "table or figure", "measured", "remark"), ordered, "wlrwww")
     else:
         yield Text("No ablation here declares a claim.")
     if built.missing:  # without the command, which has the place of the record in it
@@ -112,7 +117,18 @@ def _verdicts(built: Built) -> Iterator[Block]:
         yield Notes(tuple(line.partition("; run: ")[0] for line in built.missing))
     if built.notes:
         yield Text("What to know about the numbers:")
-        yield Notes(built.notes)
+        yield Notes(tuple(_with_places(built)))
+
+
+def _with_places(built: Built) -> Iterator[str]:
+    """The notes that `tables` prints, each with the tables and figures that it is about; some are about the record."""
+    for note in built.notes:
+        places = [
+            document.title
+            for document in built.documents
+            if any(isinstance(block, Notes) and note in block.lines for block in document.blocks)
+        ]
+        yield f"{'; '.join(places)}: {note}" if places else note
 
 
 def _document(document: Document) -> Section:

@@ -22,6 +22,7 @@ from tests.report.conftest import Everything
 from tests.report.fake_record import FakeRecord
 
 EVIL = """<script>alert("x")</script> & 'y' <img src=x onerror=y> `a<b>c`"""
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (600).to_bytes(4, "big") + (300).to_bytes(4, "big")
 EMPTY = {"meta", "img", "br", "link", "hr", "input"}
 
 
@@ -58,11 +59,6 @@ def read(content: bytes) -> Page:
     return page
 
 
-@pytest.fixture(scope="module")
-def whole(everything: Everything, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return write_page(everything.built, everything.record.storage).read_bytes()
-
-
 def test_everything_is_there_with_the_verdicts_first(everything: Everything, whole: bytes) -> None:
     text = "\n".join(read(whole).texts)
     places = [
@@ -73,6 +69,13 @@ def test_everything_is_there_with_the_verdicts_first(everything: Everything, who
     assert "full > no_deformable" in text and "holds" in text
     assert "python orchestrate.py ablation=modules" in text
     assert "Backbone, 3.1" in text, "how the paper is read"
+
+
+def test_what_is_decided_comes_before_what_is_not(whole: bytes) -> None:
+    page = read(whole)
+    outcomes = [each["class"] for each in page.of("strong") if each.get("class")]
+    order = ["holds", "fails", "inconclusive", "not-tested"]
+    assert len(set(outcomes)) > 1 and outcomes == sorted(outcomes, key=lambda each: order.index(each or ""))
 
 
 def test_headings_descend_by_one_and_pictures_and_tables_are_described(whole: bytes) -> None:
@@ -114,10 +117,11 @@ def test_the_same_record_gives_the_same_bytes_wherever_it_is(
 
 def test_text_of_the_record_is_text() -> None:
     grid = Grid((EVIL, "n"), ((EVIL, Bold(EVIL)),), "lr")
-    blocks: Sequence[Block | Picture] = [Text(EVIL), Notes((EVIL,)), Heading(EVIL), grid, Picture(b"png", EVIL)]
+    blocks: Sequence[Block | Picture] = [Text(EVIL), Notes((EVIL,)), Heading(EVIL), grid, Picture(PNG, EVIL)]
     page = read(html(EVIL, [Section(EVIL, blocks, [Section(EVIL, blocks)])]))
     assert not page.of("script") and len(page.of("img")) == 2
     assert page.of("img")[0]["alt"] == EVIL
+    assert (page.of("img")[0]["width"], page.of("img")[0]["height"]) == ("220", "110"), "two inches wide"
     assert "a<b>c" in page.texts and len(page.of("code")) > 8
 
 
