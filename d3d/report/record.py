@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -29,8 +30,10 @@ from d3d.bench.record.schema import (
     Launch,
     Metric,
     Tag,
+    read_classes,
     read_plan,
     read_predictions,
+    with_probabilities,
 )
 from d3d.errors import RecordError
 from d3d.left_out import left_out_text
@@ -38,6 +41,7 @@ from d3d.prediction import Prediction, fold_and_clip, of_part
 
 BASELINES = "baselines"  # the ablation of the classical methods
 LONGEST = 180  # letters of a folder's name, without the launch's id
+T = TypeVar("T")
 RUNS_PER_CELL = 10  # a separate query for a cell takes at least as long as reading this many runs
 
 
@@ -178,6 +182,29 @@ class Record:
         """Epoch → the value of a metric after it, in ascending order; empty where it was not recorded."""
         values = self._client.get_metric_history(cell.run_id, metric)
         return {each.step: each.value for each in sorted(values, key=lambda each: (each.step, each.timestamp))}
+
+    def classes(self, cell: Cell) -> dict[int, str]:
+        """Number → name of the classes of the cell's clips and predictions; empty where they were not recorded.
+
+        Raises RecordError if they cannot be read.
+        """
+        return self._parsed(cell, File.PREDICTIONS, read_classes)
+
+    def probable(self, cell: Cell) -> tuple[Prediction, ...]:
+        """The cell's predictions with their probabilities, where these were recorded.
+
+        Raises RecordError if they cannot be read.
+        """
+        files = files_of(self._client.get_run(cell.run_id), self.uri).list_artifacts()
+        if File.PROBABILITIES not in {file.path for file in files}:
+            return cell.predictions
+        return self._parsed(cell, File.PROBABILITIES, lambda text: with_probabilities(cell.predictions, text))
+
+    def _parsed(self, cell: Cell, name: str, parse: Callable[[str], T]) -> T:
+        try:
+            return parse(self._read(self._client.get_run(cell.run_id), name))
+        except ValueError as error:
+            raise damaged(cell.run_id, cell.id, str(error)) from error
 
     def _tagged(self, ablation: str, limit: int) -> dict[str, list[Run]]:
         """The finished runs tagged with an ablation, by cell, in one query; none if there are more than `limit`."""

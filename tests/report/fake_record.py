@@ -82,12 +82,14 @@ class FakeRecord:
         metrics: Mapping[str, float] | None = None,
         serves: str = "",
         takes: int = 0,
+        names: bool = False,
         verbs: float | None = None,
         **tags: str,
     ) -> str:
         """A finished cell, with `top1` of its test clips right, or the clips of the numbers in `right`; with `metrics`,
         a measurement. `serves` is an ablation that asks for it; `takes` how many clips a take has, 0 where the record
-        is from before takes were kept; `verbs` the fraction of clips with the verb right, None where labels have none.
+        is from before takes were kept; `verbs` the fraction of clips with the verb right, None where labels have none;
+        `names` says whether it has the names of actions, and probabilities, of which later clips have less.
         Returns the run's id."""
         tags = {"kind": "cell", "cell": cell, "data_digest": "da7a", **tags}
         tags.setdefault("code_digest", current_code()[part_of(kind_of(tags), "d3d")].digest)
@@ -102,6 +104,12 @@ class FakeRecord:
             header = "clip,label,predicted"
             if takes:
                 header, rows = f"{header},take", [f"{each},t{i // takes}" for i, each in enumerate(rows)]
+            if names:
+                rows = [f"{each},act {each.split(',')[1]},act {each.split(',')[2]}" for each in rows]
+                header = f"{header},action,predicted_action"
+                chances = [f"{i:04d},{','.join([str(1 / (i + 2))] * CLASSES)}" for i in range(clips)]
+                lines = [f"clip,{','.join(map(str, range(CLASSES)))}", *chances]
+                self.file(run, "probabilities.csv").write_text("\n".join(lines) + "\n")
             if verbs is not None:
                 values["verb_top1"] = round(verbs * clips) / clips
                 header = f"{header},verb,predicted_verb"

@@ -45,6 +45,8 @@ class Baseline(Kind):
     def carry_out(self, cell: "Cell", run: "CellRun", job: "Job") -> dict[str, float]:
         from d3d.analysis.baselines import classify  # imports scikit-learn, which takes seconds
 
-        fitted = classify(cell.config.baseline, cell.config.training.frames, job.dataset(cell))
-        run.finish(fitted.predictions, {Metric.VALIDATION_TOP1: fitted.validation_top1, **fitted.chosen})
+        dataset = job.dataset(cell)
+        fitted = classify(cell.config.baseline, cell.config.training.frames, dataset)
+        chosen = {Metric.VALIDATION_TOP1: fitted.validation_top1, **fitted.chosen}
+        run.finish(fitted.predictions, chosen, dataset.classes)
         return {"top1": fitted.top1}

@@ -39,7 +39,7 @@ class Fusion(Kind):
         from d3d.analysis.fusion import fuse
 
         fused = [run.record.predictions(each.id) for each in cell.needs]
-        has_parts = any(each.parts for each in fused[0])  # without any, the dataset need not be opened
-        predictions = fuse(fused, job.dataset(cell).parts if has_parts else ())
-        run.finish(predictions)
+        dataset = job.dataset(cell)
+        predictions = fuse(fused, dataset.parts if any(each.parts for each in fused[0]) else ())
+        run.finish(predictions, classes=dataset.classes)
         return {"top1": top1(predictions)}

@@ -69,7 +69,7 @@ class Training(Kind):
             ),
         )
         if not run.finished:  # otherwise only its weights had to be restored
-            run.finish(predictions, cost_of(cell.config, dataset.skeleton))
+            run.finish(predictions, cost_of(cell.config, dataset.skeleton), dataset.classes)
         return {}
 
 

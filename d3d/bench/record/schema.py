@@ -201,6 +201,9 @@ class Launch:
 _LAUNCH = TypeAdapter(Launch)
 
 
+ACTION = "action"  # the column of predictions.csv with the name of a clip's class
+
+
 def write_plan(launch: Launch) -> str:
     """The text of plan.json."""
     return _LAUNCH.dump_json(launch, indent=1).decode()
@@ -225,18 +228,22 @@ def read_plan(text: str) -> Launch:
     return replace(launch, command=redacted(launch.command))
 
 
-def write_predictions(predictions: Sequence[Prediction]) -> str:
+def write_predictions(predictions: Sequence[Prediction], classes: Sequence[str] = ()) -> str:
     """The text of predictions.csv: a header, and a line for each clip.
 
-    For each part of the labels it has two more columns, such as `verb` with the true class and `predicted_verb`.
+    For each part of the labels it has two more columns, such as `verb` with the true class and `predicted_verb`. With
+    the names of all `classes`, the last two have the names of the clip's class and of the predicted one.
     """
     header = ["clip", "label", "predicted", "take"]
     for part in predictions[0].parts:
         header += [part.name, _predicted(part.name)]
+    if classes:
+        header += [ACTION, _predicted(ACTION)]
     lines = [
         [
             *(spreadsheet_entry(each.clip), each.label, each.predicted, each.take),
             *(number for part in each.parts for number in (part.label, part.predicted)),
+            *(spreadsheet_entry(classes[number]) for number in (each.label, each.predicted) if classes),
         ]
         for each in predictions
     ]
@@ -274,6 +281,21 @@ def clips_tested(predictions: Sequence[Prediction]) -> str:
     """The number of clips and a digest of their names in any order, as the tag `tested` holds them."""
     names = "\n".join(sorted(each.clip for each in predictions))
     return f"{len(predictions)} clips, {hashlib.sha256(names.encode()).hexdigest()[:16]}"
+
+
+def read_classes(text: str) -> dict[int, str]:
+    """Number → name of the classes in a predictions.csv, of those that a clip has or was taken for.
+
+    Empty in old records. Raises ValueError that says in a line what is wrong.
+    """
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    columns = {"label": ACTION, "predicted": _predicted(ACTION)}
+    if not {*columns, *columns.values()} <= {*(rows.fieldnames or ())}:
+        return {}
+    try:
+        return {int(row[number]): from_spreadsheet_entry(row[name]) for row in rows for number, name in columns.items()}
+    except (AttributeError, TypeError, ValueError, csv.Error) as error:
+        raise ValueError(f"{File.PREDICTIONS}, line {rows.line_num}: {error!r}") from error
 
 
 def read_predictions(text: str, tested: str | None = None) -> tuple[Prediction, ...]:

@@ -380,11 +380,19 @@ class CellRun:
         self.client.log_batch(self.id, metrics=metrics)
         self.logged.add(result.epoch)
 
-    def finish(self, predictions: Sequence[Prediction], metrics: Mapping[str, float] = MappingProxyType({})) -> None:
-        """Records the prediction for every test clip, its accuracies and further metrics, and ends the run."""
+    def finish(
+        self,
+        predictions: Sequence[Prediction],
+        metrics: Mapping[str, float] = MappingProxyType({}),
+        classes: Sequence[str] = (),
+    ) -> None:
+        """Records the prediction for every test clip, its accuracies and further metrics, and ends the run.
+
+        `classes` are the names of all classes of the dataset, for readers of the predictions.
+        """
         if predictions[0].probabilities:
             write_file(self.run, self.uri, File.PROBABILITIES, write_probabilities(predictions))
-        write_file(self.run, self.uri, File.PREDICTIONS, write_predictions(predictions))
+        write_file(self.run, self.uri, File.PREDICTIONS, write_predictions(predictions, classes))
         results: dict[str, float] = {
             Metric.TOP1: top1(predictions),
             Metric.MEAN_CLASS_ACCURACY: mean_class_accuracy(predictions),

@@ -16,7 +16,7 @@ from d3d.report.artefacts.plots import render, style
 from d3d.report.document.blocks import Block, Grid, Heading, Notes, Text
 from d3d.report.page.section import Picture, Section
 from d3d.report.record import Cell, Record
-from d3d.report.rows import Row, accuracy_text, interval_text
+from d3d.report.rows import MISSING, Row, accuracy_text, interval_text
 
 CURVES = {  # metric of each epoch → its name
     Metric.TRAIN_LOSS: "training loss",
@@ -28,18 +28,32 @@ CURVES = {  # metric of each epoch → its name
 TRAINING, TESTED = "#2c2c6c", "#cf4a5e"
 WORST = 20  # clips are listed
 CLASSES_NUMBERED = 30  # in the confusion matrix; with more classes only some of the numbers fit
+LONGEST_NAME = 20  # letters of an action's name beside that matrix
 
 
 def reference_row(record: Record, launch: Launch, row: Row) -> Section:
     """The section on a row with counted cells."""
     cells = list(row.counted.values())
-    seeds = [cell.predictions for cell in cells]
+    seeds = [record.probable(cell) for cell in cells]
+    names = _Names(number for cell in cells for number in record.classes(cell).items())
     said = (
         f"Top-1 is {accuracy_text(row)} %, 95 % interval {interval_text(row)}, over {len(cells)} "
-        f"seed{'s' * (len(cells) > 1)}. The record has actions by their number."
+        f"seed{'s' * (len(cells) > 1)}."
     )
-    blocks: list[Block | Picture] = [Text(said), *_learning(record, row), *_confusion(seeds), *_worst(seeds)]
+    blocks: list[Block | Picture] = [
+        Text(said if names else f"{said} The record has actions by their number."),
+        *_learning(record, row),
+        *_confusion(seeds, names),
+        *_worst(seeds, names),
+    ]
     return Section(f"{row.label}: {launch.data}, preset {launch.preset}", blocks)
+
+
+class _Names(dict[int, str]):
+    """Number → name of the actions; an action that the record does not name has its number."""
+
+    def __missing__(self, number: int) -> str:
+        return str(number)
 
 
 def _learning(record: Record, row: Row) -> list[Block | Picture]:
@@ -98,7 +112,7 @@ def confusion(seeds: Sequence[Sequence[Prediction]]) -> NDArray[np.int64]:
     return counts
 
 
-def _confusion(seeds: Sequence[Sequence[Prediction]]) -> list[Block | Picture]:
+def _confusion(seeds: Sequence[Sequence[Prediction]], names: _Names) -> list[Block | Picture]:
     counts = confusion(seeds)
     clips = counts.sum(axis=1)
     there = [number for number, count in enumerate(clips.tolist()) if count]
@@ -110,8 +124,9 @@ def _confusion(seeds: Sequence[Sequence[Prediction]]) -> list[Block | Picture]:
         axes = figure.subplots()
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
         if len(counts) <= CLASSES_NUMBERED:
-            axes.set_xticks(range(len(counts)))
-            axes.set_yticks(range(len(counts)))
+            ticks = [names[number][:LONGEST_NAME] for number in range(len(counts))]
+            axes.set_xticks(range(len(counts)), ticks, rotation=90 if names else 0)
+            axes.set_yticks(range(len(counts)), ticks)
         axes.tick_params(labelsize=5)
         axes.set_xlabel("predicted action")
         axes.set_ylabel("true action")
@@ -120,11 +135,11 @@ def _confusion(seeds: Sequence[Sequence[Prediction]]) -> list[Block | Picture]:
     rows = []
     for number in sorted(there, key=lambda each: (shares[each, each], each)):
         other = confused[number]
-        most = f"{other} ({shares[number, other]:.1f} %)" if wrong[number, other] else "none"
-        rows.append((str(number), str(clips[number] // len(seeds)), f"{shares[number, number]:.1f}", most))
-    grid = Grid(("action", "clips", "accuracy (%)", "most often taken for"), tuple(rows), "rrrl")
+        most = f"{names[other]} ({shares[number, other]:.1f} %)" if wrong[number, other] else "none"
+        rows.append((names[number], str(clips[number] // len(seeds)), f"{shares[number, number]:.1f}", most))
+    grid = Grid(("action", "clips", "accuracy (%)", "most often taken for"), tuple(rows), "lrrl")
     pairs = sorted((-int(wrong[a, b]), a, b) for a in there for b in range(len(counts)) if wrong[a, b])
-    named = "; ".join(f"action {a} taken for {b}: {-count}" for count, a, b in pairs[:3]) or "no clip is wrong"
+    named = "; ".join(f"{names[a]} taken for {names[b]}: {-count}" for count, a, b in pairs[:3]) or "no clip is wrong"
     alt = f"Confusion matrix of {len(there)} actions over all seeds. The largest errors: {named}."
     return [
         Heading("Confusion of actions"),
@@ -136,16 +151,30 @@ def _confusion(seeds: Sequence[Sequence[Prediction]]) -> list[Block | Picture]:
 
 
 def worst_clips(seeds: Sequence[Sequence[Prediction]]) -> dict[str, int]:
-    """Clip → the number of seeds that are wrong about it, for the clips that any is, with the most first."""
+    """Clip → the number of seeds that are wrong about it, for the clips that any is, with the most first.
+
+    Of clips with as many, those come first whose true action has the least probability.
+    """
     wrong = Counter(each.clip for seed in seeds for each in seed if each.label != each.predicted)
-    return dict(sorted(wrong.items(), key=lambda item: (-item[1], item[0])))
+    chances = _chances(seeds)
+    return dict(sorted(wrong.items(), key=lambda item: (-item[1], chances.get(item[0], 0.0), item[0])))
 
 
-def _worst(seeds: Sequence[Sequence[Prediction]]) -> list[Block | Picture]:
+def _chances(seeds: Sequence[Sequence[Prediction]]) -> dict[str, float]:
+    """Clip → the mean probability of its true action over the seeds that recorded probabilities; without any, empty."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for each in (each for seed in seeds for each in seed):
+        if each.label < len(each.probabilities):
+            found[each.clip].append(each.probabilities[each.label])
+    return {clip: fmean(values) for clip, values in found.items()}
+
+
+def _worst(seeds: Sequence[Sequence[Prediction]], names: _Names) -> list[Block | Picture]:
     worst = worst_clips(seeds)
     if not worst:
         return [Heading("Worst clips"), Text("Every seed is right about every clip.")]
     said: dict[str, Counter[int]] = defaultdict(Counter)
+    chances = _chances(seeds)
     labels: Mapping[str, int] = {each.clip: each.label for each in seeds[0]}
     for seed in seeds:
         for each in seed:
@@ -153,9 +182,10 @@ def _worst(seeds: Sequence[Sequence[Prediction]]) -> list[Block | Picture]:
     rows = tuple(
         (
             clip,
-            str(labels[clip]),
-            ", ".join(f"{number} ({times}×)" for number, times in sorted(said[clip].items())),
+            names[labels[clip]],
+            ", ".join(f"{names[number]} ({times}×)" for number, times in sorted(said[clip].items())),
             f"{count} of {len(seeds)}",
+            f"{100 * chances[clip]:.1f}" if clip in chances else MISSING,
         )
         for clip, count in list(worst.items())[:WORST]
     )
@@ -163,7 +193,7 @@ def _worst(seeds: Sequence[Sequence[Prediction]]) -> list[Block | Picture]:
     notes = (f"{left} more clips are wrong in at least one seed.",) if left else ()
     return [
         Heading("Worst clips"),
-        Grid(("clip", "action", "predicted", "seeds that are wrong"), rows, "llll"),
+        Grid(("clip", "action", "predicted", "seeds that are wrong", "probability of the action (%)"), rows, "llwlr"),
         Notes(notes),
     ]
 

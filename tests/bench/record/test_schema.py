@@ -10,6 +10,7 @@ from d3d.bench.record.schema import (
     Point,
     Study,
     Tuned,
+    read_classes,
     read_plan,
     read_predictions,
     write_plan,
@@ -90,6 +91,16 @@ def test_predictions_have_two_columns_for_each_part_of_the_labels() -> None:
     assert read_predictions(written)[0].parts == parts
     with pytest.raises(ValueError, match=r"^predictions\.csv, line 2: KeyError\('predicted_verb'\)$"):
         read_predictions("clip,label,predicted,take,verb\n0001,5,2,take,1\n")
+
+
+def test_predictions_have_the_names_of_the_classes_that_occur() -> None:
+    written = write_predictions([Prediction("0001", 2, 0, "take")], ["=a", "b", "c, d"])
+    assert written == 'clip,label,predicted,take,action,predicted_action\n0001,2,0,take,"c, d",\'=a\n'
+    assert read_classes(written) == {2: "c, d", 0: "=a"}
+    assert read_predictions(written) == read_predictions(write_predictions([Prediction("0001", 2, 0, "take")]))
+    assert read_classes("clip,label,predicted\n0001,2,0\n") == {}, "an old record"
+    with pytest.raises(ValueError, match=r"^predictions\.csv, line 2: "):
+        read_classes("label,predicted,action,predicted_action\nx,1,a,b\n")
 
 
 def test_every_number_of_a_measurement_has_its_name() -> None:

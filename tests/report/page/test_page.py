@@ -151,6 +151,16 @@ def test_curves_are_drawn_of_the_epochs_that_are_recorded(record: FakeRecord) ->
     assert any("training loss 0.000, top-1 on the clips tested 0.500" in alt for alt in said)
 
 
+def test_actions_have_their_names_and_the_worst_clips_are_the_least_probable(record: FakeRecord) -> None:
+    record.finish("c1", 0.9, names=True)
+    record.launch([{"row": "full", "axes": {}, "seed": 0, "cell": "c1"}], reference="full")
+    page = read(write_page(report.build([], record.storage), record.storage).read_bytes())
+    text = " ".join(" ".join(page.texts).split())
+    worst = text.partition("probability of the action (%) ")[2]
+    assert worst.startswith("0119 act 14 act 0 (1×) 1 of 1 0.8 0118 act 13 act 14 (1×) 1 of 1 0.8")
+    assert "by their number" not in text
+
+
 def test_confusion_counts_and_the_worst_clips_are_those_most_seeds_miss() -> None:
     first = [Prediction("a", 0, 0), Prediction("b", 0, 1), Prediction("c", 2, 1)]
     second = [Prediction("a", 0, 0), Prediction("b", 0, 0), Prediction("c", 2, 0)]
