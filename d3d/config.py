@@ -19,6 +19,9 @@ ADDED: dict[str, Any] = {
     "data.test_annotations": None,
     "data.label_map": None,
     "data.fold": None,
+    "evaluation.attention": False,
+    "evaluation.attention_clips": (),
+    "evaluation.hidden": 0.25,
     "model.spatial_digest": "",
     "model.temporal_digest": "",
 }
@@ -205,9 +208,13 @@ class EvaluationConfig:
     frames: int | None = None  # frames sampled from a test clip; None: as many as in training
     joint_noise: float = 0.0  # standard deviation added to visible joints, as a fraction of the crop's side
     joint_dropout: float = 0.0  # probability that a visible joint is hidden
+    attention: bool = False  # also look at the attention in each clip, and hide what is attended most
+    attention_clips: tuple[str, ...] = ()  # test clips whose maps are kept; empty: a right and a wrong one of a class
+    hidden: float = 0.25  # the fraction of a clip's tokens, and of its joints, that is then hidden
 
     def __post_init__(self) -> None:
         _check_most("evaluation.", self)
+        require(0 < self.hidden < 1, "evaluation.hidden", self.hidden, "must be between 0 and 1")
         require(self.frames is None or self.frames >= 1, "evaluation.frames", self.frames, "must be at least 1")
         require(self.joint_noise >= 0, "evaluation.joint_noise", self.joint_noise, "must not be negative")
         require(0 <= self.joint_dropout <= 1, "evaluation.joint_dropout", self.joint_dropout, "must be in [0, 1]")

@@ -14,13 +14,14 @@ from typing import TypeVar
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from d3d.attention_maps import Maps, read_maps, read_numbers
 from d3d.bench.database import has_tables, sqlite_file
 from d3d.bench.declare.ablations import VALIDATION
 from d3d.bench.record.access import connect, experiment_of, record_errors_explained
 from d3d.bench.record.conditions import SEPARATOR, SEVERAL
 from d3d.bench.record.location import record_uri
 from d3d.bench.record.provenance import current_code, kind_of, part_of
-from d3d.bench.record.run_files import files_of, read_file
+from d3d.bench.record.run_files import files_of, read_bytes
 from d3d.bench.record.schema import (
     ABLATION_PREFIX,
     ENVIRONMENT_PREFIX,
@@ -200,6 +201,18 @@ class Record:
             return cell.predictions
         return self._parsed(cell, File.PROBABILITIES, lambda text: with_probabilities(cell.predictions, text))
 
+    def attention(self, cell: Cell) -> dict[str, dict[str, float]]:
+        """Clip → the numbers of a test that looked at attention. Raises RecordError if they cannot be read."""
+        return self._parsed(cell, File.ATTENTION, read_numbers)
+
+    def maps(self, cell: Cell) -> Maps:
+        """The maps of a test that looked at attention. Raises RecordError if they cannot be read."""
+        run = self._client.get_run(cell.run_id)
+        try:
+            return read_maps(self._content(run, File.MAPS))
+        except ValueError as error:
+            raise damaged(cell.run_id, cell.id, str(error)) from error
+
     def _parsed(self, cell: Cell, name: str, parse: Callable[[str], T]) -> T:
         try:
             return parse(self._read(self._client.get_run(cell.run_id), name))
@@ -289,8 +302,14 @@ class Record:
 
     def _read(self, run: Run, name: str) -> str:
         try:
-            return read_file(run, self.uri, name)
-        except (OSError, UnicodeDecodeError, MlflowException) as error:
+            return self._content(run, name).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise damaged(run.info.run_id, run.info.run_name or "", f"{name} cannot be read") from error
+
+    def _content(self, run: Run, name: str) -> bytes:
+        try:
+            return read_bytes(run, self.uri, name)
+        except (OSError, MlflowException) as error:
             files_of(run, self.uri).list_artifacts()  # raises if it is the server that cannot be reached
             raise damaged(run.info.run_id, run.info.run_name or "", f"{name} cannot be read") from error
 

@@ -1,5 +1,6 @@
 """Lists the kinds of cells, in the order in which a launch runs them."""
 
+from d3d.bench.kinds.attention import Attention
 from d3d.bench.kinds.baseline import Baseline
 from d3d.bench.kinds.folds import Folds
 from d3d.bench.kinds.fusion import Fusion
@@ -11,9 +12,9 @@ from d3d.bench.kinds.training import Training
 from d3d.config import Config
 from d3d.models.config import SystemConfig
 
-PRETRAINING, TRAINING, TEST = Pretraining(), Training(), Test()
+PRETRAINING, TRAINING, TEST, ATTENTION = Pretraining(), Training(), Test(), Attention()
 FUSION, BASELINE, FOLDS, MEASUREMENT = Fusion(), Baseline(), Folds(), Measurement()
-KINDS: tuple[Kind, ...] = (PRETRAINING, TRAINING, TEST, FUSION, BASELINE, FOLDS, MEASUREMENT)
+KINDS: tuple[Kind, ...] = (PRETRAINING, TRAINING, TEST, ATTENTION, FUSION, BASELINE, FOLDS, MEASUREMENT)
 
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -33,6 +34,11 @@ def kind_of(config: Config) -> Kind:
     if config.baseline.method is not None:
         return BASELINE
     return trainer_of(type(config.model))
+
+
+def tester_of(config: Config) -> Kind:
+    """The kind of cell that tests the weights of a finished training as the configuration says."""
+    return ATTENTION if config.evaluation.attention else TEST
 
 
 def trainer_of(model: type[SystemConfig]) -> Kind:

@@ -8,6 +8,7 @@ from d3d.bench.kinds.kind import Kind
 from d3d.bench.plan.identity import of_dataset, training_identity, without_unread
 from d3d.bench.record.schema import Metric, Tag
 from d3d.config import Config, MeasurementConfig
+from d3d.defaults import with_defaults
 
 if TYPE_CHECKING:
     from d3d.bench.plan.cell import Cell
@@ -40,6 +41,8 @@ class Training(Kind):
         frames = evaluation.frames or config.training.frames
         if frames == config.training.frames:
             evaluation = replace(evaluation, frames=None)
+        if not evaluation.attention:
+            evaluation = with_defaults(evaluation, "attention_clips", "hidden")
         model, data = config.model.canonical(frames), of_dataset(config.data)
         return replace(config, model=model, data=data, evaluation=evaluation, measurement=MeasurementConfig())
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from d3d.bench.declare.ablations import did_you_mean
 from d3d.bench.kinds.kind import Kind
-from d3d.bench.kinds.registry import FOLDS, FUSION, TEST, TRAINING, kind_named, kind_of
+from d3d.bench.kinds.registry import FOLDS, FUSION, TRAINING, kind_named, kind_of, tester_of
 from d3d.bench.plan.identity import short_hash
 from d3d.config import Config, DataConfig, EvaluationConfig, TrainingConfig
 from d3d.data.clip import Dataset
@@ -84,9 +85,10 @@ def make_cell(row: str, config: Config, dataset: Dataset | None) -> Cell:
     model = replace(config.model, **files, **{key: given[key] for key in config.model.from_data})
     asked = replace(config, model=model)
     if kind is TRAINING and TRAINING.canonical(asked).evaluation != EvaluationConfig():
+        _check_clips(asked.evaluation.attention_clips, dataset)
         # Each cuts the configured windows and strides to its own number of frames.
         training = make_cell(f"{row}, training", replace(asked, evaluation=EvaluationConfig()), dataset)
-        return replace(_cell(TEST, row, asked, dataset.digest, (training,)), left_out=dataset.left_out)
+        return replace(_cell(tester_of(asked), row, asked, dataset.digest, (training,)), left_out=dataset.left_out)
     starts = kind.canonical(asked).model.starts.values() if kind.trains else ()
     needs = tuple(make_cell(f"{row}, {start.name}", _earlier(asked, start), dataset) for start in starts)
     return replace(_cell(kind, row, asked, dataset.digest, needs), left_out=dataset.left_out)
@@ -104,6 +106,15 @@ def join_folds(row: str, cells: Sequence[Cell], data: DataConfig) -> Cell:
     digest = hashlib.sha256("+".join(cell.data_digest for cell in cells).encode()).hexdigest()
     left_out = tuple(dict.fromkeys(id for cell in cells for id in cell.left_out))
     return replace(_cell(FOLDS, row, config, digest, tuple(cells)), left_out=left_out)
+
+
+def _check_clips(ids: Sequence[str], dataset: Dataset) -> None:
+    """Raises ConfigError for an id that no test clip has."""
+    known = {clip.id for clip in dataset.test}
+    for id in ids:
+        if id not in known:
+            fault = f"is no test clip of {dataset.name}{did_you_mean(id, known)}"
+            raise ConfigError(f"evaluation.attention_clips={id}: {fault}")
 
 
 def _files(model: SystemConfig) -> dict[str, Path]:

@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from d3d.bench.declare.ablations import fault_of
-from d3d.bench.kinds.registry import BASELINE, FOLDS, FUSION, KINDS, MEASUREMENT, TEST, TRAINING, kind_named, trainer_of
+from d3d.bench.kinds.registry import (
+    ATTENTION,
+    BASELINE,
+    FOLDS,
+    FUSION,
+    KINDS,
+    MEASUREMENT,
+    TEST,
+    TRAINING,
+    kind_named,
+    trainer_of,
+)
 from d3d.bench.record.schema import Tag
 from d3d.digest import code_digest
 from d3d.errors import ConfigError
@@ -62,6 +73,7 @@ def kind_of(tags: Mapping[str, str]) -> str:
         Tag.MEASUREMENT: MEASUREMENT,
         Tag.FOLDS: FOLDS,
         Tag.BASELINE: BASELINE,
+        Tag.ATTENTION: ATTENTION,
         Tag.TRAINED: TEST,
         Tag.FUSED: FUSION,
     }  # tag → the kind that has it; joined folds also have tags of theirs
@@ -107,7 +119,8 @@ def read_code(path: Path, own: str | None = None) -> dict[str, Code]:
         part: [part_of(TRAINING.name, other) for other in config_type(system).builds_on]
         for part, system in zip(trainings, _systems(own), strict=True)
     }
-    below |= {FUSION.name: trainings, FOLDS.name: [*trainings, FUSION.name, BASELINE.name]}
+    below |= {FUSION.name: trainings, ATTENTION.name: trainings}
+    below[FOLDS.name] = [*trainings, ATTENTION.name, FUSION.name, BASELINE.name]
     return codes | {part: _with_below(codes, part, others) for part, others in below.items()}
 
 

@@ -42,12 +42,17 @@ def files_of(run: Run, uri: str) -> ArtifactRepository:
 
 
 def read_file(run: Run, uri: str, name: str) -> str:
-    """The text of a run's file `name`. Raises OSError or MlflowException if there is no such file."""
+    """The text of a run's file `name`. Raises as `read_bytes` does, and UnicodeDecodeError."""
+    return read_bytes(run, uri, name).decode("utf-8")
+
+
+def read_bytes(run: Run, uri: str, name: str) -> bytes:
+    """The content of a run's file `name`. Raises OSError or MlflowException if there is no such file."""
     files = files_of(run, uri)
     with TemporaryDirectory() as folder:
         copy_to = None if isinstance(files, LocalArtifactRepository) else folder  # a local file is read in place
         path = Path(files.download_artifacts(name, copy_to))  # type: ignore[no-untyped-call]
-        return path.read_text("utf-8")
+        return path.read_bytes()
 
 
 def write_file(run: Run, uri: str, name: str, content: str | bytes) -> None:

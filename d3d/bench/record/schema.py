@@ -52,6 +52,7 @@ class Tag(StrEnum):
     MODALITY = "modality"  # what the system reads of a clip: R (frames), P (joints) or R+P
     TESTED = "tested"  # of a cell: the number of its test clips and a digest of their names; missing in old records
     TRAINED = "trained"  # of a test: the cell whose weights it tests; of joined folds: those of each, joined with "+"
+    ATTENTION = "attention"  # "true" of a test that looked at attention
     MEASUREMENT = "measurement"  # of a measurement: what is measured
     BASELINE = "baseline"  # of a baseline: its method
     FUSED = "fused"  # of a fusion: the cells whose predictions it averages, joined with "+"
@@ -121,6 +122,8 @@ class File(StrEnum):
     RECONSTRUCTIONS = "reconstructions.png"  # of a pretraining: a few training clips, see kinds/pretraining.py
     PREDICTIONS = "predictions.csv"  # of a cell: the predicted class of each test clip
     PROBABILITIES = "probabilities.csv"  # of a cell: the probability of each class for each test clip
+    ATTENTION = "attention.csv"  # of a test that looked at attention: its numbers of each test clip
+    MAPS = "attention_maps.npz"  # of such a test: the maps of a few clips, see d3d/attention_maps.py
     ERROR = "error.txt"  # of a failed cell: the traceback
 
 

@@ -10,6 +10,7 @@ from typing import Literal, TypeGuard
 from d3d.bench.declare.ablations import Value
 
 MODULE = "measurement.module"
+ATTENTION = "evaluation.attention"
 ACCURACY = ("top1_mean", "top1_std", "top1_low", "top1_high", "clips")
 BY_CLASS = "mean_class_accuracy"
 
@@ -40,14 +41,14 @@ class Artefact:
     """One table or figure; `kind` is the module of this package that builds it."""
 
     name: str
-    kind: Literal["row_table", "curve", "comparison", "complexity"]
+    kind: Literal["row_table", "curve", "comparison", "complexity", "attention"]
     title: str
     meaning: str  # the line in --help
     x: Axis | None = None  # of a curve
     lines: Axis | None = None  # of a curve that has several, one for each value
     columns: Mapping[str, str] = field(default_factory=dict)  # CSV column → its content; {}: those of a row table
     footnotes: Mapping[str, Footnote] = field(default_factory=dict)  # by row
-    module: str = ""  # of a complexity table: the attention it is about
+    module: str = ""  # of a complexity table or a figure of attention: the attention it is about
 
 
 STRIDE = Axis("model.temporal_stride", "stride", "stride of temporal attention (frames)")
@@ -112,6 +113,20 @@ _DECLARED = (
         module="temporal",
     ),
     Artefact(
+        name="figure5",
+        kind="attention",
+        title="Figure 5: 3D deformable attention",
+        meaning="where 3D deformable attention looks, and whether that follows the motion",
+        module="deformable",
+    ),
+    Artefact(
+        name="figure6",
+        kind="attention",
+        title="Figure 6: joint stride attention",
+        meaning="which joints joint stride attention looks at, and whether these move most",
+        module="joint",
+    ),
+    Artefact(
         name="figure7a",
         kind="curve",
         title="Figure 7a: top-1 against temporal stride",
@@ -174,6 +189,9 @@ def misfit(artefact: Artefact, rows: Mapping[str, Mapping[str, Value]]) -> str |
         if any(settings.get(MODULE) == artefact.module for settings in rows.values()):
             return None
         return f"no row measures {MODULE}: {artefact.module}; add one, or leave the artefact out"
+    if artefact.kind == "attention":
+        blind = [label for label, settings in rows.items() if settings.get(ATTENTION) is not True]
+        return f"row {blind[0]} has no {ATTENTION}: true; set it, or leave the artefact out" if blind else None
     for label, settings in rows.items():
         if settings.get(MODULE) is not None:
             return f"row {label} measures a module and has no top-1; name tableA1 or tableA2, or [] for no table"

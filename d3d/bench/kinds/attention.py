@@ -1,0 +1,50 @@
+"""The attention kind: a test that also looks at where the model looks, and hides that. Its run holds maps of clips."""
+
+from typing import TYPE_CHECKING
+
+from d3d.bench.kinds.test import Test
+from d3d.bench.record.schema import File, Tag
+from d3d.config import Config
+from d3d.errors import ConfigError
+from d3d.models.d3d.config import D3DConfig
+
+if TYPE_CHECKING:
+    from d3d.bench.plan.cell import Cell
+    from d3d.bench.record.tracking import CellRun
+    from d3d.bench.run.worker import Job
+
+
+class Attention(Test):
+    """Needs the training, and is identified as a test is."""
+
+    name = "attention"
+    verb = "look at"
+    beginning = "looking"
+    entries = ("d3d.analysis.attention_look",)
+    runs_system = False  # its code, which includes that of the one system that it looks at, is a part of its own
+
+    def canonical(self, config: Config) -> Config:
+        """Raises ConfigError if the system has no attention that can be looked at."""
+        model = config.model
+        if not isinstance(model, D3DConfig):
+            fault = f"model.system={model.system} has no attention that can be looked at; use model=d3d"
+            raise ConfigError(f"evaluation.attention=true: {fault}")
+        if not (model.deformable_attention or model.joint_attention):
+            fault = "the model has neither 3D deformable nor joint stride attention to look at; leave one in"
+            raise ConfigError(f"evaluation.attention=true: {fault}")
+        return super().canonical(config)
+
+    def tags(self, cell: "Cell") -> dict[str, str]:
+        return {**super().tags(cell), Tag.ATTENTION: "true"}
+
+    def carry_out(self, cell: "Cell", run: "CellRun", job: "Job") -> dict[str, float]:
+        from d3d.analysis.attention_look import look_at_trained
+        from d3d.attention_maps import write_maps, write_numbers
+
+        (training,) = cell.needs
+        dataset, weights = job.dataset(cell), job.folder(training)
+        seen = look_at_trained(cell.config, training.config, dataset, job.device, weights, job.readers)
+        run.attach(File.ATTENTION, write_numbers(seen.numbers).encode())
+        run.attach(File.MAPS, write_maps(seen.maps))
+        run.finish(seen.predictions, classes=dataset.classes)
+        return {"top1": seen.top1}

@@ -1,0 +1,120 @@
+"""Draws attention maps: 3D deformable attention over frames, and joint stride attention beside skeletons."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from d3d.attention_maps import Maps
+from d3d.report.artefacts.plots import render, style
+
+SHOWN = 4  # clips
+MOST_FRAMES = 12  # of a clip, in a row
+DOTS_EACH = 12  # sampled points with the most attention that are drawn in a frame
+WIDTH = 6.4  # inches
+LEAST_SIDE, MOST_SIDE = 8.0, 60.0  # area of a point or a joint, in square points
+HEAT = "inferno"
+
+
+def draw(maps: Maps, module: str) -> dict[str, bytes]:
+    """The figure as PNG and PDF; none if the model has no such attention. `module` is "deformable" or "joint"."""
+    if not len(maps.volume if module == "deformable" else maps.joints):
+        return {}
+    with style():
+        return render(_deformable(maps) if module == "deformable" else _joints(maps))
+
+
+def chosen(maps: Maps) -> list[int]:
+    """The clips that are drawn: at most SHOWN, wrong and right ones in turn while there are both."""
+    wrong = [number for number in range(len(maps.clips)) if maps.actions[number] != maps.predicted[number]]
+    right = [number for number in range(len(maps.clips)) if number not in wrong]
+    pairs = [each for both in zip(right, wrong, strict=False) for each in both]
+    return [*pairs, *(each for each in (*right, *wrong) if each not in pairs)][:SHOWN]
+
+
+def _said(maps: Maps, number: int) -> str:
+    action, predicted = str(maps.actions[number]), str(maps.predicted[number])
+    verdict = "predicted rightly" if action == predicted else f"taken for {predicted}"
+    return f"clip {maps.clips[number]}: {action}, {verdict}"
+
+
+def _taken(frames: int) -> list[int]:
+    """At most MOST_FRAMES of T frames, evenly spread."""
+    return [int(each) for each in np.linspace(0, frames - 1, min(frames, MOST_FRAMES)).round()]
+
+
+def _deformable(maps: Maps) -> Figure:
+    """For each clip a line of frames with attention over them, on one scale, and the sampled points as dots."""
+    numbers, taken = chosen(maps), _taken(maps.frames.shape[1])
+    figure = Figure(figsize=(WIDTH, len(numbers) * (0.25 + WIDTH / len(taken))), layout="constrained")
+    parts = figure.subfigures(len(numbers), 1, squeeze=False)[:, 0]
+    for part, number in zip(parts, numbers, strict=True):
+        part.suptitle(_said(maps, number), fontsize=7, x=0.01, ha="left")
+        scale = float(maps.volume[number].max()) or 1.0
+        for axes, frame in zip(part.subplots(1, len(taken), squeeze=False)[0], taken, strict=True):
+            axes.imshow(maps.frames[number, frame], extent=(0, 1, 1, 0))
+            heat = maps.volume[number, frame] / scale
+            axes.imshow(heat, cmap=HEAT, vmin=0, vmax=1, alpha=0.55, extent=(0, 1, 1, 0), interpolation="bilinear")
+            _dots(axes, maps, number, frame)
+            _bare(axes)
+    return figure
+
+
+def _dots(axes: Axes, maps: Maps, number: int, frame: int) -> None:
+    """The sampled points nearest to a frame that have the most attention, larger the more they have."""
+    points, weights = maps.points[number], maps.weights[number]
+    here = np.flatnonzero(points[:, 0].round() == frame)
+    here = here[np.argsort(-weights[here], kind="stable")[:DOTS_EACH]]
+    _, rows, columns = maps.volume[number].shape
+    size = 1 + 8 * weights[here] / (weights.max() or 1.0)
+    axes.scatter((points[here, 2] + 0.5) / columns, (points[here, 1] + 0.5) / rows, s=size, c="white", linewidths=0)
+
+
+def _joints(maps: Maps) -> Figure:
+    """For each clip the skeleton in its middle frame, and the attention on each named joint over the frames.
+
+    A joint that is a key of no window stays white.
+    """
+    numbers = chosen(maps)
+    rows = len(maps.names)
+    figure = Figure(figsize=(WIDTH, len(numbers) * max(1.4, 0.4 + 0.12 * rows)), layout="constrained")
+    grid = figure.subplots(len(numbers), 2, squeeze=False, width_ratios=(1, 2.6))
+    for (left, right), number in zip(grid, numbers, strict=True):
+        attention = maps.joints[number]
+        _skeleton(left, maps, number, attention)
+        image = right.imshow(attention, cmap=HEAT, aspect="auto", vmin=0)
+        right.set_yticks(range(rows), [str(name)[:24] for name in maps.names], fontsize=4.5 if rows > 20 else 6)
+        if number == numbers[-1]:
+            right.set_xlabel("frame")
+        right.set_title(_said(maps, number), fontsize=7, loc="left")
+        figure.colorbar(image, ax=right, label="attention")
+    return figure
+
+
+def _skeleton(axes: Axes, maps: Maps, number: int, attention: NDArray[np.float32]) -> None:
+    """The joints in the middle frame, larger and brighter the more they are attended over the clip."""
+    frame = maps.frames.shape[1] // 2
+    axes.imshow(maps.frames[number, frame], extent=(0, 1, 1, 0), alpha=0.6)
+    places = maps.positions[number, frame]
+    for a, b in _limbs(maps.limbs):
+        axes.plot(places[[a, b], 0], places[[a, b], 1], color="white", linewidth=0.8)
+    known = np.isfinite(attention).all(axis=1)
+    means = np.where(known, np.where(known[:, None], attention, 0).mean(axis=1), 0)
+    share = means / (means.max() or 1.0)
+    size = LEAST_SIDE + (MOST_SIDE - LEAST_SIDE) * share
+    axes.scatter(places[:, 0], places[:, 1], s=size, c=share, cmap=HEAT, vmin=0, vmax=1, edgecolors="white", lw=0.4)
+    axes.set(xlim=(0, 1), ylim=(1, 0))
+    _bare(axes)
+
+
+def _limbs(limbs: NDArray[np.int64]) -> Sequence[tuple[int, int]]:
+    return [(int(a), int(b)) for a, b in limbs]
+
+
+def _bare(axes: Axes) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for side in axes.spines.values():
+        side.set_visible(False)
