@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from d3d.analysis.attention import BlockAttention, attention_of_clip
-from d3d.analysis.attention_claims import (
+from d3d.analysis.attention_and_motion import (
     frame_attention,
     joint_attention,
     joint_speed,

@@ -434,3 +434,32 @@ def test_a_search_trains_what_its_trials_start_from_once(plan: Callable[..., Pla
     assert study.trial_cell(1, {"training.learning_rate": 1e-3}).needs == study.trial_cell(0, {}).needs
     with pytest.raises(ConfigError, match=r"model\.width: every value needs trainings of its own to start from"):
         plan("ablation=full", "model=cast", "search=pareto", "search.trials=2", "model.heads=2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ablation=attention", "evaluation.attention_clips=[nobody]"), "attention_clips=nobody: is no test clip"),
+        (("ablation=full", "model=stgcn", "evaluation.attention=true"), "model.system=stgcn has no attention"),
+        (
+            ("ablation=attention", "model.deformable_attention=false", "model.joint_attention=false"),
+            "neither 3D deformable nor joint",
+        ),
+        (("ablation=attention", "evaluation.hidden=1"), "evaluation.hidden=1"),
+    ],
+)
+def test_attention_that_cannot_be_looked_at_is_refused(
+    plan: Callable[..., Plan], arguments: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        plan(*arguments)
+
+
+def test_the_clips_and_the_share_that_is_hidden_are_part_of_a_look_alone(plan: Callable[..., Plan]) -> None:
+    def ids(*arguments: str) -> list[str]:
+        return [cell.id for cell in plan(*arguments).cells]
+
+    training, looked = ids("ablation=attention")
+    assert ids("ablation=full") == ids("ablation=full", "evaluation.hidden=0.5") == [training]
+    other = ids("ablation=attention", "evaluation.hidden=0.5")
+    assert other[0] == training and other[1] != looked

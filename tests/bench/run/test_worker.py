@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from d3d.analysis.attention_look import Look
 from d3d.analysis.baselines import Classified
+from d3d.attention_maps import NUMBERS, read_maps, read_numbers
 from d3d.bench.lease import leased
 from d3d.bench.plan.planning import Plan
-from d3d.bench.record.provenance import Code
+from d3d.bench.record.provenance import Code, kind_of
+from d3d.bench.record.run_files import read_bytes, read_file
 from d3d.bench.record.tracking import Record
 from d3d.bench.run import worker
 from d3d.bench.run.worker import Job, Proposal, run_cell
@@ -23,6 +26,7 @@ from d3d.training.checkpoint import FILE, TrainedPart
 from d3d.training.evaluation import Evaluation
 from d3d.training.loop import EpochResult
 from tests.bench.conftest import finished_in, save_weights
+from tests.report.maps import maps
 
 
 @pytest.fixture
@@ -153,6 +157,29 @@ def test_a_test_takes_the_weights_of_its_training(
     assert asked == [test.config, training.config, job.folder(training)]
     assert told == [{"top1": 0.5}]
     assert finished_in(record)[test.id].data.metrics == {"top1": 0.5, "mean_class_accuracy": 0.5}
+
+
+def test_a_look_at_attention_keeps_its_numbers_and_maps(
+    plan: Callable[..., Plan], record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(plan("ablation=attention"))
+    training, cell = job.cells.values()
+    asked: list[Any] = []
+
+    def look_at_trained(config: Any, trained: Any, dataset: Any, device: Any, checkpoint: Any, workers: int) -> Look:
+        asked.extend((config, trained, checkpoint))
+        return Look((Prediction("0001", 1, 1),), {"0001": dict.fromkeys(NUMBERS, 0.5)}, maps())
+
+    monkeypatch.setattr("d3d.analysis.attention_look.look_at_trained", look_at_trained)
+    run_cell({"cell": cell.id}, job)
+    assert asked == [cell.config, training.config, job.folder(training)]
+    assert told == [{"top1": 1.0}]
+    run = finished_in(record)[cell.id]
+    assert run.data.tags.items() >= {"attention": "true", "trained": training.id}.items()
+    assert kind_of(run.data.tags) == "attention"
+    assert read_numbers(read_file(run, record.uri, "attention.csv"))["0001"]["joints"] == 0.5
+    assert read_maps(read_bytes(run, record.uri, "attention_maps.npz")).names.tolist() == ["head", "wrist", "ankle"]
+    assert "action 1,action 1" in read_file(run, record.uri, "predictions.csv")
 
 
 def test_a_test_without_weights_fails_and_says_the_way_out(
