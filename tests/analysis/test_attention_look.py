@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from d3d.analysis.attention_look import Look, look
+from d3d.analysis.attention_look import DRAWS, Look, look
 from d3d.attention_maps import NUMBERS
 from d3d.config import Config, DataConfig, EvaluationConfig, TrainingConfig
+from d3d.data.batch import Batch
 from d3d.data.clip import Clip, Dataset, View
 from d3d.data.skeleton import PENN_ACTION
 from d3d.models.d3d.config import D3DConfig
@@ -88,12 +89,28 @@ def test_what_a_model_lacks_has_no_numbers_and_no_maps() -> None:
     assert found.maps.joints.size == 0 and found.maps.volume.shape[1] == 8
 
 
-def test_hiding_changes_the_answer_of_a_model_that_needs_what_is_hidden() -> None:
-    """With nearly all joints and tokens hidden, clips that differ get answers that differ from before in some clip."""
-    config = config_of(EvaluationConfig(attention=True, hidden=0.9))
-    little = config_of(EvaluationConfig(attention=True, hidden=0.01))
-    assert seen(config).numbers != seen(little).numbers
-    assert seen(config).predictions == seen(little).predictions
+def test_a_quarter_of_the_tokens_is_painted_and_a_quarter_of_the_joints_is_invisible(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Batch] = []
+
+    def answers(model: Any, batch: Batch, device: Any) -> torch.Tensor:
+        asked.append(batch)
+        return torch.zeros(len(batch.frames), 3)
+
+    monkeypatch.setattr("d3d.analysis.attention_look.predict", answers)
+    seen(config_of())
+    assert len(asked) == 6
+    for batch in asked:
+        whole, tokens, joints = batch.frames[0], batch.frames[1 : 2 + DRAWS], batch.visible[2 + DRAWS :]
+        assert len(tokens) == len(joints) == 1 + DRAWS
+        painted = (tokens != whole).any(dim=1).float().mean(dim=(1, 2, 3))
+        assert painted.tolist() == pytest.approx([0.25] * (1 + DRAWS), abs=0.01), "a pixel may have the mean colour"
+        assert torch.equal(batch.frames[2 + DRAWS :], whole.expand(1 + DRAWS, *whole.shape))
+        hidden = (batch.visible[0] & ~joints).any(dim=1).sum(dim=1)
+        assert hidden.tolist() == [2] * (1 + DRAWS), "of ten joints that are keys"
+        gone = batch.visible[0] & ~joints
+        assert not batch.joints[2 + DRAWS :][gone].any()
 
 
 def test_the_maps_are_of_the_clips_that_are_named_or_of_right_and_wrong_ones() -> None:

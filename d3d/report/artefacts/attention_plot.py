@@ -14,6 +14,7 @@ SHOWN = 4  # clips
 MOST_FRAMES = 12  # of a clip, in a row
 DOTS_EACH = 12  # sampled points with the most attention that are drawn in a frame
 WIDTH = 6.4  # inches
+SIDE, LINE = 0.94, 1.4  # of a frame, and of a line with its title, in cells of a frame
 LEAST_SIDE, MOST_SIDE = 8.0, 60.0  # area of a point or a joint, in square points
 HEAT = "inferno"
 
@@ -48,28 +49,34 @@ def _taken(frames: int) -> list[int]:
 def _deformable(maps: Maps) -> Figure:
     """For each clip a line of frames with attention over them, on one scale, and the sampled points as dots."""
     numbers, taken = chosen(maps), _taken(maps.frames.shape[1])
-    figure = Figure(figsize=(WIDTH, len(numbers) * (0.25 + WIDTH / len(taken))), layout="constrained")
-    parts = figure.subfigures(len(numbers), 1, squeeze=False)[:, 0]
-    for part, number in zip(parts, numbers, strict=True):
-        part.suptitle(_said(maps, number), fontsize=7, x=0.01, ha="left")
-        scale = float(maps.volume[number].max()) or 1.0
-        for axes, frame in zip(part.subplots(1, len(taken), squeeze=False)[0], taken, strict=True):
-            axes.imshow(maps.frames[number, frame], extent=(0, 1, 1, 0))
-            heat = maps.volume[number, frame] / scale
-            axes.imshow(heat, cmap=HEAT, vmin=0, vmax=1, alpha=0.55, extent=(0, 1, 1, 0), interpolation="bilinear")
-            _dots(axes, maps, number, frame)
-            _bare(axes)
+    height = len(numbers) * LINE
+    figure = Figure(figsize=(WIDTH, WIDTH * height / len(taken)))
+    axes = figure.add_axes((0, 0, 1, 1))  # all frames in one, each a square of SIDE in a cell of 1
+    for top, number in zip(np.arange(len(numbers)) * LINE + LINE - 1, numbers, strict=True):
+        axes.text(0, top - 0.1, _said(maps, number), fontsize=7, va="bottom")
+        heat = maps.volume[number] / (float(maps.volume[number].max()) or 1.0)
+        for left, frame in enumerate(taken):
+            place = (left, left + SIDE, top + SIDE, top)
+            axes.imshow(maps.frames[number, frame], extent=place)
+            axes.imshow(heat[frame], HEAT, vmin=0, vmax=1, alpha=0.55, extent=place, interpolation="bilinear")
+            x, y, share = _dots(maps, number, frame)
+            axes.scatter(left + SIDE * x, top + SIDE * y, s=1 + 8 * share, c="white", linewidths=0)
+    axes.set(xlim=(0, len(taken)), ylim=(height, 0))
+    axes.set_axis_off()
     return figure
 
 
-def _dots(axes: Axes, maps: Maps, number: int, frame: int) -> None:
-    """The sampled points nearest to a frame that have the most attention, larger the more they have."""
+def _dots(maps: Maps, number: int, frame: int) -> tuple[NDArray[np.float32], ...]:
+    """The sampled points nearest to a frame that have the most attention.
+
+    x and y as fractions of the frame, and the attention as a fraction of the clip's highest.
+    """
     points, weights = maps.points[number], maps.weights[number]
     here = np.flatnonzero(points[:, 0].round() == frame)
     here = here[np.argsort(-weights[here], kind="stable")[:DOTS_EACH]]
     _, rows, columns = maps.volume[number].shape
-    size = 1 + 8 * weights[here] / (weights.max() or 1.0)
-    axes.scatter((points[here, 2] + 0.5) / columns, (points[here, 1] + 0.5) / rows, s=size, c="white", linewidths=0)
+    x, y = (points[here, 2] + 0.5) / columns, (points[here, 1] + 0.5) / rows
+    return x, y, weights[here] / (float(weights.max()) or 1.0)
 
 
 def _joints(maps: Maps) -> Figure:
@@ -106,15 +113,8 @@ def _skeleton(axes: Axes, maps: Maps, number: int, attention: NDArray[np.float32
     size = LEAST_SIDE + (MOST_SIDE - LEAST_SIDE) * share
     axes.scatter(places[:, 0], places[:, 1], s=size, c=share, cmap=HEAT, vmin=0, vmax=1, edgecolors="white", lw=0.4)
     axes.set(xlim=(0, 1), ylim=(1, 0))
-    _bare(axes)
+    axes.set_axis_off()
 
 
 def _limbs(limbs: NDArray[np.int64]) -> Sequence[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in limbs]
-
-
-def _bare(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for side in axes.spines.values():
-        side.set_visible(False)

@@ -11,6 +11,12 @@ from tests.report.fake_record import CLIPS, FakeRecord, point, row_cell
 from tests.report.maps import maps
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than everything else."""
+    monkeypatch.setattr("d3d.report.artefacts.attention.draw", lambda maps, module: {"png": b"png", "pdf": b"pdf"})
+
+
 def looked_at(record: FakeRecord, seeds: int, own: float, others: float) -> None:
     """A launch of one row whose first number of each pair is around `own` and whose second around `others`."""
     points = []
@@ -34,7 +40,7 @@ def looked_at(record: FakeRecord, seeds: int, own: float, others: float) -> None
 
 @pytest.mark.parametrize(("own", "others", "outcome"), [(0.6, 0.1, "holds"), (0.1, 0.6, "fails")])
 def test_what_is_above_its_control_holds_and_what_is_below_fails(
-    record: FakeRecord, own: float, others: float, outcome: str
+    record: FakeRecord, undrawn: None, own: float, others: float, outcome: str
 ) -> None:
     looked_at(record, 3, own, others)
     built = report.build([], record.storage)
@@ -42,11 +48,9 @@ def test_what_is_above_its_control_holds_and_what_is_below_fails(
     assert {path.suffix for path in built.latest} == {".csv", ".md", ".tex", ".png", ".pdf"}
     text = record.made("figure5.md").read_text("utf-8")
     assert f"{100 * own:.0f}." in text or f"{100 * own - 1:.0f}." in text
-    again = {path: path.read_bytes() for path in built.paths}
-    assert {path: path.read_bytes() for path in report.build([], record.storage).paths} == again
 
 
-def test_fewer_than_three_seeds_are_not_tested(record: FakeRecord) -> None:
+def test_fewer_than_three_seeds_are_not_tested(record: FakeRecord, undrawn: None) -> None:
     looked_at(record, 2, 0.6, 0.1)
     built = report.build(["figure6"], record.storage)
     [tally] = built.verdicts
@@ -66,6 +70,7 @@ def test_right_and_wrong_clips_are_drawn_in_turn_where_there_is_attention() -> N
     assert chosen(maps()) == [1, 0, 3, 2]
     assert chosen(replace(maps(), predicted=maps().actions)) == [0, 1, 2, 3]
     for module in ("deformable", "joint"):
-        images = draw(maps(), module)
+        images = draw(maps(2), module)
         assert images["png"].startswith(b"\x89PNG") and images["pdf"].startswith(b"%PDF")
+        assert draw(maps(2), module) == images
     assert draw(replace(maps(), volume=np.zeros(0, np.float32)), "deformable") == {}
