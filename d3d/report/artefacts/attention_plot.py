@@ -107,9 +107,8 @@ def _skeleton(axes: Axes, maps: Maps, number: int, attention: NDArray[np.float32
     places = maps.positions[number, frame]
     for a, b in _limbs(maps.limbs):
         axes.plot(places[[a, b], 0], places[[a, b], 1], color="white", linewidth=0.8)
-    known = np.isfinite(attention).all(axis=1)
-    means = np.where(known, np.where(known[:, None], attention, 0).mean(axis=1), 0)
-    share = means / (means.max() or 1.0)
+    means = np.nan_to_num(attention).mean(axis=1)  # of a joint that is no key 0
+    share = means / (float(means.max()) or 1.0)
     size = LEAST_SIDE + (MOST_SIDE - LEAST_SIDE) * share
     axes.scatter(places[:, 0], places[:, 1], s=size, c=share, cmap=HEAT, vmin=0, vmax=1, edgecolors="white", lw=0.4)
     axes.set(xlim=(0, 1), ylim=(1, 0))
