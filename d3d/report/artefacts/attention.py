@@ -168,9 +168,7 @@ def _evidence(row: Row, seeds: Seeds, question: Question) -> Evidence:
     measured = "; ".join(f"{NAMES[name]} {_mean(each)}" for name, each in told)
     if len(seeds) < LEAST_SEEDS:
         return Evidence(measured, lacking=too_few(len(seeds)))
-    pairs = tuple(
-        Pair(f"less {NAMES[other]}", difference(*pair, paired=True), (0.0, math.inf)) for other, pair in found.items()
-    )
+    pairs = tuple(Pair(f"less {NAMES[other]}", _difference(*pair), (0.0, math.inf)) for other, pair in found.items())
     return Evidence(measured, pairs, len(seeds))
 
 

@@ -52,7 +52,9 @@ OTHER: dict[str, Any] = {
     "measurement.module": "joint", "measurement.attention": "full", "baseline.method": "ridge",
     "data.split": "validation", "data.view": "whole", "training.average": 0.5, "augmentation.zoom": 0.5,
     "augmentation.span": 0.5, "augmentation.colour": 0.5, "augmentation.joint_dropout": 0.5,
+    "evaluation.attention_clips": ("0001",),
 }  # fmt: skip
+OF_ATTENTION = ("evaluation.attention_clips", "evaluation.hidden")
 
 
 def canonical(config: Config) -> Config:
@@ -147,8 +149,8 @@ def test_settings_of_an_eliminated_module_make_no_other_cell(switch: str, withou
 def test_every_key_that_can_change_a_result_changes_the_id(key: str) -> None:
     assert changed(key) != Config()
     trained = TRAINED if key.startswith("evaluation.") else None
-    if key.startswith("measurement.") and key != "measurement.module":
-        assert cell_id(canonical(changed(key)), "d") == cell_id(canonical(Config()), "d"), "nothing is measured"
+    if (key.startswith("measurement.") and key != "measurement.module") or key in OF_ATTENTION:
+        assert cell_id(canonical(changed(key)), "d", trained) == cell_id(canonical(Config()), "d", trained), "no use"
     else:
         assert cell_id(canonical(changed(key)), "d", trained) != cell_id(canonical(Config()), "d", trained)
 
