@@ -13,7 +13,6 @@ stride attention:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -37,10 +36,7 @@ from d3d.data.clip import Clip, Dataset
 from d3d.data.samples.clip_samples import DEVIATION, MEAN, ClipSamples
 from d3d.data.samples.loading import load_batches
 from d3d.models.d3d.transformer import D3DTransformer
-from d3d.models.registry import build
 from d3d.prediction import Prediction, top1
-from d3d.training.checkpoint import load_trained
-from d3d.training.forward import predict
 
 DRAWS = 4  # of random tokens and joints to hide, for each clip
 EXCHANGES = 20  # other clips whose attention is compared with a clip's motion
@@ -72,30 +68,18 @@ class _Seen:
     prediction: Prediction
 
 
-def look_at_trained(
-    config: Config, trained: Config, dataset: Dataset, device: torch.device, checkpoint: Path, workers: int = 0
-) -> Look:
-    """Looks at the weights of a finished training; nothing is trained.
+def look(model: D3DTransformer, dataset: Dataset, config: Config, device: torch.device, workers: int = 0) -> Look:
+    """Looks at a trained model in all test clips. Random draws depend on `config.seed` and the clip's number.
 
     Args:
-        config: of the test; its system is the 3D deformable transformer.
-        trained: the configuration of the training.
+        model: the 3D deformable transformer, on `device`.
         dataset: whose test clips are read.
-        device: where the model runs.
-        checkpoint: the folder that the training wrote its checkpoints to.
+        config: of the test.
+        device: where the model is.
         workers: processes that read clips; with 0 this process reads them.
 
-    Raises CheckpointError where the training is not finished or its checkpoint is damaged, DataError where a clip
-    cannot be read.
+    Raises DataError where a clip cannot be read.
     """
-    model = build(config.model, dataset.skeleton).to(device)
-    load_trained(checkpoint, trained, model)
-    assert isinstance(model, D3DTransformer)
-    return look(model, dataset, config, device, workers)
-
-
-def look(model: D3DTransformer, dataset: Dataset, config: Config, device: torch.device, workers: int = 0) -> Look:
-    """Looks at a model on `device` in all test clips. Random draws depend on `config.seed` and the clip's number."""
     model.eval()
     evaluation = config.evaluation
     frames = evaluation.frames or config.training.frames
@@ -116,7 +100,7 @@ def look(model: D3DTransformer, dataset: Dataset, config: Config, device: torch.
                 attended[name].append(attention.cpu())
                 moving[name].append(motion.cpu())
         hidden = _with_hidden(batch, blocks, evaluation.hidden, np.random.default_rng([config.seed, number]))
-        logits = predict(model, _joined([batch, *(each for several in hidden.values() for each in several)]), device)
+        logits = answers_of(model, _joined([batch, *(each for several in hidden.values() for each in several)]))
         answers = logits.argmax(dim=1).tolist()
         predictions.append(_prediction(clip, logits[0], dataset))
         right.append(_right(hidden, [answer == clip.label for answer in answers[1:]]))
@@ -137,6 +121,13 @@ def look(model: D3DTransformer, dataset: Dataset, config: Config, device: torch.
     }
     most = len(evaluation.attention_clips) or MOST_CLIPS
     return Look(tuple(predictions), numbers, _maps(sorted(kept.values(), key=_order)[:most], dataset))
+
+
+def answers_of(model: D3DTransformer, batch: Batch) -> Tensor:
+    """The logits of B clips, B×K, in float32 on every device, as the attention is."""
+    with torch.no_grad():
+        logits: Tensor = model(batch)
+    return logits
 
 
 def _order(seen: _Seen) -> tuple[int, bool, str]:

@@ -94,11 +94,11 @@ def test_a_quarter_of_the_tokens_is_painted_and_a_quarter_of_the_joints_is_invis
 ) -> None:
     asked: list[Batch] = []
 
-    def answers(model: Any, batch: Batch, device: Any) -> torch.Tensor:
+    def answers(model: Any, batch: Batch) -> torch.Tensor:
         asked.append(batch)
         return torch.zeros(len(batch.frames), 3)
 
-    monkeypatch.setattr("d3d.analysis.attention_look.predict", answers)
+    monkeypatch.setattr("d3d.analysis.attention_look.answers_of", answers)
     seen(config_of())
     assert len(asked) == 6
     for batch in asked:

@@ -38,12 +38,16 @@ class Attention(Test):
         return {**super().tags(cell), Tag.ATTENTION: "true"}
 
     def carry_out(self, cell: "Cell", run: "CellRun", job: "Job") -> dict[str, float]:
-        from d3d.analysis.attention_look import look_at_trained
+        from d3d.analysis.attention_look import look
         from d3d.attention_maps import write_maps, write_numbers
+        from d3d.models.registry import build
+        from d3d.training.checkpoint import load_trained
 
         (training,) = cell.needs
-        dataset, weights = job.dataset(cell), job.folder(training)
-        seen = look_at_trained(cell.config, training.config, dataset, job.device, weights, job.readers)
+        dataset = job.dataset(cell)
+        model = build(cell.config.model, dataset.skeleton).to(job.device)
+        load_trained(job.folder(training), training.config, model)
+        seen = look(model, dataset, cell.config, job.device, job.readers)
         run.attach(File.ATTENTION, write_numbers(seen.numbers).encode())
         run.attach(File.MAPS, write_maps(seen.maps))
         run.finish(seen.predictions, classes=dataset.classes)

@@ -166,13 +166,14 @@ def test_a_look_at_attention_keeps_its_numbers_and_maps(
     training, cell = job.cells.values()
     asked: list[Any] = []
 
-    def look_at_trained(config: Any, trained: Any, dataset: Any, device: Any, checkpoint: Any, workers: int) -> Look:
-        asked.extend((config, trained, checkpoint))
+    def look(model: Any, dataset: Any, config: Any, device: Any, workers: int) -> Look:
+        asked.append(config)
         return Look((Prediction("0001", 1, 1),), {"0001": dict.fromkeys(NUMBERS, 0.5)}, maps())
 
-    monkeypatch.setattr("d3d.analysis.attention_look.look_at_trained", look_at_trained)
+    monkeypatch.setattr("d3d.analysis.attention_look.look", look)
+    monkeypatch.setattr("d3d.training.checkpoint.load_trained", lambda folder, own, model: asked.extend((own, folder)))
     run_cell({"cell": cell.id}, job)
-    assert asked == [cell.config, training.config, job.folder(training)]
+    assert asked == [training.config, job.folder(training), cell.config]
     assert told == [{"top1": 1.0}]
     run = finished_in(record)[cell.id]
     assert run.data.tags.items() >= {"attention": "true", "trained": training.id}.items()
