@@ -40,12 +40,14 @@ class Attention(Test):
     def carry_out(self, cell: "Cell", run: "CellRun", job: "Job") -> dict[str, float]:
         from d3d.analysis.attention_look import look
         from d3d.attention_maps import write_maps, write_numbers
+        from d3d.models.d3d.transformer import D3DTransformer
         from d3d.models.registry import build
         from d3d.training.checkpoint import load_trained
 
         (training,) = cell.needs
         dataset = job.dataset(cell)
         model = build(cell.config.model, dataset.skeleton).to(job.device)
+        assert isinstance(model, D3DTransformer)  # as `canonical` has made sure
         load_trained(job.folder(training), training.config, model)
         seen = look(model, dataset, cell.config, job.device, job.readers)
         run.attach(File.ATTENTION, write_numbers(seen.numbers).encode())
