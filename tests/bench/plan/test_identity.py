@@ -39,6 +39,7 @@ UNSEEN = {
     *("data.root", "data.missing", "data.damaged", "data.groups"),
     *(f"data.{key}" for key in OF_DATASET),
 }  # the dataset's digest covers these
+WITH_OTHERS = {"data.fold", "model.system"}  # they cannot change alone, and have tests of their own
 TRAINED = "7ra1ned"
 JOINT = MeasurementConfig(module="joint", joints=25, window=6)
 OTHER: dict[str, Any] = {
@@ -145,7 +146,7 @@ def test_settings_of_an_eliminated_module_make_no_other_cell(switch: str, withou
     assert canonical(Config(model=on)) != canonical(Config(model=replace(on, **without_effect)))
 
 
-@pytest.mark.parametrize("key", [key for key in flatten(asdict(Config())) if key not in {*UNSEEN, "model.system"}])
+@pytest.mark.parametrize("key", [key for key in flatten(asdict(Config())) if key not in UNSEEN | WITH_OTHERS])
 def test_every_key_that_can_change_a_result_changes_the_id(key: str) -> None:
     assert changed(key) != Config()
     trained = TRAINED if key.startswith("evaluation.") else None
@@ -257,6 +258,11 @@ def test_a_baseline_looks_at_the_joints_of_its_frames_alone() -> None:
 def test_where_the_clips_lie_does_not_change_the_id(key: str) -> None:
     assert changed(key) != Config()
     assert cell_id(canonical(changed(key)), "d") == cell_id(canonical(Config()), "d")
+
+
+def test_a_fold_is_told_by_its_clips_alone() -> None:
+    first, second = (canonical(Config(data=DataConfig(split="validation", fold=fold))) for fold in (None, 2))
+    assert cell_id(first, "d") == cell_id(second, "d") != cell_id(second, "e")
 
 
 def test_the_data_changes_the_id() -> None:

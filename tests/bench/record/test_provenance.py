@@ -33,6 +33,7 @@ def test_each_kind_of_cell_and_each_system_runs_through_code_of_its_own() -> Non
         "baseline",
         "fusion",
         "folds",
+        "attention",
         "measurement",
     }
     assert codes["baseline"].digest == code_digest("d3d.analysis.baselines")
