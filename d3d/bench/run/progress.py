@@ -34,13 +34,14 @@ class Running:
     cell: Cell
     since: float  # seconds; when its last epoch ended, or the cell was started
     epoch: int = 0
-    top1: float | None = None
+    top1: float | None = None  # of its last test
 
     def __str__(self) -> str:
-        if self.top1 is None:
-            return f"{self.cell.label}: {self.cell.kind.beginning}"
-        epochs = f"epoch {self.epoch}/{self.cell.epochs}, " if self.epoch else ""
-        return f"{self.cell.label}: {epochs}{100 * self.top1:.1f} %"
+        so_far = [
+            *([f"epoch {self.epoch}/{self.cell.epochs}"] if self.epoch else []),
+            *([f"{100 * self.top1:.1f} %"] if self.top1 is not None else []),
+        ]
+        return f"{self.cell.label}: {', '.join(so_far) or self.cell.kind.beginning}"
 
 
 class Progress:
@@ -112,12 +113,13 @@ class Progress:
         self.running[id] = Running(self.waiting.pop(id), self.clock())
         self.at_once = max(self.at_once, len(self.running))
 
-    def result(self, id: str, top1: float, epoch: int | None = None) -> None:
-        """The cell finished an epoch of its training, or its test; `top1` is a fraction."""
+    def result(self, id: str, top1: float | None, epoch: int | None = None) -> None:
+        """The cell finished an epoch of its training, or its test; `top1` is a fraction, None after no test."""
         running, now = self.running[id], self.clock()
         if running.epoch:  # the time of the first epoch includes the start of the worker
             self.seconds.append(now - running.since)
-        running.epoch, running.top1, running.since = epoch or 0, top1, now
+        running.epoch, running.since = epoch or 0, now
+        running.top1 = running.top1 if top1 is None else top1
         if now - self.printed >= INTERVAL:
             self._print(self.line())
 

@@ -249,8 +249,8 @@ class Watcher(tune.Callback):
         cell = trial.config["cell"]
         if "notice" in result:
             self.progress.noticed(cell, result["notice"])
-        if "top1" in result:
-            self.progress.result(cell, result["top1"], result.get("epoch"))
+        if {"top1", "epoch"} & result.keys():
+            self.progress.result(cell, result.get("top1"), result.get("epoch"))
         if "epoch" in result:
             self.attempts.progressed(cell)
 
