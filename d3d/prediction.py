@@ -35,11 +35,16 @@ def in_fold(prediction: Prediction, fold: int) -> Prediction:
     The clip is named after the fold too. Its take is that of the clip, so that what several folds say of one clip is
     never taken for independent.
     """
-    return replace(prediction, clip=f"fold {fold}: {prediction.clip}", take=prediction.take or prediction.clip)
+    return replace(prediction, clip=clip_in_fold(prediction.clip, fold), take=prediction.take or prediction.clip)
+
+
+def clip_in_fold(clip: str, fold: int) -> str:
+    """The name of a clip as one of several folds."""
+    return f"fold {fold}: {clip}"
 
 
 def fold_and_clip(name: str) -> tuple[int, str]:
-    """The fold and the clip that `in_fold` named. Raises ValueError for the name of a clip without a fold."""
+    """The fold and the clip that `clip_in_fold` named. Raises ValueError for the name of a clip without a fold."""
     fold, colon, clip = name.removeprefix("fold ").partition(": ")
     if not colon:
         raise ValueError(f"{name}: names no fold")

@@ -38,7 +38,7 @@ from d3d.bench.record.schema import (
 )
 from d3d.errors import RecordError
 from d3d.left_out import left_out_text
-from d3d.prediction import Prediction, fold_and_clip, of_part
+from d3d.prediction import Prediction, clip_in_fold, fold_and_clip, of_part
 
 BASELINES = "baselines"  # the ablation of the classical methods
 LONGEST = 180  # letters of a folder's name, without the launch's id
@@ -202,11 +202,22 @@ class Record:
         return self._parsed(cell, File.PROBABILITIES, lambda text: with_probabilities(cell.predictions, text))
 
     def attention(self, cell: Cell) -> dict[str, dict[str, float]]:
-        """Clip → the numbers of a test that looked at attention. Raises RecordError if they cannot be read."""
-        return self._parsed(cell, File.ATTENTION, read_numbers)
+        """Clip → the numbers of a test that looked at attention, or of all folds of one.
+
+        Raises RecordError if they cannot be read.
+        """
+        if not cell.folds:
+            return self._parsed(cell, File.ATTENTION, read_numbers)
+        folds = dict.fromkeys(fold_and_clip(each.clip)[0] for each in cell.predictions)
+        return {
+            clip_in_fold(clip, fold): numbers
+            for fold, looked in zip(folds, self.each_fold(cell), strict=True)
+            for clip, numbers in self.attention(looked).items()
+        }
 
     def maps(self, cell: Cell) -> Maps:
-        """The maps of a test that looked at attention. Raises RecordError if they cannot be read."""
+        """The maps of a test that looked at attention, of several folds the first. Raises RecordError if unreadable."""
+        cell = self.each_fold(cell)[0]
         run = self._client.get_run(cell.run_id)
         try:
             return read_maps(self._content(run, File.MAPS))

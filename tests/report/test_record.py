@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from d3d.attention_maps import NUMBERS, write_numbers
 from d3d.bench.record.provenance import current_code
 from d3d.bench.record.schema import EXPERIMENT, Launch, Point, Tag, clips_tested
 from d3d.errors import RecordError
@@ -390,3 +391,7 @@ def test_joined_folds_name_their_cells_and_the_fold_of_each_clip(record: FakeRec
     predictions = record.file(joined.run_id, "predictions.csv")
     predictions.write_text("clip,label,predicted,take\nfold 1: a,0,0,a\nfold 2: a,0,1,a\n")
     assert rows_of(launch, opened.cells(launch), False)[0].of_folds == {1: 100, 2: 0}
+    numbers = {"a": dict.fromkeys(NUMBERS, 0.5)}
+    for fold in opened.each_fold(joined):
+        record.file(fold.run_id, "attention.csv").write_text(write_numbers(numbers))
+    assert opened.attention(joined) == {"fold 1: a": numbers["a"], "fold 2: a": numbers["a"]}
