@@ -22,6 +22,7 @@ ADDED: dict[str, Any] = {
     "evaluation.attention": False,
     "evaluation.attention_clips": (),
     "evaluation.hidden": 0.25,
+    "model.weights_digest": "",
     "model.spatial_digest": "",
     "model.temporal_digest": "",
 }

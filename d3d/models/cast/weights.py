@@ -10,14 +10,12 @@ from math import isqrt
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from d3d.errors import DataError
-from d3d.file_digest import file_digest
 from d3d.models.cast.config import Tokens
 from d3d.models.cast.experts import Expert, FrameExpert, resized
-from d3d.regular_file import require_regular
+from d3d.models.layers.weights_file import open_weights
 
 QKV = ("query", "key", "value")
 NAMED = 8  # the most names of one kind in a message
@@ -188,26 +186,18 @@ def load_weights(expert: Expert, file: Path, digest: str = "") -> None:
     an expert: it names each one that is unknown, missing or of another shape.
     """
     tokens: Tokens = "frames" if isinstance(expert, FrameExpert) else "tubelets"
-    try:
-        if digest and file_digest(file) != digest:
-            raise DataError(f"{file}: has changed since the launch began; run the same command again")
-        require_regular(file)
-        with safe_open(file, framework="pt") as stored:
-            layout, prefix = _layout_of(file, stored.keys(), tokens)
-            named = layout.names(len(expert.blocks))
-            own = [key for key in stored.keys() if key.startswith(prefix)]  # noqa: SIM118, not a mapping
-            used = [key for key in own if not key.removeprefix(prefix).startswith(layout.unused)]
-            _require_none(file, layout, "unknown", [key for key in used if key.removeprefix(prefix) not in named])
-            _require_none(file, layout, "missing", [prefix + name for name in named if prefix + name not in used])
-            found = {
-                name: part.float()
-                for key in used
-                for name, part in _split(file, key, stored.get_tensor(key), named[key.removeprefix(prefix)]).items()
-            }
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror or error}); name another file") from error
-    except SafetensorError as error:
-        raise DataError(f"{file}: is no safetensors file, or damaged ({' '.join(str(error).split())})") from error
+    with open_weights(file, digest) as stored:
+        layout, prefix = _layout_of(file, stored.keys(), tokens)
+        named = layout.names(len(expert.blocks))
+        own = [key for key in stored.keys() if key.startswith(prefix)]  # noqa: SIM118, not a mapping
+        used = [key for key in own if not key.removeprefix(prefix).startswith(layout.unused)]
+        _require_none(file, layout, "unknown", [key for key in used if key.removeprefix(prefix) not in named])
+        _require_none(file, layout, "missing", [prefix + name for name in named if prefix + name not in used])
+        found = {
+            name: part.float()
+            for key in used
+            for name, part in _split(file, key, stored.get_tensor(key), named[key.removeprefix(prefix)]).items()
+        }
     wanted = {name: weight.shape for name, weight in expert.state_dict().items()}
     if isinstance(expert, FrameExpert):
         found["class_token"] = found["class_token"].flatten()

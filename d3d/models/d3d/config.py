@@ -1,12 +1,13 @@
 """The hyper-parameters of the 3D deformable transformer. Nothing here imports torch."""
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import ClassVar, Literal, Self
 
 from d3d.defaults import with_defaults
 from d3d.errors import require
 from d3d.modality import FRAMES, FRAMES_AND_JOINTS, Modality
-from d3d.models.config import SystemConfig
+from d3d.models.config import FROM_DATA, SystemConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,11 @@ class D3DConfig(SystemConfig):
     joint_stride: int | None = None  # joints from one window to the next; None: half the window
     temporal_window: int = 6  # frames a window of temporal stride attention holds
     temporal_stride: int | None = None  # frames from one window to the next; None: half the window
+    weights: str | None = None  # safetensors file to start from: the checkpoint of a finished cell, on any dataset
+    weights_digest: str = ""  # of this file; empty where there is none
 
+    from_data = (*FROM_DATA, "weights_digest")
+    files = MappingProxyType({"weights": "weights_digest"})
     measured: ClassVar = ("width", "heads", "feedforward_ratio", "norm", "dropout")
 
     def __post_init__(self) -> None:
@@ -46,6 +51,8 @@ class D3DConfig(SystemConfig):
             require(getattr(self, key) >= 1, f"model.{key}", getattr(self, key), "must be at least 1")
         for key in ("depth", "kernel"):
             require(getattr(self, key) <= 1_000, f"model.{key}", getattr(self, key), "must be at most 1000")
+        rule = "must be a file *.safetensors, such as cells/<id>/checkpoint.safetensors of a storage folder"
+        require(self.weights is None or self.weights.endswith(".safetensors"), "model.weights", self.weights, rule)
         dimension = 4 * self.width
         require(dimension % self.heads == 0, "model.heads", self.heads, f"must divide 4 × model.width = {dimension}")
         require(self.sigma > 0, "model.sigma", self.sigma, "must be above 0")

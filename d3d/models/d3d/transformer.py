@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from d3d.models.d3d.config import D3DConfig
 from d3d.models.d3d.deformable import DeformableAttention, observed_movement
 from d3d.models.d3d.stride import StrideAttention
 from d3d.models.d3d.tokens import Observation, TokenEmbedding
+from d3d.models.d3d.weights import load_weights
 from d3d.models.layers.backbone import Backbone
 from d3d.models.layers.persons import group_by_presence
 from d3d.models.system import System
@@ -132,6 +134,10 @@ class D3DTransformer(System):
         answers = [self.answer(seen.of_clips(clips).of_joints(own)) for clips, own in groups]
         order = torch.cat([clips for clips, _ in groups])
         return torch.cat(answers)[order.argsort()]
+
+    def load_files(self) -> None:
+        if self.config.weights is not None:
+            load_weights(self, Path(self.config.weights), self.config.weights_digest)
 
     @contextmanager
     def observed(self) -> Iterator[dict[str, float]]:

@@ -380,6 +380,8 @@ def test_given_weights_are_known_by_their_content_and_their_expert_is_not_traine
     [both] = cells("model.spatial_weights=one.safetensors", "model.temporal_weights=other.safetensors")
     assert isinstance(both.config.model, CASTConfig)
     assert both.config.model.weights == {"spatial": str(places["one"]), "temporal": str(places["other"])}
+    started, scratch = (plan("ablation=full", *given).cells[-1] for given in (["model.weights=one.safetensors"], []))
+    assert started.id != scratch.id and fingerprint(started.config) != fingerprint(scratch.config)
     with pytest.raises(ConfigError, match=r"absent\.safetensors: cannot be read \(No such file"):
         cells("model.spatial_weights=absent.safetensors")
 

@@ -36,7 +36,7 @@ def finish(record: Record, plan: Plan, right: Callable[[int], int], clips: int =
 def test_a_plan_says_what_is_asked_for_and_what_is_there(plan: Callable[..., Plan], record: Record) -> None:
     grid = plan("ablation=stride_grid", "resources.cpus=1")
     said = describe(grid, {})
-    assert "25 points, 16 distinct cells, 0 finished, 1 shared with 13 other ablations" in said
+    assert "25 points, 16 distinct cells, 0 finished, 1 shared with 14 other ablations" in said
     few = replace(grid, shared={"full": 1, "norm": 1, "depth": 2})
     assert "0 finished, 1 shared with full and norm, 2 shared with depth" in describe(few, {})
     assert "16 to train: about 16 s, 1 at a time (1 s each, timed just now, 4 of 16 settings)" in said
