@@ -442,7 +442,7 @@ def test_a_search_trains_what_its_trials_start_from_once(plan: Callable[..., Pla
     ("arguments", "message"),
     [
         (("ablation=attention", "evaluation.attention_clips=[nobody]"), "attention_clips=nobody: is no test clip"),
-        (("ablation=full", "model=stgcn", "evaluation.attention=true"), "model.system=stgcn has no attention"),
+        (("ablation=full", "model=stgcn", "evaluation.attention=true"), "model.system=gcn has no attention"),
         (
             ("ablation=attention", "model.deformable_attention=false", "model.joint_attention=false"),
             "neither 3D deformable nor joint",
