@@ -38,7 +38,8 @@ from tests.systems import d3d_model
 UNSEEN = {
     *("data.root", "data.missing", "data.damaged", "data.groups"),
     *(f"data.{key}" for key in OF_DATASET),
-}  # the dataset's digest covers these
+    "model.weights",
+}  # digests cover these: the dataset's, and that of the file of weights
 WITH_OTHERS = {"data.fold", "model.system"}  # they cannot change alone, and have tests of their own
 TRAINED = "7ra1ned"
 JOINT = MeasurementConfig(module="joint", joints=25, window=6)
@@ -53,7 +54,7 @@ OTHER: dict[str, Any] = {
     "measurement.module": "joint", "measurement.attention": "full", "baseline.method": "ridge",
     "data.split": "validation", "data.view": "whole", "training.average": 0.5, "augmentation.zoom": 0.5,
     "augmentation.span": 0.5, "augmentation.colour": 0.5, "augmentation.joint_dropout": 0.5,
-    "evaluation.attention_clips": ("0001",),
+    "evaluation.attention_clips": ("0001",), "model.weights": "a.safetensors", "model.weights_digest": "d",
 }  # fmt: skip
 OF_ATTENTION = ("evaluation.attention_clips", "evaluation.hidden")
 
@@ -255,7 +256,7 @@ def test_a_baseline_looks_at_the_joints_of_its_frames_alone() -> None:
 
 
 @pytest.mark.parametrize("key", sorted(UNSEEN))
-def test_where_the_clips_lie_does_not_change_the_id(key: str) -> None:
+def test_where_clips_and_weights_lie_does_not_change_the_id(key: str) -> None:
     assert changed(key) != Config()
     assert cell_id(canonical(changed(key)), "d") == cell_id(canonical(Config()), "d")
 
