@@ -15,10 +15,9 @@ from torch import Tensor
 from d3d.errors import DataError
 from d3d.models.cast.config import Tokens
 from d3d.models.cast.experts import Expert, FrameExpert, resized
-from d3d.models.layers.weights_file import open_weights
+from d3d.models.layers.weights_file import open_weights, some
 
 QKV = ("query", "key", "value")
-NAMED = 8  # the most names of one kind in a message
 
 
 @dataclass(frozen=True)
@@ -225,7 +224,7 @@ def _layout_of(file: Path, keys: list[str], tokens: Tokens) -> tuple[Layout, str
     if not embedded:
         known = "; ".join(layout.name for layout in fitting)
         raise DataError(
-            f"{file}: has no weights of an expert of {tokens}, its names are {_some(sorted(keys))}; known are: {known}"
+            f"{file}: has no weights of an expert of {tokens}, its names are {some(sorted(keys))}; known are: {known}"
         )
     return fitting[index], prefix
 
@@ -255,7 +254,3 @@ def _require_none(file: Path, layout: Layout, fault: str, names: list[str]) -> N
 
 def _shape(shape: torch.Size) -> str:
     return "×".join(map(str, shape))
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")

@@ -5,11 +5,10 @@ from pathlib import Path
 from torch import nn
 
 from d3d.errors import DataError
-from d3d.models.layers.weights_file import open_weights
+from d3d.models.layers.weights_file import open_weights, some
 
 PARTS = ("average.module.", "model.", "")  # of a checkpoint: what it was tested with, without an average, or any file
 HEAD = "head."
-NAMED = 8  # the most weights in a message
 
 
 def load_weights(model: nn.Module, file: Path, digest: str = "") -> None:
@@ -31,9 +30,8 @@ def load_weights(model: nn.Module, file: Path, digest: str = "") -> None:
     wanted = {name: weight.shape for name, weight in model.state_dict().items() if not name.startswith(HEAD)}
     wrong = [name for name, shape in wanted.items() if name not in found or found[name].shape != shape]
     if wrong:
-        shown = ", ".join(wrong[:NAMED]) + (", …" if len(wrong) > NAMED else "")
         raise DataError(
-            f"{file}: these weights of the model are missing in it, or have another shape: {shown}; name the "
+            f"{file}: these weights of the model are missing in it, or have another shape: {some(wrong)}; name the "
             "checkpoint of a model of the same size, tokens and number of joints"
         )
     model.load_state_dict({name: found[name] for name in wanted}, strict=False)

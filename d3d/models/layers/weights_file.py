@@ -1,6 +1,6 @@
 """Opens a file of weights for reading. Only safetensors files are read, because a pickle can run what is in it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,13 @@ from safetensors import SafetensorError, safe_open
 from d3d.errors import DataError
 from d3d.file_digest import file_digest
 from d3d.regular_file import require_regular
+
+NAMED = 8  # the most weights in a message
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names of weights, for a message."""
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
 
 
 @contextmanager
