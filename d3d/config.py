@@ -19,6 +19,7 @@ ADDED: dict[str, Any] = {
     "data.test_annotations": None,
     "data.label_map": None,
     "data.fold": None,
+    "augmentation.sampling": "segments",
     "evaluation.attention": False,
     "evaluation.attention_clips": (),
     "evaluation.hidden": 0.25,
@@ -189,6 +190,11 @@ class AugmentationConfig:
     zoom: float = 0.0  # largest fraction by which a clip is enlarged or shrunk
     rotation: float = 0.0  # largest angle by which a clip is turned, in degrees
     span: float = 1.0  # smallest fraction of a clip that its frames are taken from
+    sampling: Literal["segments", "even"] = "segments"
+    """Of T equal segments, `segments` takes a random frame each, `even` frames that are equally far apart.
+
+    Joints move as far from one frame to the next in training as in a test only with `even`.
+    """
     colour: float = 0.0  # largest fraction by which brightness and contrast change
     joint_noise: float = 0.0  # standard deviation added to visible joints, as a fraction of the crop's side
     joint_dropout: float = 0.0  # probability that a visible joint is hidden

@@ -32,13 +32,14 @@ def augmented_indices(
     Args:
         length: frames of the clip.
         frames: T.
-        augmentation: whose `span` is the least share of the clip that the part covers.
+        augmentation: whose `span` is the least share of the clip that the part covers, and its `sampling`.
         generator: of all random choices.
     """
+    even = augmentation.sampling == "even"
     if augmentation.span == 1:
-        return sample_indices(length, frames, generator)
+        return sample_indices(length, frames, generator, even=even)
     part = max(frames, round(length * generator.uniform(augmentation.span, 1)))
-    return int(generator.integers(length - part + 1)) + sample_indices(part, frames, generator)
+    return int(generator.integers(length - part + 1)) + sample_indices(part, frames, generator, even=even)
 
 
 def augment(

@@ -7,12 +7,22 @@ from d3d.data.clip import Dataset
 from d3d.errors import DataError
 
 
-def sample_indices(length: int, frames: int, generator: np.random.Generator | None) -> NDArray[np.int64]:
+def sample_indices(
+    length: int, frames: int, generator: np.random.Generator | None, *, even: bool = False
+) -> NDArray[np.int64]:
     """T = `frames` increasing frame indices from 0, one from each of T equal segments of a clip of `length` frames.
 
     With a generator (training) an index is random within its segment, without one (test) in the middle of it. Where
     length ≥ T no frame is taken twice; `check_frames` refuses shorter clips before anything is sampled.
+
+    Args:
+        length: frames of the clip.
+        frames: T.
+        generator: of the random choices; None: there are none.
+        even: all indices are at the same random place of their segments, so that neighbours are length / T apart.
     """
+    if generator is not None and even:
+        return ((np.arange(frames) + generator.random()) * (length / frames)).astype(np.int64)
     edges = np.arange(frames + 1) * length // frames
     first, last = edges[:-1], edges[1:] - 1
     if generator is None:

@@ -23,7 +23,7 @@ class D3DConfig(SystemConfig):
     dropout: float = 0.0  # of attention and feed-forward outputs
     drop_path: float = 0.0  # probability that the last block skips a residual branch; linear from 0 in the first
     sigma: float = 1.2  # Gaussian of a joint in feature pixels of a map 112 wide, scaled with the map (Eq. 2)
-    pose_position: Literal["coordinate", "relative", "motion", "index"] = (
+    pose_position: Literal["coordinate", "relative", "motion", "trajectory", "index"] = (
         "coordinate"  # how a pose token is told its place
     )
     tokens: Literal["cross", "single", "none"] = "cross"  # modal tokens, Table 5

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from d3d.models.d3d.config import D3DConfig
 from d3d.models.layers.heatmaps import pose_tokens
-from d3d.models.layers.positions import FourierEmbedding, regular_coordinates
+from d3d.models.layers.positions import FourierEmbedding, JointwiseFourierEmbedding, regular_coordinates
 
 
 def relative_coordinates(joints: Tensor, visible: Tensor) -> Tensor:
@@ -63,13 +63,29 @@ class Observation(NamedTuple):
         return self._replace(local=local, deep=deep, joints=joints, visible=visible)
 
 
+class TrajectoryEmbedding(nn.Module):
+    """Each joint's place relative to the persons, and how far it has moved, each with weights of its own."""
+
+    def __init__(self, joints: int, dimension: int) -> None:
+        super().__init__()
+        self.place = JointwiseFourierEmbedding(joints, 2, dimension)
+        self.motion = JointwiseFourierEmbedding(joints, 2, dimension)
+
+    def forward(self, joints: Tensor, visible: Tensor, own: Tensor | None) -> Tensor:
+        """joints B×T×R×2 of any unit, visible B×T×R bool → B×T×R×D, zero where invisible; `own` as in Observation."""
+        places = relative_coordinates(joints, visible)
+        embedded: Tensor = self.place(places, own) + self.motion(displacement(places, visible), own)
+        return embedded * visible[..., None]
+
+
 class TokenEmbedding(nn.Module):
     """Z, P and M before the first block: features plus embeddings of place and time (sections 3.1 and 3.2).
 
     The paper embeds the position of Z only. A pose token read off a feature map carries no coordinate of its own:
     `pose_position: coordinate` adds the joint's x and y in the picture, `relative` also its x and y relative to the
-    persons' centre and size in the clip, `motion` also how far these have moved since the frame before; `index` is the
-    paper taken literally (joint index and time only).
+    persons' centre and size in the clip, `motion` also how far these have moved since the frame before. `trajectory`
+    tells the same as `motion`, but with an embedding for each joint, so that an attention that averages tokens of
+    several joints still knows which joint is where. `index` is the paper taken literally (joint index and time only).
     """
 
     def __init__(self, config: D3DConfig) -> None:
@@ -83,6 +99,9 @@ class TokenEmbedding(nn.Module):
         self.coordinate = FourierEmbedding(2, dimension) if config.pose_position != "index" else None
         self.relative = FourierEmbedding(2, dimension) if config.pose_position in ("relative", "motion") else None
         self.motion = FourierEmbedding(2, dimension) if config.pose_position == "motion" else None
+        self.trajectory = (
+            TrajectoryEmbedding(config.joints, dimension) if config.pose_position == "trajectory" else None
+        )
         modal = {"cross": 3, "single": 1, "none": 0}[config.tokens]
         self.modal = nn.Parameter(torch.randn(modal, dimension) * 0.02)
 
@@ -107,6 +126,8 @@ class TokenEmbedding(nn.Module):
             pose = pose + self.relative(places) * visible[..., None]
             if self.motion is not None:
                 pose = pose + self.motion(displacement(places, visible)) * visible[..., None]
+        if self.trajectory is not None:
+            pose = pose + self.trajectory(joints, visible, own)
 
         modal = self.modal + time[:, None]
         return rgb, pose, modal.expand(len(rgb), -1, -1, -1)

@@ -53,7 +53,8 @@ OTHER: dict[str, Any] = {
     "data.protocol": "xset", "data.splits": ("x", "y"), "data.classes": 7, "training.label_smoothing": 0.5,
     "measurement.module": "joint", "measurement.attention": "full", "baseline.method": "ridge",
     "data.split": "validation", "data.view": "whole", "training.average": 0.5, "augmentation.zoom": 0.5,
-    "augmentation.span": 0.5, "augmentation.colour": 0.5, "augmentation.joint_dropout": 0.5,
+    "augmentation.span": 0.5, "augmentation.sampling": "even", "augmentation.colour": 0.5,
+    "augmentation.joint_dropout": 0.5,
     "evaluation.attention_clips": ("0001",), "model.weights": "a.safetensors", "model.weights_digest": "d",
 }  # fmt: skip
 OF_ATTENTION = ("evaluation.attention_clips", "evaluation.hidden")

@@ -24,6 +24,18 @@ def test_one_frame_comes_from_each_segment(length: int, frames: int) -> None:
 
 
 @pytest.mark.parametrize(("length", "frames"), SIZES)
+def test_even_indices_are_equally_far_apart_and_reach_every_frame(length: int, frames: int) -> None:
+    generator = np.random.default_rng(0)
+    seen: set[int] = set()
+    for _ in range(60 * -(-length // frames)):
+        indices = sample_indices(length, frames, generator, even=True)
+        steps = np.diff(indices)
+        assert set(steps.tolist()) <= {length // frames, -(-length // frames)} - {0}
+        seen |= set(indices.tolist())
+    assert seen == set(range(length))
+
+
+@pytest.mark.parametrize(("length", "frames"), SIZES)
 def test_centred_indices_are_the_middles(length: int, frames: int) -> None:
     indices = sample_indices(length, frames, None)
     assert indices.tolist() == sample_indices(length, frames, None).tolist()

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from d3d.models.d3d.tokens import displacement, relative_coordinates
+from d3d.models.d3d.tokens import TrajectoryEmbedding, displacement, relative_coordinates
 
 
 def person() -> tuple[Tensor, Tensor]:
@@ -46,3 +46,26 @@ def test_displacement_is_zero_unless_a_joint_is_visible_in_both_frames() -> None
     both = visible[:, 1:] & visible[:, :-1]
     assert torch.equal(moved[:, 1:][both], (joints[:, 1:] - joints[:, :-1])[both])
     assert (moved[:, 1:][~both] == 0).all()
+
+
+def test_the_mean_trajectory_token_knows_which_joint_is_where() -> None:
+    joints, visible = person()
+    visible = torch.ones_like(visible)
+    exchanged = joints.flip(2)
+    own, shared = TrajectoryEmbedding(13, 8), TrajectoryEmbedding(13, 8)
+    for embedding in (shared.place, shared.motion):
+        for weights in embedding.parameters():
+            weights.data[:] = weights.data[:1]
+    for embed, differs in ((own, True), (shared, False)):
+        before, after = (embed(each, visible, None).mean(dim=2) for each in (joints, exchanged))
+        assert torch.allclose(before, after, atol=1e-5) != differs
+
+
+def test_some_joints_have_the_trajectory_weights_of_their_own() -> None:
+    joints, visible = person()
+    embed, own = TrajectoryEmbedding(13, 8), torch.tensor([2, 7, 9])
+    weights = {name: tensor[own] for name, tensor in embed.state_dict().items()}
+    alone = TrajectoryEmbedding(3, 8)
+    alone.load_state_dict(weights)
+    joints, visible = joints[:, :, own], visible[:, :, own]
+    assert torch.equal(embed(joints, visible, own), alone(joints, visible, None))

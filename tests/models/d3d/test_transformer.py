@@ -53,7 +53,7 @@ def test_a_batch_gives_what_its_clips_give_alone(tokens: str, norm: str) -> None
     torch.testing.assert_close(answer(model, frames, joints, visible), torch.cat(alone))
 
 
-@pytest.mark.parametrize("pose_position", ["coordinate", "motion", "index"])
+@pytest.mark.parametrize("pose_position", ["coordinate", "motion", "trajectory", "index"])
 @pytest.mark.parametrize("garbage", [-1e6, 7.5, float("nan"), float("inf")])
 def test_the_coordinates_of_an_invisible_joint_change_nothing(pose_position: str, garbage: float) -> None:
     model = build(pose_position=pose_position)
@@ -176,14 +176,17 @@ def test_drop_path_skips_branches_of_the_last_block_and_none_of_the_first_of_sev
         {"deformable_attention": False},
         {"pose_position": "relative"},
         {"pose_position": "motion"},
+        {"pose_position": "trajectory"},
         {"joint_window": 12},
     ],
 )
 def test_an_absent_second_person_changes_no_logit(changes: dict[str, Any]) -> None:
     room = build(persons=2, joints=12, **changes)
     single = build(joints=6, **changes)
-    weights = room.state_dict()
-    single.load_state_dict(weights | {"embedding.joint_index": weights["embedding.joint_index"][:6]})
+    of_joints = {
+        name for name in room.state_dict() if name.startswith(("embedding.joint_index", "embedding.trajectory"))
+    }
+    single.load_state_dict({n: w[:6] if n in of_joints else w for n, w in room.state_dict().items()})
     frames, joints, visible = inputs()
     nowhere = torch.full_like(joints, float("nan"))
     added = torch.cat([joints, nowhere], dim=2), torch.cat([visible, torch.zeros_like(visible)], dim=2)
