@@ -19,6 +19,7 @@ ADDED: dict[str, Any] = {
     "data.test_annotations": None,
     "data.label_map": None,
     "data.fold": None,
+    "data.sides": "named",
     "augmentation.sampling": "segments",
     "evaluation.attention": False,
     "evaluation.attention_clips": (),
@@ -79,6 +80,8 @@ class DataConfig:
     frames: Literal["files", "rendered"] = (
         "files"  # where pixels come from: images or video, or a drawing of the joints
     )
+    sides: Literal["named", "exchanged"] = "named"
+    """`exchanged`: left and right joints trade places, where they were named as the camera sees them."""
     missing: Literal["error", "skip"] = "error"  # what to do with clips whose images or video are absent
     damaged: Literal["error", "skip"] = "error"  # what to do with clips whose annotation or frames cannot be used
     split: Literal["test", "validation"] = "test"  # what is tested: the test clips, or a fifth of the training clips

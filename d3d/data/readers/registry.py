@@ -14,6 +14,7 @@ from d3d.data.readers.groups import read_groups
 from d3d.data.readers.ntu import ntu_source
 from d3d.data.readers.penn_action import penn_action_source
 from d3d.data.readers.pyskl import GYM99, pyskl_source
+from d3d.data.sides import exchange_sides
 from d3d.data.source import Source, assemble, read_all
 from d3d.data.synthetic.dataset import pairs_source, synthetic_source
 from d3d.data.validation_split import validation_split
@@ -35,6 +36,8 @@ def open_dataset(config: DataConfig, cache: Path) -> Dataset:
         reads, undecodable = without_damaged(source, reads, cache)
         broken = (*broken, *undecodable)
     dataset = assemble(source, reads, broken, config.missing)
+    if config.sides == "exchanged":
+        dataset = exchange_sides(dataset)
     if config.split == "test":
         return dataset
     (fold,) = config.folds or (None,)
