@@ -7,10 +7,11 @@
     python orchestrate.py poses data.root=VIDEOS poses.models=DIR
     python orchestrate.py tables storage=DIR
     python orchestrate.py report storage=DIR
+    python orchestrate.py status storage=DIR
 
 A first word without "=" is a subcommand; without one the command is `run`. `check` reads a whole dataset, `show` draws
-one of its clips, `poses` estimates the joints of videos, and `tables` builds tables and figures from the record again,
-and `report` one page of HTML with all of them.
+one of its clips, `poses` estimates the joints of videos, `tables` builds tables and figures from the record again,
+`report` one page of HTML with all of them, and `status` lists the launches of the record.
 `--help` lists everything that can be launched. In an installation the command is called `d3d`.
 """
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 # All other imports are made by the functions that need them: they take seconds, and libraries must not see the
 # environment variables as the user has set them.
 
-COMMANDS = ("run", "check", "show", "poses", "tables", "report")
+COMMANDS = ("run", "check", "show", "poses", "tables", "report", "status")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,8 +58,8 @@ def carry_out(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
     `asked` are the environment variables as the user has set them.
     """
     command, rest = split_command(arguments)
-    if command in ("tables", "report"):
-        return build_tables(command, rest, asked)
+    if command in ("tables", "report", "status"):
+        return read_record(command, rest, asked)
     if {"--help", "-h"} & set(rest):
         from d3d.bench.declare.catalogue import show_catalogue
 
@@ -84,13 +85,17 @@ def split_command(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
     return arguments[0], arguments[1:]
 
 
-def build_tables(command: str, arguments: Sequence[str], asked: Mapping[str, str]) -> int:
-    """The commands `tables` and `report`: builds tables and figures from the record. Returns the exit status."""
-    from d3d.report.command import main as build
+def read_record(command: str, arguments: Sequence[str], asked: Mapping[str, str]) -> int:
+    """The commands `tables`, `report` and `status`, which read the record. Returns the exit status."""
+    from d3d.report import command as building
 
     note_unused(asked, local=False)
     with quiet(local=False):
-        return build(arguments, command)
+        if command == "status":
+            from d3d.report.status import main as list_launches
+
+            return list_launches(arguments)
+        return building.main(arguments, command)
 
 
 def inspect_data(command: str, arguments: Sequence[str]) -> int:

@@ -11,6 +11,8 @@ import yaml
 from d3d import report
 from d3d.bench.declare.ablations import parse_ablation
 from d3d.bench.declare.compose import compose, compose_inspection
+from d3d.report.status import KEYS as STATUS_KEYS
+from d3d.report.values import key_values
 
 ROOT = Path(__file__).parent.parent
 TABLES = "python orchestrate.py tables"
@@ -48,7 +50,9 @@ def test_a_launch_composes(command: str, tmp_path: Path, monkeypatch: pytest.Mon
         if language == "yaml":
             (tmp_path / "norms.yaml").write_text(block, "utf-8")
     arguments = shlex.split(command)[2:]
-    if arguments[0] in ("check", "show"):
+    if arguments[0] == "status":
+        assert set(key_values(arguments[1:], STATUS_KEYS)) <= set(STATUS_KEYS)
+    elif arguments[0] in ("check", "show"):
         assert compose_inspection(arguments[0], arguments[1:]).config.data.name == "penn_action"
     elif arguments != ["--help"]:
         assert compose(arguments).ablations

@@ -5,11 +5,11 @@ Both take the same arguments: [ARTEFACT …] [KEY=VALUE …].
 
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from d3d.errors import ConfigError, D3DError
 from d3d.report import ARTEFACTS, PAGE, STORAGE, Built, build
+from d3d.report.values import key_values
 from d3d.text import printable
 from d3d.typed_path import typed_path
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str], command: str = "tables") -> int:
         return 0
     try:
         names = [argument for argument in arguments if "=" not in argument]
-        values = _values([argument for argument in arguments if "=" in argument])
+        values = key_values([argument for argument in arguments if "=" in argument], KEYS)
         partial = _boolean(values.get("partial", "false"))
         storage = typed_path("storage", values.get("storage", STORAGE))
         built = build(names, storage, values.get("tracking.uri"), values.get("launch"), partial)
@@ -49,17 +49,6 @@ def main(arguments: Sequence[str], command: str = "tables") -> int:
     for line in (*made, *map(str, built.verdicts)):
         print(printable(line))
     return 1 if built.missing and not partial else 0
-
-
-def _values(pairs: list[str]) -> dict[str, str]:
-    values = dict(pair.split("=", 1) for pair in pairs)
-    for key, value in values.items():
-        if key not in KEYS:
-            nearest = get_close_matches(key, KEYS, 1, 0)[0]
-            raise ConfigError(f"{key}={value}: unknown key; did you mean {nearest}? Known keys: {', '.join(KEYS)}")
-        if not value:
-            raise ConfigError(f"{key}=: give it a value, or leave it out")
-    return values
 
 
 def _boolean(value: str) -> bool:

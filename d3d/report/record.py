@@ -24,6 +24,7 @@ from d3d.bench.record.provenance import current_code, kind_of, part_of
 from d3d.bench.record.run_files import files_of, read_bytes
 from d3d.bench.record.schema import (
     ABLATION_PREFIX,
+    CELL,
     ENVIRONMENT_PREFIX,
     EXPERIMENT,
     REPORT,
@@ -107,6 +108,14 @@ class Cell:
         return self.read_predictions()
 
 
+@dataclass(frozen=True)
+class CellState:
+    """How far a cell is that has a run: FINISHED if any of its runs is, or else how its newest run ended."""
+
+    status: str  # MLflow's: FINISHED, FAILED, KILLED or RUNNING
+    reason: str  # why it failed, in a line; empty if it did not
+
+
 class Record:
     """The record in a storage folder or at a tracking URI, opened for reading."""
 
@@ -155,6 +164,25 @@ class Record:
             if launch := self._readable(run):
                 newest.setdefault((key[0], launch.data), launch)
         return tuple(newest.values())
+
+    def every_launch(self) -> tuple[tuple[Launch, int], ...]:
+        """All launches and when the command of each was last run, in ms since 1970; the newest first.
+
+        Those whose plan cannot be read are left out, as in `launches`.
+        """
+        reports = sorted(self._runs(f"tags.{Tag.KIND} = '{REPORT}'"), key=_last_used, reverse=True)
+        read = [(self._readable(run), _last_used(run)[0]) for run in _distinct(reports)]
+        return tuple((launch, used) for launch, used in read if launch)
+
+    def states(self) -> dict[str, CellState]:
+        """Cell → how far it is; cells without a run are left out."""
+        states: dict[str, CellState] = {}
+        for run in sorted(self._runs(f"tags.{Tag.KIND} = '{CELL}'"), key=_last_used):
+            id, tags = run.data.tags.get(Tag.CELL, ""), run.data.tags
+            if id not in states or states[id].status != "FINISHED":
+                failed = run.info.status == "FAILED"
+                states[id] = CellState(run.info.status, tags.get(Tag.REASON, "unknown") if failed else "")
+        return states
 
     @cached_property
     def baselines(self) -> tuple[Launch, ...]:

@@ -1,0 +1,63 @@
+"""The command `status`: every launch of the record, how far it is, and how to go on with it."""
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from d3d.errors import D3DError
+from d3d.report import STORAGE
+from d3d.report.progress import Progress, progress
+from d3d.report.record import Record
+from d3d.report.values import key_values
+from d3d.text import printable
+from d3d.typed_path import typed_path
+
+KEYS = {
+    "storage": f"folder of the record; default {STORAGE}",
+    "tracking.uri": "MLflow server or database; default <storage>/mlflow.db",
+}
+HELP = """status [KEY=VALUE …]
+
+Lists the launches of the record, the one that was run last first: their ids, how many of their cells have finished,
+failed or begun, and the commands that run what is missing. A cell that has begun is running, or was interrupted.
+
+keys:"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs `status`. Returns the exit status: 0, or 2 if the record cannot be read."""
+    if {"-h", "--help"} & set(arguments):
+        print("\n".join([HELP, *(f"  {key + '=':<14} {meaning}" for key, meaning in KEYS.items())]))
+        return 0
+    try:
+        values = key_values(arguments, KEYS)
+        record = Record(typed_path("storage", values.get("storage", STORAGE)), values.get("tracking.uri"))
+        launches = progress(record)
+    except D3DError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for line in record.skipped.values():
+        print(f"note: {printable(line)}", file=sys.stderr)
+    for line in _lines(launches):
+        print(printable(line))
+    return 0
+
+
+def _lines(launches: Sequence[Progress]) -> Iterator[str]:
+    """A heading, a line for each launch and for each reason of failures, and the commands that go on."""
+    header = ("launch", "last run", "cells", "ablation", "preset", "data")
+    rows = [header, *map(_row, launches)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+    for each in launches:
+        for reason, count in each.reasons.items():
+            yield f"{each.launch.id}: {count} failed: {reason}"
+    for command in dict.fromkeys(each.launch.command for each in launches if not each.complete):
+        yield f"to continue: {command}"
+
+
+def _row(each: Progress) -> tuple[str, ...]:
+    launch = each.launch
+    others = (f", {each.cells[outcome]} {outcome}" for outcome in ("failed", "begun") if each.cells[outcome])
+    cells = f"{each.cells['finished']} of {each.total}{''.join(others)}"
+    return launch.id, f"{each.used:%Y-%m-%d %H:%M}", cells, launch.ablation, launch.preset, launch.data
