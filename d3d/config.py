@@ -14,6 +14,7 @@ from d3d.models.d3d.config import D3DConfig
 ADDED: dict[str, Any] = {
     "model.system": "d3d",
     "model.stream": "joint",
+    "model.pose_features": True,
     "data.groups": None,
     "data.damaged": "error",
     "data.test_annotations": None,

@@ -23,6 +23,7 @@ class D3DConfig(SystemConfig):
     dropout: float = 0.0  # of attention and feed-forward outputs
     drop_path: float = 0.0  # probability that the last block skips a residual branch; linear from 0 in the first
     sigma: float = 1.2  # Gaussian of a joint in feature pixels of a map 112 wide, scaled with the map (Eq. 2)
+    pose_features: bool = True  # a pose token reads the feature map around its joint; false: it knows the joint alone
     pose_position: Literal["coordinate", "relative", "motion", "trajectory", "index"] = (
         "coordinate"  # how a pose token is told its place
     )
@@ -81,11 +82,12 @@ class D3DConfig(SystemConfig):
 
         A stride is cut to the largest one with windows of its own: query windows start at 0, s, 2s, … clamped to
         N − window, and key windows one stride later, clamped likewise, so all strides of at least N − window are the
-        same computation. `sigma` is set to its default where nothing leads from the joints to the head; `pose_position`
-        is not, because it decides how many weights are drawn.
+        same computation. `sigma` is set to its default where nothing leads from the map at the joints to the head;
+        `pose_features` and `pose_position` are not, because they decide how many weights are drawn.
         """
         config = self
-        if not (config.joint_attention or config.temporal_attention) and config.tokens != "none":
+        unread = not (config.joint_attention or config.temporal_attention) and config.tokens != "none"
+        if unread or not config.pose_features:
             config = with_defaults(config, "sigma")
         if config.deformable_attention is not True:
             config = with_defaults(config, "kernel", "offset_convolution", "offset_range")

@@ -86,13 +86,14 @@ class TokenEmbedding(nn.Module):
     persons' centre and size in the clip, `motion` also how far these have moved since the frame before. `trajectory`
     tells the same as `motion`, but with an embedding for each joint, so that an attention that averages tokens of
     several joints still knows which joint is where. `index` is the paper taken literally (joint index and time only).
+    With `pose_features: false` a pose token reads no feature map: it is these embeddings alone.
     """
 
     def __init__(self, config: D3DConfig) -> None:
         super().__init__()
         dimension = 4 * config.width
         self.sigma = config.sigma
-        self.pose_projection = nn.Linear(config.width, dimension)
+        self.pose_projection = nn.Linear(config.width, dimension) if config.pose_features else None
         self.rgb_position = FourierEmbedding(3, dimension)
         self.time = FourierEmbedding(1, dimension)
         self.joint_index = nn.Parameter(torch.randn(config.joints, dimension) * 0.02)
@@ -113,9 +114,12 @@ class TokenEmbedding(nn.Module):
         rgb = rearrange(deep, "b d t h w -> b t h w d") + self.rgb_position(torch.stack(axes, dim=-1))
         time = self.time(regular_coordinates(frames, deep)[:, None])
 
-        scale = joints.new_tensor([local.shape[4] / side[1], local.shape[3] / side[0]])
-        sigma = self.sigma * local.shape[4] / 112
-        pose = self.pose_projection(pose_tokens(local, joints * scale, visible, sigma))
+        if self.pose_projection is None:
+            pose = rgb.new_zeros(*joints.shape[:3], rgb.shape[-1])
+        else:
+            scale = joints.new_tensor([local.shape[4] / side[1], local.shape[3] / side[0]])
+            sigma = self.sigma * local.shape[4] / 112
+            pose = self.pose_projection(pose_tokens(local, joints * scale, visible, sigma))
         pose = pose + (self.joint_index if own is None else self.joint_index[own]) + time[:, None]
         if self.coordinate is not None:
             extent = joints.new_tensor([side[1], side[0]])

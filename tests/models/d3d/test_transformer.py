@@ -69,6 +69,15 @@ def test_the_coordinates_of_a_visible_joint_change_the_answer() -> None:
     assert not torch.allclose(answer(model, frames, joints, visible), answer(model, frames, moved, visible))
 
 
+def test_without_pose_features_a_pose_token_is_blind_and_knows_its_joint() -> None:
+    model = build(width=8, pose_features=False, deformable_attention=False, temporal_attention=False)
+    frames, joints, visible = inputs()
+    assert torch.equal(answer(model, frames, joints, visible), answer(model, frames.flip(3), joints, visible))
+    assert not torch.allclose(answer(model, frames, joints, visible), answer(model, frames, 31 - joints, visible))
+    seeing = build(width=8, deformable_attention=False, temporal_attention=False)
+    assert not torch.equal(answer(seeing, frames, joints, visible), answer(seeing, frames.flip(3), joints, visible))
+
+
 def test_the_order_of_the_frames_changes_the_answer() -> None:
     model = build()
     frames, joints, visible = inputs()
@@ -177,6 +186,7 @@ def test_drop_path_skips_branches_of_the_last_block_and_none_of_the_first_of_sev
         {"pose_position": "relative"},
         {"pose_position": "motion"},
         {"pose_position": "trajectory"},
+        {"pose_features": False},
         {"joint_window": 12},
     ],
 )
