@@ -87,15 +87,15 @@ def split_command(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
 
 def read_record(command: str, arguments: Sequence[str], asked: Mapping[str, str]) -> int:
     """The commands `tables`, `report` and `status`, which read the record. Returns the exit status."""
-    from d3d.report import command as building
-
     note_unused(asked, local=False)
     with quiet(local=False):
         if command == "status":
             from d3d.report.status import main as list_launches
 
             return list_launches(arguments)
-        return building.main(arguments, command)
+        from d3d.report.command import main as build
+
+        return build(arguments, command)
 
 
 def inspect_data(command: str, arguments: Sequence[str]) -> int:

@@ -122,7 +122,7 @@ def build(
         makers = _makers(names, launches, f"launch {launch}" if launch else record.uri, record)
         folder = storage / "tables"
         everyone = launches if launch is None else record.launches(own=own)
-        where = _where(storage, record.uri)
+        where = where_recorded(storage, record.uri)
         built: list[Built] = []
         latest: list[Path] = []
         for name in names or makers:
@@ -143,7 +143,7 @@ def build(
     )
 
 
-def _where(storage: Path, uri: str) -> str:
+def where_recorded(storage: Path, uri: str) -> str:
     """The end of a command that records where this record is now: arguments that begin with a blank, if any."""
     from d3d.bench.record.location import record_uri
 

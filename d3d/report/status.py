@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Iterator, Sequence
 
+from d3d.bench.record.access import record_errors_explained
 from d3d.errors import D3DError
-from d3d.report import STORAGE
+from d3d.report import STORAGE, where_recorded
 from d3d.report.progress import Progress, progress
 from d3d.report.record import Record
 from d3d.report.values import key_values
@@ -30,20 +31,25 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     try:
         values = key_values(arguments, KEYS)
-        record = Record(typed_path("storage", values.get("storage", STORAGE)), values.get("tracking.uri"))
-        launches = progress(record)
+        storage = typed_path("storage", values.get("storage", STORAGE))
+        record = Record(storage, values.get("tracking.uri"))
+        with record_errors_explained(record.uri):
+            launches = progress(record)
     except D3DError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     for line in record.skipped.values():
         print(f"note: {printable(line)}", file=sys.stderr)
-    for line in _lines(launches):
+    for line in _lines(launches, where_recorded(storage, record.uri)):
         print(printable(line))
     return 0
 
 
-def _lines(launches: Sequence[Progress]) -> Iterator[str]:
-    """A heading, a line for each launch and for each reason of failures, and the commands that go on."""
+def _lines(launches: Sequence[Progress], where: str) -> Iterator[str]:
+    """A heading, a line for each launch and for each reason of failures, and the commands that go on.
+
+    `where` is the end of a command that records where this record is now.
+    """
     header = ("launch", "last run", "cells", "ablation", "preset", "data")
     rows = [header, *map(_row, launches)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -52,8 +58,8 @@ def _lines(launches: Sequence[Progress]) -> Iterator[str]:
     for each in launches:
         for reason, count in each.reasons.items():
             yield f"{each.launch.id}: {count} failed: {reason}"
-    for command in dict.fromkeys(each.launch.command for each in launches if not each.complete):
-        yield f"to continue: {command}"
+    for command in dict.fromkeys(each.launch.portable_command for each in launches if not each.complete):
+        yield f"to continue: {command}{where}"
 
 
 def _row(each: Progress) -> tuple[str, ...]:

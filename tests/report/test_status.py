@@ -35,7 +35,7 @@ def test_what_failed_and_what_has_begun_is_counted_and_the_rest_has_its_command(
     record.launch([point("a", cell) for cell in ("00aa", "00bb", "00cc", "00dd", "00ee")])
     _, line, *said = status(record, capsys)
     assert "1 of 5, 2 failed, 1 begun" in line
-    assert said == ["1a: 2 failed: clip 7 cannot be read", f"to continue: {COMMAND}"]
+    assert said == ["1a: 2 failed: clip 7 cannot be read", f"to continue: {COMMAND} storage={record.storage}"]
 
 
 def test_a_cell_that_finished_once_stays_finished_and_is_counted_once(
