@@ -22,6 +22,7 @@ ADDED: dict[str, Any] = {
     "data.fold": None,
     "data.sides": "named",
     "augmentation.sampling": "segments",
+    "evaluation.views": 1,
     "evaluation.attention": False,
     "evaluation.attention_clips": (),
     "evaluation.hidden": 0.25,
@@ -50,6 +51,7 @@ MOST: dict[str, float] = {
     "augmentation.rotation": 360,
     "augmentation.joint_noise": 100,
     "evaluation.frames": 10_000,
+    "evaluation.views": 100,
     "evaluation.joint_noise": 100,
     "measurement.frames": 100_000,
     "measurement.joints": 100_000,
@@ -217,6 +219,11 @@ class EvaluationConfig:
     """How a trained model is tested; defaults are as in training. The training does not depend on it (appendix C)."""
 
     frames: int | None = None  # frames sampled from a test clip; None: as many as in training
+    views: int = 1
+    """How often a test clip is seen, each time in frames at other places of their segments.
+
+    The probabilities of the views are averaged.
+    """
     joint_noise: float = 0.0  # standard deviation added to visible joints, as a fraction of the crop's side
     joint_dropout: float = 0.0  # probability that a visible joint is hidden
     attention: bool = False  # also look at the attention in each clip, and hide what is attended most
@@ -227,6 +234,7 @@ class EvaluationConfig:
         _check_most("evaluation.", self)
         require(0 < self.hidden < 1, "evaluation.hidden", self.hidden, "must be between 0 and 1")
         require(self.frames is None or self.frames >= 1, "evaluation.frames", self.frames, "must be at least 1")
+        require(self.views >= 1, "evaluation.views", self.views, "must be at least 1")
         require(self.joint_noise >= 0, "evaluation.joint_noise", self.joint_noise, "must not be negative")
         require(0 <= self.joint_dropout <= 1, "evaluation.joint_dropout", self.joint_dropout, "must be in [0, 1]")
 

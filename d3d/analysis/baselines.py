@@ -17,7 +17,7 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from d3d.config import BaselineConfig
 from d3d.data.clip import Clip, Dataset
-from d3d.data.samples.sampling import sample_indices
+from d3d.data.samples.sampling import regular_indices
 from d3d.data.validation_split import grouped_folds
 from d3d.prediction import Prediction, top1
 
@@ -74,7 +74,7 @@ def features(clip: Clip, frames: int) -> Features:
     from it. So the person's place and size in the clip do not count, but its movement through the picture does. An
     invisible joint gets its position in the nearest frame that shows it, or the mean where no frame does.
     """
-    indices = sample_indices(clip.length, frames, None)
+    indices = regular_indices(clip.length, frames)
     visible = clip.visible[indices]
     joints = clip.joints[indices].astype(np.float64)
     seen = joints[visible]

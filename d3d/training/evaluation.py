@@ -1,10 +1,11 @@
 """The test of a model: every test clip once, in order, and what the model predicts for it."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import nll_loss
 from torch.optim.swa_utils import AveragedModel
 
 from d3d.config import Config
@@ -47,7 +48,9 @@ class Evaluation:
 def evaluate(
     model: System | AveragedModel, dataset: Dataset, config: Config, device: torch.device, workers: int = 0
 ) -> Evaluation:
-    """Tests a model on the centre frame of each segment and the centre crop, with the changes of `config.evaluation`.
+    """Tests a model on the centre crop of one frame of each segment, as `config.evaluation` says.
+
+    A clip of several views is predicted from the mean of their probabilities.
 
     Args:
         model: the system, on `device`, or the moving average of its weights.
@@ -61,17 +64,22 @@ def evaluate(
     model.eval()
     frames = config.evaluation.frames or config.training.frames
     reads = config.model.reads
-    samples = ClipSamples(
-        dataset.test, dataset, config.data, frames, seed=None, evaluation=config.evaluation, reads=reads
-    )
-    losses, batch_logits = [], []
+    views = []
     with system_of(model).observed() as observed:
-        for batch, labels in load_batches(samples, config.training.batch_size, workers):
-            logits = predict(model, batch, device)
-            losses.append(cross_entropy(logits, labels.to(device), reduction="none"))
-            batch_logits.append(logits)
-    logits = torch.cat(batch_logits)
-    answers = zip(dataset.test, logits.argmax(dim=1).tolist(), logits.softmax(dim=1).tolist(), strict=True)
+        for view in range(config.evaluation.views):
+            samples = ClipSamples(
+                *(dataset.test, dataset, config.data, frames),
+                seed=None,
+                evaluation=config.evaluation,
+                view=view,
+                reads=reads,
+            )
+            batches = load_batches(samples, config.training.batch_size, workers)
+            views.append(torch.cat([predict(model, batch, device).log_softmax(dim=1) for batch, _ in batches]))
+    logarithms = torch.stack(views).logsumexp(dim=0) - math.log(len(views))
+    labels = torch.tensor([clip.label for clip in dataset.test], device=device)
+    loss = nll_loss(logarithms, labels, reduction="none").mean().item()
+    answers = zip(dataset.test, logarithms.argmax(dim=1).tolist(), logarithms.exp().tolist(), strict=True)
     predictions = tuple(
         Prediction(
             clip.id,
@@ -83,7 +91,7 @@ def evaluate(
         )
         for clip, predicted, probabilities in answers
     )
-    return Evaluation(torch.cat(losses).mean().item(), predictions, observed)
+    return Evaluation(loss, predictions, observed)
 
 
 def evaluate_trained(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from d3d.config import Config, EvaluationConfig
 from d3d.data.batch import Batch
 from d3d.data.clip import Dataset, LabelPart
+from d3d.data.samples.clip_samples import ClipSamples
 from d3d.errors import CheckpointError
 from d3d.models.system import System
 from d3d.training.checkpoint import FILE
@@ -41,6 +42,30 @@ def test_the_probabilities_of_all_actions_with_a_verb_are_added_up(tiny_config: 
     assert evaluation.part_top1 == {"verb": share, "noun": 1.0} and 0 < share < 1
 
 
+def test_the_probabilities_of_the_views_of_a_clip_are_averaged(tiny_config: Config, tiny_dataset: Dataset) -> None:
+    class ByBrightness(System):
+        def forward(self, batch: Batch) -> Tensor:
+            return batch.frames.mean(dim=(1, 3, 4)).mean(dim=1, keepdim=True) * torch.arange(15)
+
+    model, views = ByBrightness(tiny_config.model), 3
+    several = dataclasses.replace(tiny_config, evaluation=EvaluationConfig(views=views))
+    evaluation = evaluate(model, tiny_dataset, several, CPU)
+    means = torch.zeros(len(tiny_dataset.test), 15)
+    for view in range(views):
+        samples = ClipSamples(
+            *(tiny_dataset.test, tiny_dataset, tiny_config.data, tiny_config.training.frames),
+            seed=None,
+            evaluation=several.evaluation,
+            view=view,
+        )
+        batch, labels = samples.collate([samples[index] for index in range(len(samples))])
+        means += model(batch).softmax(dim=1) / views
+    torch.testing.assert_close(torch.tensor([each.probabilities for each in evaluation.predictions]), means)
+    assert [each.predicted for each in evaluation.predictions] == means.argmax(dim=1).tolist()
+    assert evaluation.loss == pytest.approx(torch.nn.functional.nll_loss(means.log(), labels).item(), rel=1e-5)
+    assert evaluation.loss != evaluate(model, tiny_dataset, tiny_config, CPU).loss
+
+
 def test_a_trained_model_is_tested_otherwise_without_training(
     tiny_config: Config, tiny_dataset: Dataset, checkpoint: Path
 ) -> None:
@@ -48,12 +73,12 @@ def test_a_trained_model_is_tested_otherwise_without_training(
     same = evaluate_trained(tiny_config, tiny_config, tiny_dataset, CPU, checkpoint)
     assert same.predictions == predictions and same.loss == report.epochs[-1][1]["eval_loss"]
     losses = {same.loss}
-    for change in ({"frames": 6}, {"joint_noise": 0.2}, {"joint_dropout": 0.5}):
+    for change in ({"frames": 6}, {"views": 2}, {"joint_noise": 0.2}, {"joint_dropout": 0.5}):
         config = dataclasses.replace(tiny_config, evaluation=EvaluationConfig(**change))
         first = evaluate_trained(config, tiny_config, tiny_dataset, CPU, checkpoint)
         assert first == evaluate_trained(config, tiny_config, tiny_dataset, CPU, checkpoint)
         losses.add(first.loss)
-    assert len(losses) == 4
+    assert len(losses) == 5
     assert (checkpoint / FILE).read_bytes() == weights
 
 

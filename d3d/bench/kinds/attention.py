@@ -1,10 +1,12 @@
 """The attention kind: a test that also looks at where the model looks, and hides that. Its run holds maps of clips."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d3d.bench.kinds.test import Test
 from d3d.bench.record.schema import File, Tag
 from d3d.config import Config
+from d3d.defaults import with_defaults
 from d3d.errors import ConfigError
 from d3d.models.d3d.config import D3DConfig
 
@@ -24,7 +26,7 @@ class Attention(Test):
     runs_system = False  # its code, which includes that of the one system that it looks at, is a part of its own
 
     def canonical(self, config: Config) -> Config:
-        """Raises ConfigError if the system has no attention that can be looked at."""
+        """One view of each clip is looked at. Raises ConfigError if there is no attention that can be looked at."""
         model = config.model
         if not isinstance(model, D3DConfig):
             fault = f"model.system={model.system} has no attention that can be looked at; use model=d3d"
@@ -32,7 +34,7 @@ class Attention(Test):
         if not (model.deformable_attention or model.joint_attention):
             fault = "the model has neither 3D deformable nor joint stride attention to look at; leave one in"
             raise ConfigError(f"evaluation.attention=true: {fault}")
-        return super().canonical(config)
+        return super().canonical(replace(config, evaluation=with_defaults(config.evaluation, "views")))
 
     def tags(self, cell: "Cell") -> dict[str, str]:
         return {**super().tags(cell), Tag.ATTENTION: "true"}

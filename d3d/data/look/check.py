@@ -13,7 +13,7 @@ from d3d.config import DataConfig
 from d3d.data.clip import Clip, Dataset
 from d3d.data.frames.view import view_of
 from d3d.data.readers.decoded import decode_all
-from d3d.data.samples.sampling import check_frames, sample_indices
+from d3d.data.samples.sampling import check_frames, regular_indices
 from d3d.data.source import Broken, Read, Source, assemble, doubts_about, faults_together, group_clips, read_each
 from d3d.errors import DataError, UnreachableError
 
@@ -102,7 +102,7 @@ def _read_and_decode(source: Source, data: DataConfig, frames: int, entry: Any) 
     if not read.absent and data.damaged == "skip":
         decode_all(source.decode, read)
     elif not read.absent and read.clip.length:
-        indices = sample_indices(read.clip.length, min(frames, read.clip.length), None)
+        indices = regular_indices(read.clip.length, min(frames, read.clip.length))
         source.decode(read.clip, indices, view_of(read.clip, data.view, data.resize))
     return read
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from d3d.config import DataConfig
 from d3d.data.clip import Clip
 from d3d.data.frames.view import view_of
-from d3d.data.samples.sampling import sample_indices
+from d3d.data.samples.sampling import regular_indices
 from d3d.data.skeleton import Skeleton
 from d3d.data.source import Source, read_each
 from d3d.errors import DataError
@@ -33,7 +33,7 @@ def contact_sheet(source: Source, id: str, data: DataConfig, frames: int) -> Ima
         frames: T, frames that a test samples from a clip.
     """
     clip = find_clip(source, id)
-    indices = sample_indices(clip.length, min(frames, clip.length), None)
+    indices = regular_indices(clip.length, min(frames, clip.length))
     view = view_of(clip, data.view, SHORT)
     pictures, joints = source.read_frames(clip, indices, view), view.place(clip.joints)
     height, width = view.rows, view.columns

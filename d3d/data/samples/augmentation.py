@@ -9,7 +9,7 @@ from torch.nn.functional import grid_sample
 
 from d3d.config import AugmentationConfig
 from d3d.data.clip import Dataset
-from d3d.data.samples.sampling import sample_indices
+from d3d.data.samples.sampling import random_indices
 from d3d.data.samples.transforms import Frames, Joints, Visible, crop, disturb, flip
 from d3d.errors import DataError
 
@@ -27,7 +27,7 @@ def check_flip(dataset: Dataset, augmentation: AugmentationConfig) -> None:
 def augmented_indices(
     length: int, frames: int, augmentation: AugmentationConfig, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """T increasing frame indices, one from each equal segment of a random part of the clip; see `sample_indices`.
+    """T increasing frame indices, one from each equal segment of a random part of the clip; see `random_indices`.
 
     Args:
         length: frames of the clip.
@@ -37,9 +37,9 @@ def augmented_indices(
     """
     even = augmentation.sampling == "even"
     if augmentation.span == 1:
-        return sample_indices(length, frames, generator, even=even)
+        return random_indices(length, frames, generator, even=even)
     part = max(frames, round(length * generator.uniform(augmentation.span, 1)))
-    return int(generator.integers(length - part + 1)) + sample_indices(part, frames, generator, even=even)
+    return int(generator.integers(length - part + 1)) + random_indices(part, frames, generator, even=even)
 
 
 def augment(

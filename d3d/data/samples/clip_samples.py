@@ -17,7 +17,7 @@ from d3d.data.batch import Batch, Labelled
 from d3d.data.clip import Clip, Dataset, View
 from d3d.data.frames.view import view_of
 from d3d.data.samples.augmentation import augment, augmented_indices, check_flip
-from d3d.data.samples.sampling import sample_indices
+from d3d.data.samples.sampling import regular_indices
 from d3d.data.samples.transforms import Frames, Joints, Visible, crop, disturb, inside
 from d3d.modality import FRAMES_AND_JOINTS, Modality
 
@@ -34,7 +34,7 @@ class Sample(NamedTuple):
 
 
 class ClipSamples(torch.utils.data.Dataset[Sample]):
-    """One sample for each clip: augmented in training, the centre of every segment and of the view in a test.
+    """One sample for each clip: augmented in training, the same place of every segment and the centre crop in a test.
 
     Set `epoch` before each epoch: with the seed and the index it decides every random choice.
 
@@ -45,7 +45,9 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
         frames: T, frames of a sample.
         seed: of a training; None in a test.
         augmentation: of a training; None is the default configuration.
-        evaluation: how the joints of test clips are disturbed, the same way each time; None: not at all.
+        evaluation: of a test: how many views a clip has, and how its joints are disturbed, the same way each time; None
+            is the default configuration.
+        view: which view of each test clip, from 0; see `regular_indices`.
         reads: what the system reads; frames that it does not read are not loaded.
 
     Raises DataError where clips are to be flipped and the skeleton does not say which joints mirror each other.
@@ -61,6 +63,7 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
         seed: int | None,
         augmentation: AugmentationConfig | None = None,
         evaluation: EvaluationConfig | None = None,
+        view: int = 0,
         reads: frozenset[Modality] = FRAMES_AND_JOINTS,
     ) -> None:
         self.clips = clips
@@ -70,6 +73,7 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
         self.seed = seed
         self.augmentation = augmentation or AugmentationConfig()
         self.evaluation = evaluation or EvaluationConfig()
+        self.view = view
         self.reads = reads
         self.epoch = 0
         if seed is not None:
@@ -82,7 +86,7 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         clip = self.clips[index]
         if self.seed is None:
-            frames, joints, visible = self._centred(clip, index)
+            frames, joints, visible = self._tested(clip, index)
         else:
             frames, joints, visible = self._augmented(clip, np.random.default_rng([self.seed, self.epoch, index]))
         visible = visible & inside(joints, self.data.crop, self.data.crop)
@@ -100,12 +104,13 @@ class ClipSamples(torch.utils.data.Dataset[Sample]):
         shape = (view.rows, view.columns)
         return augment(*seen, shape, self.data.crop, self.mirrored, self.augmentation, generator)
 
-    def _centred(self, clip: Clip, index: int) -> tuple[Frames | None, Joints, Visible]:
+    def _tested(self, clip: Clip, index: int) -> tuple[Frames | None, Joints, Visible]:
         view, size, changed = view_of(clip, self.data.view, self.data.resize), self.data.crop, self.evaluation
-        frames, joints, visible = self._read(clip, sample_indices(clip.length, self.frames, None), view)
+        indices = regular_indices(clip.length, self.frames, self.view, changed.views)
+        frames, joints, visible = self._read(clip, indices, view)
         frames, joints = crop(frames, joints, (view.rows - size) // 2, (view.columns - size) // 2, size)
         if changed.joint_noise or changed.joint_dropout:
-            noise, generator = changed.joint_noise * size, np.random.default_rng(index)
+            noise, generator = changed.joint_noise * size, np.random.default_rng([index, self.view])
             joints, visible = disturb(joints, visible, noise, changed.joint_dropout, generator)
         return frames, joints, visible
 

@@ -7,28 +7,45 @@ from d3d.data.clip import Dataset
 from d3d.errors import DataError
 
 
-def sample_indices(
-    length: int, frames: int, generator: np.random.Generator | None, *, even: bool = False
+def random_indices(
+    length: int, frames: int, generator: np.random.Generator, *, even: bool = False
 ) -> NDArray[np.int64]:
-    """T = `frames` increasing frame indices from 0, one from each of T equal segments of a clip of `length` frames.
+    """T = `frames` increasing frame indices from 0, a random one from each of T segments of a clip of `length` frames.
 
-    With a generator (training) an index is random within its segment, without one (test) in the middle of it. Where
-    length ≥ T no frame is taken twice; `check_frames` refuses shorter clips before anything is sampled.
+    Where length ≥ T no frame is taken twice; `check_frames` refuses shorter clips before anything is sampled.
 
     Args:
         length: frames of the clip.
         frames: T.
-        generator: of the random choices; None: there are none.
+        generator: of the random choices.
         even: all indices are at the same random place of their segments, so that neighbours are length / T apart.
     """
-    if generator is not None and even:
+    if even:
         return ((np.arange(frames) + generator.random()) * (length / frames)).astype(np.int64)
-    edges = np.arange(frames + 1) * length // frames
-    first, last = edges[:-1], edges[1:] - 1
-    if generator is None:
-        middle = (2 * np.arange(frames) + 1) * length // (2 * frames)
-        return np.minimum(middle, last)
+    first, last = _segments(length, frames)
     return generator.integers(first, last, endpoint=True)
+
+
+def regular_indices(length: int, frames: int, view: int = 0, views: int = 1) -> NDArray[np.int64]:
+    """T = `frames` increasing frame indices from 0, all at the same place of T segments of a clip of `length` frames.
+
+    The places of the V = `views` views of a clip are the middles of V equal parts of a segment, so that one view alone
+    has the frames in the middle of the segments. Where length ≥ T no frame is taken twice in a view.
+
+    Args:
+        length: frames of the clip.
+        frames: T.
+        view: from 0 to V − 1.
+        views: V.
+    """
+    place = 2 * views * np.arange(frames) + 2 * view + 1
+    return np.minimum(place * length // (2 * views * frames), _segments(length, frames)[1])
+
+
+def _segments(length: int, frames: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first and the last frame of each segment."""
+    edges = np.arange(frames + 1) * length // frames
+    return edges[:-1], edges[1:] - 1
 
 
 def check_frames(dataset: Dataset, frames: int, key: str = "training.frames") -> None:
