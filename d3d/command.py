@@ -8,11 +8,12 @@
     python orchestrate.py tables storage=DIR
     python orchestrate.py report storage=DIR
     python orchestrate.py status storage=DIR
+    python orchestrate.py compare modules/full modules/no_joint storage=DIR
 
 A first word without "=" is a subcommand; without one the command is `run`. `check` reads a whole dataset, `show` draws
 one of its clips, `poses` estimates the joints of videos, `tables` builds tables and figures from the record again,
-`report` one page of HTML with all of them, and `status` lists the launches of the record.
-`--help` lists everything that can be launched. In an installation the command is called `d3d`.
+`report` one page of HTML with all of them, `status` lists the launches of the record, and `compare` compares two of
+its results. `--help` lists everything that can be launched. In an installation the command is called `d3d`.
 """
 
 import os
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 # All other imports are made by the functions that need them: they take seconds, and libraries must not see the
 # environment variables as the user has set them.
 
-COMMANDS = ("run", "check", "show", "poses", "tables", "report", "status")
+COMMANDS = ("run", "check", "show", "poses", "tables", "report", "status", "compare")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -58,7 +59,7 @@ def carry_out(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
     `asked` are the environment variables as the user has set them.
     """
     command, rest = split_command(arguments)
-    if command in ("tables", "report", "status"):
+    if command in ("tables", "report", "status", "compare"):
         return read_record(command, rest, asked)
     if {"--help", "-h"} & set(rest):
         from d3d.bench.declare.catalogue import show_catalogue
@@ -86,13 +87,17 @@ def split_command(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
 
 
 def read_record(command: str, arguments: Sequence[str], asked: Mapping[str, str]) -> int:
-    """The commands `tables`, `report` and `status`, which read the record. Returns the exit status."""
+    """The commands that read the record. Returns the exit status."""
     note_unused(asked, local=False)
     with quiet(local=False):
         if command == "status":
             from d3d.report.status import main as list_launches
 
             return list_launches(arguments)
+        if command == "compare":
+            from d3d.report.compare import main as compare
+
+            return compare(arguments)
         from d3d.report.command import main as build
 
         return build(arguments, command)

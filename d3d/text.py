@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # characters that change the order of others
 
@@ -29,6 +30,12 @@ def printable(text: str) -> str:
 def shown(text: str) -> str:
     """The text as one line, with the characters that have no place in it escaped."""
     return "".join(printable(each) if unshowable(each) else each for each in one_line(text))
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of a table as lines, with their entries below each other, two blanks apart."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def hydra_text(value: str) -> str:

@@ -11,6 +11,7 @@ import yaml
 from d3d import report
 from d3d.bench.declare.ablations import parse_ablation
 from d3d.bench.declare.compose import compose, compose_inspection
+from d3d.report.compare import KEYS as COMPARE_KEYS
 from d3d.report.status import KEYS as STATUS_KEYS
 from d3d.report.values import key_values
 
@@ -52,6 +53,9 @@ def test_a_launch_composes(command: str, tmp_path: Path, monkeypatch: pytest.Mon
     arguments = shlex.split(command)[2:]
     if arguments[0] == "status":
         assert set(key_values(arguments[1:], STATUS_KEYS)) <= set(STATUS_KEYS)
+    elif arguments[0] == "compare":
+        assert set(key_values(arguments[3:], COMPARE_KEYS)) <= set(COMPARE_KEYS)
+        assert all(compose([f"ablation={word.partition('/')[0]}"]).ablations for word in arguments[1:3])
     elif arguments[0] in ("check", "show"):
         assert compose_inspection(arguments[0], arguments[1:]).config.data.name == "penn_action"
     elif arguments != ["--help"]:

@@ -4,7 +4,6 @@ d3d/bench/record/schema.py says what the record holds. A cell counts only once i
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,9 +17,8 @@ from d3d.attention_maps import Maps, read_maps, read_numbers
 from d3d.bench.database import has_tables, sqlite_file
 from d3d.bench.declare.ablations import VALIDATION
 from d3d.bench.record.access import connect, experiment_of, record_errors_explained
-from d3d.bench.record.conditions import SEPARATOR, SEVERAL
 from d3d.bench.record.location import record_uri
-from d3d.bench.record.provenance import current_code, kind_of, part_of
+from d3d.bench.record.provenance import kind_of, part_of
 from d3d.bench.record.run_files import files_of, read_bytes
 from d3d.bench.record.schema import (
     ABLATION_PREFIX,
@@ -38,7 +36,6 @@ from d3d.bench.record.schema import (
     with_probabilities,
 )
 from d3d.errors import RecordError
-from d3d.left_out import left_out_text
 from d3d.prediction import Prediction, clip_in_fold, fold_and_clip, of_part
 
 BASELINES = "baselines"  # the ablation of the classical methods
@@ -204,8 +201,12 @@ class Record:
 
     def each_fold(self, cell: Cell) -> tuple[Cell, ...]:
         """The finished cells of the folds of a cell; the cell itself if it is of one."""
-        found = {id: _finished(self._runs(f"tags.{Tag.CELL} = '{id}'")) for id in cell.folds}
-        return tuple(self._cell(id, runs) for id, runs in found.items() if runs) or (cell,)
+        return tuple(each for id in cell.folds if (each := self.cell(id))) or (cell,)
+
+    def cell(self, id: str) -> Cell | None:
+        """The finished cell of an id, None if there is none."""
+        runs = _finished(self._runs(f"tags.{Tag.CELL} = '{id}'"))
+        return self._cell(id, runs) if runs else None
 
     def history(self, cell: Cell, metric: str) -> dict[int, float]:
         """Epoch → the value of a metric after it, in ascending order; empty where it was not recorded."""
@@ -357,61 +358,6 @@ def folder_of(launch: Launch) -> str:
     """The name of a launch's folder below tables/: unique, and valid on every file system."""
     named, id = (_slug(text) for text in (f"{launch.ablation} {launch.preset} {launch.data}", launch.id))
     return f"{named[:LONGEST]}-{id}"
-
-
-def caveats(launch: Launch, cells: Mapping[str, Cell]) -> tuple[str, ...]:
-    """What a reader of numbers from these cells has to know, one line each, so that nothing is averaged silently.
-
-    The lines name clips that were left out, cells that were finished more than once, and cells of different code,
-    environments or data.
-    """
-    notes = [left_out_text(launch.left_out)] if launch.left_out else []
-    repeated = [f"{cell.id} ({cell.finished_runs} runs)" for cell in cells.values() if cell.finished_runs > 1]
-    if repeated:
-        notes.append(f"finished more than once, the newest run counts: {', '.join(repeated)}")
-    notes += _code_caveats(list(cells.values()))
-    notes += _mixed_conditions(list(cells.values()))
-    planned = launch.data_digest.split("+")
-    others = [cell for cell in cells.values() if cell.data_digest not in planned]
-    if others:
-        notes.append(f"mixed data: the plan is of {launch.data_digest}, not {_members(others, 'data_digest')}")
-    return tuple(notes)
-
-
-def _code_caveats(cells: Sequence[Cell]) -> list[str]:
-    """Lines on cells made by different versions of the code, and on cells not made by the current one."""
-    codes, notes = current_code(), []
-    cells = [cell for cell in cells if cell.code in codes]  # a user's own system may not be importable here
-    for part in dict.fromkeys(cell.code for cell in cells):
-        own, today = [cell for cell in cells if cell.code == part], codes[part]
-        digests = {digest for cell in own for digest in cell.code_digest.split("+")}
-        versions = {today.digest if digest in today.equivalent else digest for digest in digests}
-        if len(versions) > 1:
-            members = _members(own, "code_digest")
-            notes.append(f"mixed code: {len(versions)} versions of d3d/ made these cells: {members}")
-    stale = sum(not codes[cell.code].made(cell.code_digest) for cell in cells)
-    if stale:
-        notes.append(f"{stale} of {len(cells)} cells were made by other code than today's")
-    return notes
-
-
-def _mixed_conditions(cells: Sequence[Cell]) -> list[str]:
-    """A line for each condition that differs between cells; cells from before it was recorded are not counted."""
-    notes = []
-    for name, several in SEVERAL.items():
-        counts = Counter(cell.environment[name] for cell in cells if name in cell.environment)
-        if len(counts) > 1 or any(SEPARATOR in value for value in counts):
-            each = [f"{value} ({count} cell{'s' * (count > 1)})" for value, count in sorted(counts.items())]
-            notes.append(f"mixed {several}: {', '.join(each)}")
-    return notes
-
-
-def _members(cells: Iterable[Cell], attribute: str) -> str:
-    """Each value of an attribute with the cells that have it, in words."""
-    members: dict[str, list[str]] = {}
-    for cell in cells:
-        members.setdefault(getattr(cell, attribute), []).append(cell.id)
-    return "; ".join(f"{digest} ({', '.join(ids)})" for digest, ids in sorted(members.items()))
 
 
 def _distinct(reports: Iterable[Run]) -> list[Run]:

@@ -9,7 +9,7 @@ from d3d.report import STORAGE, where_recorded
 from d3d.report.progress import Progress, progress
 from d3d.report.record import Record
 from d3d.report.values import key_values
-from d3d.text import printable
+from d3d.text import aligned, printable
 from d3d.typed_path import typed_path
 
 KEYS = {
@@ -51,10 +51,7 @@ def _lines(launches: Sequence[Progress], where: str) -> Iterator[str]:
     `where` is the end of a command that records where this record is now.
     """
     header = ("launch", "last run", "cells", "ablation", "preset", "data")
-    rows = [header, *map(_row, launches)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+    yield from aligned([header, *map(_row, launches)])
     for each in launches:
         for reason, count in each.reasons.items():
             yield f"{each.launch.id}: {count} failed: {reason}"

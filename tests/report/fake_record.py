@@ -1,6 +1,7 @@
 """A record as a launch leaves it, made through MLflow's client."""
 
 import json
+import time
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from d3d.bench.record.provenance import current_code, kind_of, part_of
+from d3d.bench.record.schema import Launch, Point
 
 FRAMES, CLIPS, CLASSES = 12, 120, 15
 GRID = [(w, s) for w in (4, 6, 8, 10) for s in (1, 2, 3, 4, 5, 6, 8, 10) if s <= w]
@@ -46,6 +48,19 @@ def tuned(points: list[dict[str, Any]], **studies: dict[str, Any]) -> dict[str, 
     whole = {"study": "s", "trials": 30, "pruned": 12, "failed": 1, "epochs": 410, "validation_top1": 91.25}
     whole["settings"] = {"training.learning_rate": 0.00312345, "model.depth": 2}
     return {"search": "optuna", "points": points, "studies": {row: whole | changes for row, changes in studies.items()}}
+
+
+def asking(*cells: str) -> Launch:
+    """A launch of those cells, one a row."""
+    points = tuple(Point(id, {}, 0, id) for id in cells)
+    return Launch("depth", ("depth",), "", "", (), "quick", "synthetic", "da7a", 12, points, COMMAND)
+
+
+def wait_a_millisecond() -> None:
+    """MLflow's clock ticks in milliseconds."""
+    now = time.time_ns() // 1_000_000
+    while time.time_ns() // 1_000_000 == now:
+        pass
 
 
 @dataclass

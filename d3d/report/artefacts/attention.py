@@ -12,9 +12,10 @@ from d3d.report import Built, Document
 from d3d.report.artefacts.attention_plot import draw
 from d3d.report.artefacts.registry import Artefact
 from d3d.report.artefacts.verdict_section import how_judged, tally, verdict_blocks, verdict_heading
+from d3d.report.caveats import caveats
 from d3d.report.document.blocks import Block, Entry, Grid, Notes, Text, latex, markdown
 from d3d.report.document.writers import csv_bytes, write_files
-from d3d.report.record import Record, caveats
+from d3d.report.record import Record
 from d3d.report.rows import MISSING, Row, made_by, missing_lines, missing_note, rows_of, setting, takes_of
 from d3d.report.statistics.inference import (
     LEAST_SEEDS,

@@ -13,10 +13,11 @@ from d3d.report import Built, Document
 from d3d.report.artefacts.baselines import baseline_accuracies
 from d3d.report.artefacts.registry import ACCURACY, BY_CLASS, Artefact
 from d3d.report.artefacts.verdict_section import OUTCOMES, orderings, tally, verdict_blocks, verdict_heading
+from d3d.report.caveats import caveats
 from d3d.report.document.blocks import Block, Bold, Entry, Grid, Notes, Text, latex, markdown
 from d3d.report.document.writers import csv_bytes, write_files
 from d3d.report.published import Column, Method, Published, published
-from d3d.report.record import Record, caveats
+from d3d.report.record import Record
 from d3d.report.rows import (
     MISSING,
     Accuracy,

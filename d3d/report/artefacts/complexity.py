@@ -9,10 +9,11 @@ from d3d.report import Built, Document
 from d3d.report.artefacts.registry import MODULE, Artefact
 from d3d.report.artefacts.row_table import value_text
 from d3d.report.artefacts.verdict_section import kendall_text, tally, verdict_blocks, verdict_heading
+from d3d.report.caveats import caveats
 from d3d.report.document.blocks import Block, Grid, Notes, Text, latex, markdown
 from d3d.report.document.writers import csv_bytes, write_files
 from d3d.report.published import published
-from d3d.report.record import Record, caveats
+from d3d.report.record import Record
 from d3d.report.rows import MISSING, Row, made_by, missing_lines, missing_note, recipe, rows_of
 from d3d.report.statistics.verdicts import Outcome, Verdict
 

@@ -10,8 +10,9 @@ from d3d.report import Tally
 from d3d.report.artefacts.baselines import BaselineAccuracies, baseline_accuracies
 from d3d.report.artefacts.registry import Artefact
 from d3d.report.artefacts.verdict_section import tally
+from d3d.report.caveats import caveats
 from d3d.report.published import Published, published
-from d3d.report.record import Record, caveats
+from d3d.report.record import Record
 from d3d.report.rows import Row, rows_of, tuned_rows
 from d3d.report.statistics.inference import Estimate, holm
 from d3d.report.statistics.verdicts import Verdict, comparisons, judge, obstacle, row_difference
