@@ -2,6 +2,7 @@
 
     python orchestrate.py ablation=stride_grid
     python orchestrate.py ablation=all
+    python orchestrate.py config ablation=modules preset=small
     python orchestrate.py check data=penn_action data.root=DIR
     python orchestrate.py show clip=0001 data=penn_action data.root=DIR
     python orchestrate.py poses data.root=VIDEOS poses.models=DIR
@@ -10,10 +11,11 @@
     python orchestrate.py status storage=DIR
     python orchestrate.py compare modules/full modules/no_joint storage=DIR
 
-A first word without "=" is a subcommand; without one the command is `run`. `check` reads a whole dataset, `show` draws
-one of its clips, `poses` estimates the joints of videos, `tables` builds tables and figures from the record again,
-`report` one page of HTML with all of them, `status` lists the launches of the record, and `compare` compares two of
-its results. `--help` lists everything that can be launched. In an installation the command is called `d3d`.
+A first word without "=" is a subcommand; without one the command is `run`. `config` prints what a launch's arguments
+mean, `check` reads a whole dataset, `show` draws one of its clips, `poses` estimates the joints of videos, `tables`
+builds tables and figures from the record again, `report` one page of HTML with all of them, `status` lists the launches
+of the record, and `compare` compares two of its results. `--help` lists everything that can be launched. In an
+installation the command is called `d3d`.
 """
 
 import os
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 # All other imports are made by the functions that need them: they take seconds, and libraries must not see the
 # environment variables as the user has set them.
 
-COMMANDS = ("run", "check", "show", "poses", "tables", "report", "status", "compare")
+COMMANDS = ("run", "config", "check", "show", "poses", "tables", "report", "status", "compare")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -66,6 +68,8 @@ def carry_out(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
 
         show_catalogue(console(least=WIDTH), program())
         return 0
+    if command == "config":
+        return show_config(rest)
     return run(rest, asked) if command == "run" else inspect_data(command, rest)
 
 
@@ -101,6 +105,15 @@ def read_record(command: str, arguments: Sequence[str], asked: Mapping[str, str]
         from d3d.report.command import main as build
 
         return build(arguments, command)
+
+
+def show_config(arguments: Sequence[str]) -> int:
+    """The command `config`, which says what a launch's arguments mean. Returns the exit status."""
+    from d3d.bench.declare.compose import compose
+    from d3d.bench.declare.resolved import resolved
+
+    print(resolved(compose(arguments), program()), end="")
+    return 0
 
 
 def inspect_data(command: str, arguments: Sequence[str]) -> int:

@@ -263,7 +263,7 @@ def test_bad_input_ends_the_process_before_anything_is_started(user: User) -> No
         (["ablation=full", "storage=/dev/null/results"], "cannot be written"),
         (["ablation=full", "data=penn_action", "data.root=."], "no labels"),
         (["ablation=mine.yaml"], "cannot be read"),
-        (["chekc", "data=penn_action"], "unknown command (did you mean check?); there are: run, check, show"),
+        (["chekc", "data=penn_action"], "unknown command (did you mean check?); there are: run, config, check, show"),
         (["check", "ablation=full"], "check reads data and trains nothing"),
         (["check", "data=penn_action"], "data.root is not set"),
         (["show", "data=penn_action", "data.root=."], "clip= is missing"),

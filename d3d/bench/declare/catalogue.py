@@ -33,16 +33,21 @@ def show_catalogue(console: Console, program: str) -> None:
     """Prints the help; `program` is the command as the user typed it."""
     console.print(f"usage: {program} ablation=NAME|FILE|all [search=NAME|FILE] [preset=NAME] [data=NAME]")
     console.print(f"       {' ' * len(program)} [KEY=VALUE ...]")
+    console.print(f"       {program} config ablation=NAME|FILE|all [KEY=VALUE ...]")
     console.print(f"       {program} check data=NAME [data.root=DIR] [KEY=VALUE ...]")
     console.print(f"       {program} show clip=ID data=NAME [data.root=DIR] [KEY=VALUE ...]")
     console.print(f"       {program} poses data.root=VIDEOS poses.models=DIR [KEY=VALUE ...]")
-    console.print(f"       {program} tables|report [ARTEFACT ...] [storage=DIR] [KEY=VALUE ...]\n")
+    console.print(f"       {program} tables|report [ARTEFACT ...] [storage=DIR] [KEY=VALUE ...]")
+    console.print(f"       {program} status [storage=DIR] [KEY=VALUE ...]")
+    console.print(f"       {program} compare A B [storage=DIR] [KEY=VALUE ...]\n")
     console.print("Runs the unfinished cells of an ablation of the paper, and makes its table or figure.")
     console.print("The same command again continues a launch that was interrupted.")
+    console.print("config prints every key of a launch with the value that it has, and starts nothing.")
     console.print("check reads a whole dataset and lists everything that is broken; show draws a clip with its joints;")
     console.print("poses estimates the joints of your own videos, see docs/own_videos.md;")
     console.print("tables builds the tables and figures of a record again, see tables --help.")
-    console.print("report builds one page of HTML with all of them.\n")
+    console.print("report builds one page of HTML with all of them; status lists the launches of a record;")
+    console.print("compare compares two of its results, see compare --help.\n")
     rows = {
         each.name: [each.title, f"makes {', '.join(each.artefacts) or 'no table'} ({each.section})", each.cost]
         for each in ablations().values()
