@@ -10,12 +10,13 @@
     python orchestrate.py report storage=DIR
     python orchestrate.py status storage=DIR
     python orchestrate.py compare modules/full modules/no_joint storage=DIR
+    python orchestrate.py clean storage=DIR
 
 A first word without "=" is a subcommand; without one the command is `run`. `config` prints what a launch's arguments
 mean, `check` reads a whole dataset, `show` draws one of its clips, `poses` estimates the joints of videos, `tables`
 builds tables and figures from the record again, `report` one page of HTML with all of them, `status` lists the launches
-of the record, and `compare` compares two of its results. `--help` lists everything that can be launched. In an
-installation the command is called `d3d`.
+of the record, `compare` compares two of its results, and `clean` removes checkpoints that can be done without. `--help`
+lists everything that can be launched. In an installation the command is called `d3d`.
 """
 
 import os
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 # All other imports are made by the functions that need them: they take seconds, and libraries must not see the
 # environment variables as the user has set them.
 
-COMMANDS = ("run", "config", "check", "show", "poses", "tables", "report", "status", "compare")
+COMMANDS = ("run", "config", "check", "show", "poses", "tables", "report", "status", "compare", "clean")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -70,6 +71,8 @@ def carry_out(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
         return 0
     if command == "config":
         return show_config(rest)
+    if command == "clean":
+        return clean(rest)
     return run(rest, asked) if command == "run" else inspect_data(command, rest)
 
 
@@ -114,6 +117,14 @@ def show_config(arguments: Sequence[str]) -> int:
 
     print(resolved(compose(arguments), program()), end="")
     return 0
+
+
+def clean(arguments: Sequence[str]) -> int:
+    """The command `clean`, which removes files that can be done without. Returns the exit status."""
+    with quiet(local=False):
+        from d3d.bench.run.cleaning import run_clean
+
+        return run_clean(arguments)
 
 
 def inspect_data(command: str, arguments: Sequence[str]) -> int:

@@ -33,3 +33,13 @@ def tiny_config(tiny_dataset: Dataset) -> Config:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     return tmp_path / "cell"
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow takes seconds to make its tables, so that it makes them once."""
+    from mlflow import MlflowClient  # a slow import, which most tests do not need
+
+    path = tmp_path_factory.mktemp("record") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path

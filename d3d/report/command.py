@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from d3d.errors import ConfigError, D3DError
+from d3d.errors import D3DError
+from d3d.key_values import boolean, key_values
 from d3d.report import ARTEFACTS, PAGE, STORAGE, Built, build
-from d3d.report.values import key_values
 from d3d.text import printable
 from d3d.typed_path import typed_path
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str], command: str = "tables") -> int:
     try:
         names = [argument for argument in arguments if "=" not in argument]
         values = key_values([argument for argument in arguments if "=" in argument], KEYS)
-        partial = _boolean(values.get("partial", "false"))
+        partial = boolean("partial", values.get("partial", "false"))
         storage = typed_path("storage", values.get("storage", STORAGE))
         built = build(names, storage, values.get("tracking.uri"), values.get("launch"), partial)
         page = _page(built, storage, values.get("tracking.uri")) if command == "report" else None
@@ -49,12 +49,6 @@ def main(arguments: Sequence[str], command: str = "tables") -> int:
     for line in (*made, *map(str, built.verdicts)):
         print(printable(line))
     return 1 if built.missing and not partial else 0
-
-
-def _boolean(value: str) -> bool:
-    if value not in ("true", "false"):
-        raise ConfigError(f"partial={value}: must be true or false")
-    return value == "true"
 
 
 def _page(built: Built, storage: Path, tracking_uri: str | None) -> Path:

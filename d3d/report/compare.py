@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 
 from d3d.bench.record.access import record_errors_explained
 from d3d.errors import ConfigError, D3DError
+from d3d.key_values import key_values
 from d3d.report import STORAGE
 from d3d.report.contrast.contrast import Contrast, contrast
 from d3d.report.contrast.selected import Selected, select
 from d3d.report.record import Record
 from d3d.report.rows import MISSING, Row, accuracy_text, interval_text
 from d3d.report.statistics.wording import p_text, signed
-from d3d.report.values import key_values
 from d3d.text import aligned, printable
 from d3d.typed_path import typed_path
 

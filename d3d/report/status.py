@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from d3d.bench.record.access import record_errors_explained
 from d3d.errors import D3DError
+from d3d.key_values import key_values
 from d3d.report import STORAGE, where_recorded
 from d3d.report.progress import Progress, progress
 from d3d.report.record import Record
-from d3d.report.values import key_values
 from d3d.text import aligned, printable
 from d3d.typed_path import typed_path
 

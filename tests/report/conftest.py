@@ -1,17 +1,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import copyfile
 from typing import Any
 
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
 
 from d3d import report
-from d3d.bench.record.run_files import ANYWHERE
-from d3d.bench.record.schema import EXPERIMENT
-from tests.report.fake_record import CLIPS, FakeRecord, label_of, point
+from tests.report.fake_record import CLIPS, FakeRecord, label_of, new_record, point
 
 
 @dataclass(frozen=True)
@@ -28,22 +24,14 @@ class Everything:
         return pd.read_csv(self.record.made(f"{name}.csv"), dtype={"cells": str}, keep_default_na=True)
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow takes seconds to make its tables, so that it makes them once."""
-    path = tmp_path_factory.mktemp("record") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def record(empty_database: Path, tmp_path: Path) -> FakeRecord:
-    return _record(empty_database, tmp_path / "results")
+    return new_record(empty_database, tmp_path / "results")
 
 
 @pytest.fixture(scope="session")
 def everything(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Everything:
-    record = _record(empty_database, tmp_path_factory.mktemp("everything") / "results")
+    record = new_record(empty_database, tmp_path_factory.mktemp("everything") / "results")
     record.finish_grid()
     record.plan("7a", claims=[f"best(temporal window {w}) = {label_of(w, w // 2)}" for w in (4, 6, 8, 10)])
     modules = {"no_deformable": 60, "deformable_only": 70, "no_joint": 100, "no_temporal": 101, "full": 102}
@@ -112,10 +100,3 @@ def _complexity(record: FakeRecord) -> None:
         "temporal full 50 ~ temporal full 13",
     ]
     record.launch(points, "complexity", ablation="complexity", artefacts=["tableA1", "tableA2"], claims=claims)
-
-
-def _record(empty_database: Path, storage: Path) -> FakeRecord:
-    storage.mkdir()
-    copyfile(empty_database, storage / "mlflow.db")
-    client = MlflowClient(f"sqlite:///{storage / 'mlflow.db'}")
-    return FakeRecord(storage, client, client.create_experiment(EXPERIMENT, ANYWHERE))

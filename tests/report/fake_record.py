@@ -6,13 +6,15 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from d3d.bench.record.provenance import current_code, kind_of, part_of
-from d3d.bench.record.schema import Launch, Point
+from d3d.bench.record.run_files import ANYWHERE
+from d3d.bench.record.schema import EXPERIMENT, Launch, Point
 
 FRAMES, CLIPS, CLASSES = 12, 120, 15
 GRID = [(w, s) for w in (4, 6, 8, 10) for s in (1, 2, 3, 4, 5, 6, 8, 10) if s <= w]
@@ -208,3 +210,11 @@ class FakeRecord:
                 if top1 is not None:
                     self.finish(cell, top1 + seed / CLIPS)
         return self.launch(points, **changes)
+
+
+def new_record(empty_database: Path, storage: Path) -> FakeRecord:
+    """A record in a new storage folder, which begins as a copy of a database without an experiment."""
+    storage.mkdir()
+    copyfile(empty_database, storage / "mlflow.db")
+    client = MlflowClient(f"sqlite:///{storage / 'mlflow.db'}")
+    return FakeRecord(storage, client, client.create_experiment(EXPERIMENT, ANYWHERE))

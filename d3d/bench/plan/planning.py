@@ -13,6 +13,7 @@ from d3d.bench.kinds.registry import KINDS, PRETRAINING, TRAINING
 from d3d.bench.plan.cell import Cell, join_folds, make_cell, make_fusion
 from d3d.bench.plan.identity import short_hash
 from d3d.bench.record import schema
+from d3d.bench.record.location import checkpoints
 from d3d.bench.record.provenance import Code, code_of, current_code, part_of
 from d3d.bench.record.schema import ABLATION_PREFIX, Point, Tag
 from d3d.bench.search.planned_study import SPLIT, PlannedStudy, plan_study
@@ -238,7 +239,7 @@ class Plan:
         A finished training runs again where a cell or a trial that is to run needs its weights and they are missing or
         damaged.
         """
-        folder = self.launch.storage / "cells"
+        folder = checkpoints(self.launch.storage)
         left = (
             study for study in self.studies if study.id in self.study_progress and self.study_progress[study.id].left
         )

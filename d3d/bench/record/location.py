@@ -1,4 +1,7 @@
-"""Where a record is: the URI that `tracking.uri=` names, checked, or the database in the storage folder."""
+"""Where a record is: the URI that `tracking.uri=` names, checked, or the database in the storage folder.
+
+And where the storage folder has the checkpoints of cells, which are no part of the record.
+"""
 
 import re
 from pathlib import Path
@@ -16,6 +19,11 @@ from d3d.typed_path import typed_path
 CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")  # environment variables that MLflow reads
 SERVERS, DATABASES = ("http", "https"), ("sqlite", "postgresql", "mysql", "mssql")  # the schemes that MLflow knows
 WAY_OUT = "name a server, http://HOST:PORT, or a database, sqlite:///FILE; leave it out for the one in storage="
+
+
+def checkpoints(storage: Path) -> Path:
+    """The folder with a folder of checkpoints for each cell, named as the cell's id."""
+    return storage / "cells"
 
 
 def record_uri(named: str | None, storage: Path) -> str:

@@ -113,6 +113,14 @@ def timed_cells(plan: "Plan") -> dict[str, Run]:
     return {id: run for id, run in newest.items() if id not in own}
 
 
+def cells_that_finished(uri: str) -> frozenset[str]:
+    """The ids of all finished cells of a record. Raises RecordError where there is none."""
+    with _opened(uri) as record:
+        if record is None:
+            raise RecordError(f"{uri}: there is no record; name the one of this folder with tracking.uri=")
+        return frozenset(run.data.tags.get(Tag.CELL, "") for run in record.cells() if _is_finished(run))
+
+
 @contextmanager
 def _opened(uri: str) -> Iterator["Record | None"]:
     """The record to read from, None if there is none yet."""
@@ -136,6 +144,10 @@ class Record:
         """
         newest = {id: runs[0] for id in cells if (runs := self._search(f"tags.{Tag.CELL} = '{id}'"))}
         return {id: run for id, run in newest.items() if _is_finished(run)}
+
+    def cells(self) -> list[Run]:
+        """The runs of all cells, newest first."""
+        return self._search(CELLS)
 
     def newest(self, preset: str, data: str) -> dict[str, Run]:
         """Cell id → run, for the newest finished cells with this preset and data, at most NEWEST."""

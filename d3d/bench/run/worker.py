@@ -18,6 +18,7 @@ from d3d.bench.lease import leased
 from d3d.bench.plan.cell import Cell
 from d3d.bench.record.access import record_errors_explained
 from d3d.bench.record.conditions import conditions
+from d3d.bench.record.location import checkpoints
 from d3d.bench.record.provenance import Code, part_of
 from d3d.bench.record.schema import Tag
 from d3d.bench.record.tracking import Record
@@ -64,7 +65,7 @@ class Job:
 
     def folder(self, cell: Cell) -> Path:
         """The folder of the cell's checkpoints."""
-        return self.storage / "cells" / cell.id
+        return checkpoints(self.storage) / cell.id
 
     def dataset(self, cell: Cell) -> Dataset:
         """The dataset of a cell. Raises DataError."""

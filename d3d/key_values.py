@@ -1,4 +1,4 @@
-"""The arguments KEY=VALUE of the commands that read the record."""
+"""The arguments KEY=VALUE of the commands that compose no configuration."""
 
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
@@ -18,3 +18,10 @@ def key_values(arguments: Sequence[str], known: Collection[str]) -> dict[str, st
             raise ConfigError(f"{key}=: give it a value, or leave it out")
         values[key] = value
     return values
+
+
+def boolean(key: str, value: str) -> bool:
+    """What a value of true or false means. Raises ConfigError for any other."""
+    if value not in ("true", "false"):
+        raise ConfigError(f"{key}={value}: must be true or false")
+    return value == "true"
