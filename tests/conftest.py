@@ -25,7 +25,7 @@ def tiny_config(tiny_dataset: Dataset) -> Config:
             classes=classes, joints=joints, width=2, depth=1, heads=1, kernel=2, dropout=0.1, drop_path=0.1
         ),
         data=TINY_DATA,
-        training=TrainingConfig(frames=4, epochs=4, warmup_epochs=1, batch_size=8, learning_rate=1e-2),
+        training=TrainingConfig(frames=4, epochs=4, warmup_epochs=1.0, batch_size=8, learning_rate=1e-2),
         seed=3,
     )
 

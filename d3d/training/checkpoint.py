@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -44,6 +44,7 @@ def save_checkpoint(
     optimizer: Optimizer,
     epochs: int,
     average: nn.Module | None = None,
+    described: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a checkpoint with a digest of its content; the one before it stays as PREVIOUS.
 
@@ -56,6 +57,7 @@ def save_checkpoint(
         optimizer: whose moments are written.
         epochs: finished epochs.
         average: the moving average of the weights; None where there is none.
+        described: what `read_description` returns; None: nothing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = {"model": model.state_dict(), "average": average.state_dict() if average is not None else {}}
@@ -64,7 +66,8 @@ def save_checkpoint(
         for part, own in {**parts, "optimizer": _moments(optimizer)}.items()
         for name, tensor in own.items()
     }
-    progress = {"epochs": epochs, "fingerprint": fingerprint(config)}
+    progress: dict[str, Any] = {"epochs": epochs, "fingerprint": fingerprint(config)}
+    progress |= {"described": described} if described else {}
     progress["digest"] = _digest(progress, tensors)
     temporary = folder / f"{FILE}.{os.getpid()}"
     try:
@@ -185,6 +188,24 @@ def finished_epochs(folder: Path, config: Config) -> int:
             if progress.get("fingerprint") == fingerprint(config) and isinstance(epochs, int):
                 return epochs
     return 0
+
+
+def read_description(folder: Path) -> Mapping[str, Any]:
+    """What the checkpoint of a training says of itself; see description.py.
+
+    It may be anything that JSON can say: whoever uses it has to check it. Raises CheckpointError where there is no
+    checkpoint, where it is damaged, and where it was written before checkpoints had a description.
+    """
+    path = folder / FILE
+    try:
+        described = _verified(path)[0].get("described")
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: not there; train this cell again, its weights are gone") from error
+    if not isinstance(described, dict):
+        raise CheckpointError(
+            f"{path}: does not say of which model; it is of an older version, or learned without labels"
+        )
+    return described
 
 
 def discard_checkpoints(folder: Path) -> None:

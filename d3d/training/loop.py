@@ -25,6 +25,7 @@ from d3d.errors import TrainingError
 from d3d.models.registry import build
 from d3d.prediction import Prediction
 from d3d.training.checkpoint import TrainedPart, load_checkpoint, load_part, save_checkpoint
+from d3d.training.description import describe
 from d3d.training.evaluation import evaluate
 from d3d.training.forward import predict
 from d3d.training.moving_average import build_average
@@ -79,7 +80,10 @@ def train(
     average = build_average(model, config.training)
     optimizer = build_optimizer(model, config.training)
     samples = training_samples(config, dataset)
-    finished = load_checkpoint(checkpoint, config, model, optimizer, average, notice)
+    finished, described = (
+        load_checkpoint(checkpoint, config, model, optimizer, average, notice),
+        describe(config, dataset),
+    )
     tested = model if average is None else average
     evaluation = None
     for epoch in range(finished + 1, config.training.epochs + 1):
@@ -107,7 +111,7 @@ def train(
         if (peak := memory.mib) is not None:
             metrics["peak_memory_mib"] = peak
         report(EpochResult(epoch, metrics))
-        save_checkpoint(checkpoint, config, model, optimizer, epoch, average)
+        save_checkpoint(checkpoint, config, model, optimizer, epoch, average, described)
     return (evaluation or evaluate(tested, dataset, config, device, workers)).predictions
 
 
