@@ -1,22 +1,22 @@
 """The command of the bench: runs what an ablation declared in YAML asks for, and makes its table or figure.
 
     python orchestrate.py ablation=stride_grid
-    python orchestrate.py ablation=all
-    python orchestrate.py config ablation=modules preset=small
-    python orchestrate.py check data=penn_action data.root=DIR
-    python orchestrate.py show clip=0001 data=penn_action data.root=DIR
-    python orchestrate.py poses data.root=VIDEOS poses.models=DIR
-    python orchestrate.py tables storage=DIR
-    python orchestrate.py report storage=DIR
-    python orchestrate.py status storage=DIR
-    python orchestrate.py compare modules/full modules/no_joint storage=DIR
-    python orchestrate.py clean storage=DIR
 
-A first word without "=" is a subcommand; without one the command is `run`. `config` prints what a launch's arguments
-mean, `check` reads a whole dataset, `show` draws one of its clips, `poses` estimates the joints of videos, `tables`
-builds tables and figures from the record again, `report` one page of HTML with all of them, `status` lists the launches
-of the record, `compare` compares two of its results, and `clean` removes checkpoints that can be done without. `--help`
-lists everything that can be launched. In an installation the command is called `d3d`.
+A first word without "=" is a subcommand; without one the command is `run`:
+
+    run       runs an ablation, or all, and builds its tables and figures
+    config    prints what the arguments of `run` mean
+    check     reads a whole dataset, and says what is broken or odd
+    show      draws a clip of it
+    poses     estimates the joints of videos
+    tables    builds tables and figures from the record again
+    report    builds one page of HTML with all of them
+    status    lists the launches of the record
+    compare   compares two of its results
+    clean     removes checkpoints that can be done without
+    predict   says what a trained cell recognises in a video
+
+`--help` lists everything that can be launched. In an installation the command is called `d3d`.
 """
 
 import os
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # All other imports are made by the functions that need them: they take seconds, and libraries must not see the
 # environment variables as the user has set them.
 
-COMMANDS = ("run", "config", "check", "show", "poses", "tables", "report", "status", "compare", "clean")
+COMMANDS = ("run", "config", "check", "show", "poses", "tables", "report", "status", "compare", "clean", "predict")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -73,6 +73,8 @@ def carry_out(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
         return show_config(rest)
     if command == "clean":
         return clean(rest)
+    if command == "predict":
+        return predict(rest)
     return run(rest, asked) if command == "run" else inspect_data(command, rest)
 
 
@@ -125,6 +127,14 @@ def clean(arguments: Sequence[str]) -> int:
         from d3d.bench.run.cleaning import run_clean
 
         return run_clean(arguments)
+
+
+def predict(arguments: Sequence[str]) -> int:
+    """The command `predict`, which asks a trained cell about a video. Returns the exit status."""
+    with quiet(local=False):
+        from d3d.bench.run.answer import run_predict
+
+        return run_predict(arguments)
 
 
 def inspect_data(command: str, arguments: Sequence[str]) -> int:

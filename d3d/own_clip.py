@@ -46,18 +46,19 @@ def own_clip(
 
     Raises DataError where the parts do not fit each other.
     """
-    length, height, width = _measured(frames, keypoint, size)
+    id = "clip" if frames is None or isinstance(frames, np.ndarray) else Path(frames).stem
+    length, height, width = _measured(id, frames, keypoint, size)
     if keypoint is None:
         keypoint, score = np.zeros((0, length, joints, 2), np.float32), None
     placed, visible = moving_most(*_joints(keypoint, score, length, joints), persons)
-    clip = Clip("clip", 0, False, height, width, placed, visible, group="")
+    clip = Clip(id, 0, False, height, width, placed, visible, group="")
     if frames is None:
         return OwnClip(clip, _no_frames)
     return OwnClip(clip, partial(_array, frames) if isinstance(frames, np.ndarray) else partial(_file, Path(frames)))
 
 
 def _measured(
-    frames: Frames | None, keypoint: NDArray[np.floating] | None, size: tuple[int, int] | None
+    id: str, frames: Frames | None, keypoint: NDArray[np.floating] | None, size: tuple[int, int] | None
 ) -> tuple[int, int, int]:
     """(L, H, W) of a clip: those of the joints where there are any, as a video may be longer. Raises DataError."""
     if isinstance(frames, np.ndarray):
@@ -66,7 +67,7 @@ def _measured(
         length, height, width = frames.shape[:3]
     elif frames is not None:
         try:
-            length, height, width = measure(Path(frames), "clip")
+            length, height, width = measure(Path(frames), id)
         except OSError as error:
             raise DataError(f"frames={frames}: cannot be read ({error.strerror})") from error
     elif size is None or keypoint is None:

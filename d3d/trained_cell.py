@@ -59,6 +59,11 @@ class TrainedCell:
     model: System
     device: torch.device
 
+    @property
+    def needs_joints(self) -> bool:
+        """Whether the model reads joints, or drawings of them."""
+        return "joints" in self.config.model.reads or self.config.data.frames == "rendered"
+
     def clip(
         self,
         frames: Frames | None,
@@ -80,7 +85,7 @@ class TrainedCell:
         Raises DataError where the clip has too few frames, or its parts do not fit each other or the model.
         """
         drawn, joints = self.config.data.frames == "rendered", len(self.skeleton.joint_names)
-        if keypoint is None and (drawn or "joints" in self.config.model.reads):
+        if keypoint is None and self.needs_joints:
             raise DataError(f"keypoint is missing: this model reads {joints} joints of each person, M×L×{joints}×2")
         given = own_clip(frames, keypoint, score, size, joints, self.persons)
         if drawn:

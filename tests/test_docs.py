@@ -10,6 +10,7 @@ import pytest
 from d3d.bench.declare.ablations import ablations, flatten
 from d3d.bench.declare.compose import compose, compose_inspection
 from d3d.bench.declare.searches import Search
+from d3d.bench.run.answer import KEYS as PREDICT_KEYS
 from d3d.bench.run.cleaning import KEYS as CLEAN_KEYS
 from d3d.folders import EXPERIMENTS
 from d3d.key_values import key_values
@@ -58,6 +59,8 @@ def test_a_command_composes(page: Path, command: str, tmp_path: Path, monkeypatc
         arguments = arguments[1:]
     if arguments[0] in ("tables", "report"):
         assert all("=" in word or word in (*ARTEFACTS, *ablations()) for word in arguments[1:])
+    elif arguments[0] == "predict":
+        assert set(key_values(arguments[1:], PREDICT_KEYS)) >= {"cell", "video"}
     elif arguments[0] == "clean":
         assert set(key_values(arguments[1:], CLEAN_KEYS)) <= set(CLEAN_KEYS)
     elif arguments[0] == "compare":

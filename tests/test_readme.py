@@ -11,6 +11,7 @@ import yaml
 from d3d import report
 from d3d.bench.declare.ablations import parse_ablation
 from d3d.bench.declare.compose import compose, compose_inspection
+from d3d.bench.run.answer import KEYS as PREDICT_KEYS
 from d3d.bench.run.cleaning import KEYS as CLEAN_KEYS
 from d3d.key_values import key_values
 from d3d.report.compare import KEYS as COMPARE_KEYS
@@ -56,6 +57,8 @@ def test_a_launch_composes(command: str, tmp_path: Path, monkeypatch: pytest.Mon
         arguments = arguments[1:]
     if arguments[0] == "status":
         assert set(key_values(arguments[1:], STATUS_KEYS)) <= set(STATUS_KEYS)
+    elif arguments[0] == "predict":
+        assert set(key_values(arguments[1:], PREDICT_KEYS)) >= {"cell", "video"}
     elif arguments[0] == "clean":
         assert set(key_values(arguments[1:], CLEAN_KEYS)) <= set(CLEAN_KEYS)
     elif arguments[0] == "compare":

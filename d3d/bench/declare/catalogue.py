@@ -40,7 +40,8 @@ def show_catalogue(console: Console, program: str) -> None:
     console.print(f"       {program} tables|report [ARTEFACT ...] [storage=DIR] [KEY=VALUE ...]")
     console.print(f"       {program} status [storage=DIR] [KEY=VALUE ...]")
     console.print(f"       {program} compare A B [storage=DIR] [KEY=VALUE ...]")
-    console.print(f"       {program} clean storage=DIR [KEY=VALUE ...]\n")
+    console.print(f"       {program} clean storage=DIR [KEY=VALUE ...]")
+    console.print(f"       {program} predict cell=ID video=FILE [storage=DIR] [KEY=VALUE ...]\n")
     console.print("Runs the unfinished cells of an ablation of the paper, and makes its table or figure.")
     console.print("The same command again continues a launch that was interrupted.")
     console.print("config prints every key of a launch with the value that it has, and starts nothing.")
@@ -49,7 +50,8 @@ def show_catalogue(console: Console, program: str) -> None:
     console.print("tables builds the tables and figures of a record again, see tables --help.")
     console.print("report builds one page of HTML with all of them; status lists the launches of a record;")
     console.print("compare compares two of its results, see compare --help;")
-    console.print("clean removes checkpoints that can be done without, see clean --help.\n")
+    console.print("clean removes checkpoints that can be done without, see clean --help;")
+    console.print("predict says what a trained cell recognises in a video, see predict --help.\n")
     rows = {
         each.name: [each.title, f"makes {', '.join(each.artefacts) or 'no table'} ({each.section})", each.cost]
         for each in ablations().values()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from d3d.config import DataConfig
-from d3d.data.clip import Clip
+from d3d.data.clip import Clip, ReadFrames
 from d3d.data.frames.view import view_of
 from d3d.data.samples.sampling import regular_indices
 from d3d.data.skeleton import Skeleton
@@ -33,21 +33,37 @@ def contact_sheet(source: Source, id: str, data: DataConfig, frames: int) -> Ima
         frames: T, frames that a test samples from a clip.
     """
     clip = find_clip(source, id)
-    indices = regular_indices(clip.length, min(frames, clip.length))
-    view = view_of(clip, data.view, SHORT)
-    pictures, joints = source.read_frames(clip, indices, view), view.place(clip.joints)
-    height, width = view.rows, view.columns
-    rows = -(-len(indices) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * width, CAPTION + rows * (height + CAPTION)), (25, 25, 25))
-    pen = ImageDraw.Draw(sheet)
     split = "to train on" if clip.train else "to test on"
     title = (
         f"{source.name}, {source.frame_source}: clip {id}, {source.classes[clip.label]}, {split}, {clip.length} frames"
     )
+    return sheet_of(clip, source.read_frames, source.skeleton, data, frames, title)
+
+
+def sheet_of(
+    clip: Clip, read: ReadFrames, skeleton: Skeleton, data: DataConfig, frames: int, title: str
+) -> Image.Image:
+    """The picture of a clip: the frames of a test with the joints drawn on them, below a title.
+
+    Args:
+        clip: whose joints are drawn.
+        read: reads its pixels.
+        skeleton: of one person.
+        data: the view, and the size of the crop, which is drawn as a square.
+        frames: T, frames that a test samples from a clip.
+        title: one line.
+    """
+    indices = regular_indices(clip.length, min(frames, clip.length))
+    view = view_of(clip, data.view, SHORT)
+    pictures, joints = read(clip, indices, view), view.place(clip.joints)
+    height, width = view.rows, view.columns
+    rows = -(-len(indices) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * width, CAPTION + rows * (height + CAPTION)), (25, 25, 25))
+    pen = ImageDraw.Draw(sheet)
     pen.text((6, 9), f"{title}, {clip.width}x{clip.height}; the square is the centre crop, a cross an invisible joint")
     for place, (index, picture) in enumerate(zip(indices.tolist(), pictures, strict=True)):
         tile = Image.fromarray(picture)
-        draw_clip(ImageDraw.Draw(tile), clip, joints, index, source.skeleton)
+        draw_clip(ImageDraw.Draw(tile), clip, joints, index, skeleton)
         side = data.crop / data.resize * SHORT
         left, top = (width - side) / 2, (height - side) / 2
         ImageDraw.Draw(tile).rectangle((left, top, left + side - 1, top + side - 1), outline=CROP)

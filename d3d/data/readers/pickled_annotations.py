@@ -63,6 +63,23 @@ def read_annotations(path: Path, test: Path | None, splits: tuple[str, str]) -> 
     )
 
 
+def find_annotation(key: str, path: Path, id: str) -> Annotation:
+    """The annotation of one clip in a file or a folder, with or without splits; `key` names it in messages.
+
+    It is the one with this frame_dir, or else whose frame_dir ends in it below a folder, or the only one there is.
+    Raises DataError where there is none, or several.
+    """
+    annotations = _read(key, path).annotations
+    named = [each for each in annotations if each["frame_dir"] == id]
+    found = named or [each for each in annotations if Path(each["frame_dir"]).name == id]
+    if not found and len(annotations) == 1:
+        found = [*annotations]
+    if len(found) != 1:
+        there = ", ".join(each["frame_dir"] for each in annotations[:3])
+        raise DataError(f"{key}={path}: {len(found)} annotations of {id}; it has {len(annotations)}: {there}, …")
+    return found[0]
+
+
 def _clips(file: _File, key: str, path: Path, name: str, splits: tuple[str, str]) -> Sequence[str]:
     """The clips of a split of a file, or all of a file without splits."""
     if file.split is None:
