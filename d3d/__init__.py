@@ -1,17 +1,16 @@
 """The ablation bench of video action recognition, with the 3D deformable transformer (ICCV 2023, arXiv 2212.05638)."""
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any
 
-if TYPE_CHECKING:
-    from d3d.trained_cell import load_cell
-
-__all__ = ["load_cell"]
+LIBRARY = {"load_cell": "d3d.trained_cell"}  # name → the module that has it
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what a library's user needs on first use: torch takes seconds, and the command line starts without it."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from d3d import trained_cell
+    """A name of the library, imported on first use, as torch takes seconds.
 
-    return getattr(trained_cell, name)
+    The module is named in a text, because d3d/digest.py follows imports: every result would be one of all code.
+    """
+    if name not in LIBRARY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(LIBRARY[name]), name)

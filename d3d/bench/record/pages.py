@@ -25,19 +25,24 @@ from sqlalchemy.exc import SQLAlchemyError
 from waitress.server import create_server
 
 from d3d.bench.database import sqlite_uri
+from d3d.bench.record.access import connect, experiment_of, record_errors_explained
 from d3d.bench.record.gate import Gate
 from d3d.bench.record.run_files import ANYWHERE, make_relocatable
 from d3d.bench.record.schema import ARTIFACTS, DATABASE
+from d3d.bench.record.views import SHARED, newest_view
 from d3d.errors import D3DError, RecordError
 
 HOST = "127.0.0.1"
 
 
 class Page(NamedTuple):
-    """A web page: what a message calls its content, the path where it begins, and what makes its application."""
+    """A web page: what a message calls its content, the path where it begins, and what makes its application.
+
+    The path and the application are those of a storage folder.
+    """
 
     content: str
-    landing: str
+    landing: Callable[[Path], str]
     application: Callable[[Path], WSGIApplication]
 
 
@@ -116,15 +121,25 @@ def searches_page(storage: Path) -> WSGIApplication:
     return page
 
 
+def first_view(storage: Path) -> str:
+    """The path of the runs in MLflow's page, in the view that the newest launch saved, if any."""
+    client = connect(sqlite_uri(storage / DATABASE))
+    id = experiment_of(client)
+    key = newest_view(client.get_experiment(id).tags) if id else None
+    return f"/#/experiments/{id or 1}/runs?workflowType=machine_learning" + (f"&{SHARED}={key}" if key else "")
+
+
 PAGES = {
-    "ui": Page("the record", "/#/experiments/1/runs?workflowType=machine_learning", record_page),
-    "optuna": Page("the searches", "/dashboard", searches_page),
+    "ui": Page("the record", first_view, record_page),
+    "optuna": Page("the searches", lambda _: "/dashboard", searches_page),
 }
 
 
 def serve(page: Page, storage: Path, port: int) -> None:
     """Serves a page until Ctrl-C. Raises RecordError if there is nothing to serve or the port is taken."""
-    gate = Gate(page.application(storage), f"d3d-{port}", page.landing)
+    application = page.application(storage)
+    with record_errors_explained(str(storage)):
+        gate = Gate(application, f"d3d-{port}", page.landing(storage))
     try:
         server = create_server(gate, host=HOST, port=port, ident=None)
     except OSError as error:

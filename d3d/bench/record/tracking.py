@@ -41,6 +41,7 @@ from d3d.bench.record.schema import (
     write_predictions,
     write_probabilities,
 )
+from d3d.bench.record.views import EXPLANATION, NOTE, views_of
 from d3d.errors import RecordError
 from d3d.prediction import Prediction, mean_class_accuracy, part_top1, top1
 
@@ -329,7 +330,18 @@ class Record:
                 name += f", {launch.search.name} × {launch.search.trials}"
             run = self._create(name, tags, lambda: self._report_runs(report))
         self._log_plan(run, report)
+        self._save_views(report)
         return str(run.info.run_id)
+
+    def _save_views(self, report: "Report") -> None:
+        """Saves the views of the report's ablation on MLflow's page, and the note that explains them."""
+        [experiment] = self.experiments
+        tags, now = self.client.get_experiment(experiment).tags, time.time_ns() // 1_000_000
+        launch, keys = report.launch, report.ablation.axes
+        for view in views_of(report.ablation.name, launch.preset, launch.data, keys):
+            self.client.set_experiment_tag(experiment, view.tag, view.value(now, tags.get(view.tag)))
+        if NOTE not in tags:
+            self.client.set_experiment_tag(experiment, NOTE, EXPLANATION)
 
     def _log_plan(self, run: Run, report: "Report") -> None:
         write_file(run, self.uri, File.PLAN, write_plan(report.recorded))

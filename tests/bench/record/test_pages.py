@@ -72,7 +72,7 @@ def test_arguments_that_name_no_page(arguments: list[str], capsys: pytest.Captur
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    page = Page("nothing", "/", lambda _: lambda environ, start_response: [])
+    page = Page("nothing", lambda _: "/", lambda _: lambda environ, start_response: [])
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(RecordError, match=rf"port {port}: Address already in use.*PORT="):
