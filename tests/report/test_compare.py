@@ -87,7 +87,7 @@ def test_two_cells_are_shown_but_not_tested(two_rows: FakeRecord, capsys: pytest
     lines = compare(two_rows, capsys, row_cell("a"), row_cell("b", 2))
     assert lines[0] == f"A: {row_cell('a')}, cell {row_cell('a')}, 1 seed"
     assert re.split(r"\s{2,}", lines[4])[1:] == ["75.00", "41.67", "+33.33", "—", "—"]
-    assert lines[5] == "not tested: 1 seed, a test needs at least 3; launch with `seeds=3` or more"
+    assert lines[5] == "not tested: 1 seed, a test needs at least 3; `seeds=3` runs them"
     assert ["seeds", "0", "2"] in [re.split(r"\s{2,}", line) for line in lines]
 
 

@@ -168,7 +168,7 @@ def _evidence(row: Row, seeds: Seeds, question: Question) -> Evidence:
     told = [(question.own, first), *((other, pair[1]) for other, pair in found.items() if other != NOTHING)]
     measured = "; ".join(f"{NAMES[name]} {_mean(each)}" for name, each in told)
     if len(seeds) < LEAST_SEEDS:
-        return Evidence(measured, lacking=too_few(len(seeds)))
+        return Evidence(measured, lacking=too_few(len(seeds), f"`seeds={LEAST_SEEDS}` runs them"))
     pairs = tuple(Pair(f"less {NAMES[other]}", _difference(*pair), (0.0, math.inf)) for other, pair in found.items())
     return Evidence(measured, pairs, len(seeds))
 

@@ -49,7 +49,7 @@ class Contrast:
         if self.left.same_training(self.right):
             return "the same computation"
         fewest = min((len(row.counted) for row in (self.left, self.right) if row.random), default=0)
-        return obstacle(self.left, self.right) or too_few(fewest, f"launch with `seeds={LEAST_SEEDS}` or more")
+        return obstacle(self.left, self.right) or too_few(fewest, f"`seeds={LEAST_SEEDS}` runs them")
 
 
 def contrast(left: Selected, right: Selected) -> tuple[Contrast, ...]:

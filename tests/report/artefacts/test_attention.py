@@ -54,9 +54,7 @@ def test_fewer_than_three_seeds_are_not_tested(record: FakeRecord, undrawn: None
     looked_at(record, 2, 0.6, 0.1)
     built = report.build(["figure6"], record.storage)
     [tally] = built.verdicts
-    assert (
-        str(tally) == "figure6: not tested: 2 seeds, a test needs at least 3; `seeds=settle` runs as many as are needed"
-    )
+    assert str(tally) == "figure6: not tested: 2 seeds, a test needs at least 3; `seeds=3` runs them"
 
 
 def test_a_file_that_is_damaged_is_named(record: FakeRecord) -> None:
