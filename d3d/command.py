@@ -23,6 +23,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,11 +65,11 @@ def carry_out(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
     command, rest = split_command(arguments)
     if command in ("tables", "report", "status", "compare"):
         return read_record(command, rest, asked)
-    if {"--help", "-h"} & set(rest):
-        from d3d.bench.declare.catalogue import show_catalogue
-
-        show_catalogue(console(least=WIDTH), program())
+    if "--version" in rest:
+        print(f"d3d {version('d3d')}")
         return 0
+    if {"--help", "-h"} & set(rest):
+        return show_help(rest)
     if command == "config":
         return show_config(rest)
     if command == "clean":
@@ -88,8 +89,11 @@ def split_command(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
     if not arguments or "=" in arguments[0] or not arguments[0].isidentifier():
         return "run", arguments
     if arguments[0] not in COMMANDS:
-        from d3d.bench.declare.ablations import did_you_mean
+        from d3d.bench.declare.ablations import did_you_mean, options
+        from d3d.bench.declare.compose import ablation_groups
 
+        if arguments[0] in (*options("ablation"), *ablation_groups()):
+            raise ConfigError(f"{arguments[0]}: is no command; did you mean ablation={arguments[0]}?")
         near = did_you_mean(arguments[0], COMMANDS)
         raise ConfigError(f"{arguments[0]}: unknown command{near}; there are: {', '.join(COMMANDS)}")
     return arguments[0], arguments[1:]
@@ -110,6 +114,19 @@ def read_record(command: str, arguments: Sequence[str], asked: Mapping[str, str]
         from d3d.report.command import main as build
 
         return build(arguments, command)
+
+
+def show_help(arguments: Sequence[str]) -> int:
+    """What can be launched, or what the ablations are about that the arguments name. Returns the exit status."""
+    from d3d.bench.declare.catalogue import show_ablations, show_catalogue
+    from d3d.bench.declare.compose import compose
+
+    asked = [argument for argument in arguments if argument not in ("--help", "-h")]
+    if any(argument.startswith("ablation=") for argument in asked):
+        show_ablations(console(least=WIDTH), compose(asked).ablations, f"{program()} config {shlex.join(asked)}")
+    else:
+        show_catalogue(console(least=WIDTH), program())
+    return 0
 
 
 def show_config(arguments: Sequence[str]) -> int:
@@ -162,9 +179,10 @@ def run(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
     local = launch.cluster.address is None
     note_unused(asked, local=local)
     with quiet(local=local):
-        from d3d.bench.record.access import record_errors_explained
+        from d3d.bench.record.access import check_answers, record_errors_explained
         from d3d.bench.run.failures import full_disk_explained
 
+        check_answers(launch.tracking_uri)
         with full_disk_explained(), record_errors_explained(launch.tracking_uri):
             return run_launch(launch)
 

@@ -1,6 +1,7 @@
 """The command, run as a user runs it: in a process of its own, from a folder that is not the project's."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -245,6 +246,21 @@ def test_help_lists_what_there_is_and_what_it_costs(user: User) -> None:
     assert done.stdout.count("  python orchestrate.py ablation=") == 4
 
 
+def test_the_help_of_an_ablation_has_its_rows_and_claims(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ablation=modules", "preset=small", "--help"]) == 0
+    said = capsys.readouterr().out
+    modules = ablations()["modules"]
+    assert modules.title in said.replace("\n", " ") and modules.cost in said
+    for text in (*modules.claims, *(row.label for row in modules.rows), "model.joint_attention=False"):
+        assert text in said
+    assert "config ablation=modules preset=small prints every key with its value." in said
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"d3d \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
 def test_bad_input_ends_the_process_before_anything_is_started(user: User) -> None:
     done = user.run("ablation=strid_grid")
     assert (done.returncode, done.stdout) == (2, "")
@@ -259,6 +275,16 @@ def test_bad_input_ends_the_process_before_anything_is_started(user: User) -> No
         ([], "ablation="),
         (["ablation=strid_grid"], "did you mean stride_grid"),
         (["ablation=full", "model.widht=3"], "did you mean model.width"),
+        (["ablation=full", "training.lr=0.1"], "did you mean training.learning_rate?"),
+        (["ablation=full", "epochs=3"], "did you mean training.epochs?"),
+        (["ablation=full", "device=cuda"], "a GPU is used where there is one, and resources.gpus_per_cell=0 uses none"),
+        (["ablation=full", "seeds=0,1,2"], "write seeds=[0,1,2]"),
+        (["stride_grid"], "stride_grid: is no command; did you mean ablation=stride_grid?"),
+        (["cast", "preset=smoke"], "cast: is no command; did you mean ablation=cast?"),
+        (["ablation=modules,tokens"], "a launch has one ablation, or one of the groups all and cast"),
+        (["ablation=full", "tracking.uri=http://127.0.0.1:9"], "nothing answers there (Connection refused)"),
+        (["status", "tracking.uri=http://127.0.0.1:9"], "nothing answers there (Connection refused)"),
+        (["ablation=strid_grid", "--help"], "did you mean stride_grid"),
         (["ablation=full", "resources.cpus=9999"], "this machine has"),
         (["ablation=full", "storage=/dev/null/results"], "cannot be written"),
         (["ablation=full", "data=penn_action", "data.root=."], "no labels"),

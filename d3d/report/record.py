@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from d3d.attention_maps import Maps, read_maps, read_numbers
 from d3d.bench.database import has_tables, sqlite_file
 from d3d.bench.declare.ablations import VALIDATION
-from d3d.bench.record.access import connect, experiment_of, record_errors_explained
+from d3d.bench.record.access import check_answers, connect, experiment_of, record_errors_explained
 from d3d.bench.record.location import record_uri
 from d3d.bench.record.provenance import kind_of, part_of
 from d3d.bench.record.run_files import files_of, read_bytes
@@ -124,6 +124,7 @@ class Record:
         self.uri = record_uri(tracking_uri, storage)
         if database := sqlite_file(self.uri):
             _require_database(database)
+        check_answers(self.uri)
         with record_errors_explained(self.uri):
             self._client = connect(self.uri)
             experiment = experiment_of(self._client)

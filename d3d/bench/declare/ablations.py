@@ -223,9 +223,21 @@ def overrides_of(arguments: Iterable[str]) -> tuple[str, ...]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The nearest known word as a question in brackets, or an empty text if none is near."""
-    nearest = get_close_matches(word, list(known), 1, 0.5)
+    """The nearest known word as a question in brackets, or an empty text if none is near.
+
+    A key may also be meant by its last part alone, or by the initials of that: `epochs`, `training.lr`.
+    """
+    there = list(known)
+    group, _, last = word.rpartition(".")
+    ends = [each for each in there if each.startswith(group) and last in _short(each)]
+    nearest = ends[:1] or get_close_matches(word, there, 1, 0.5)
     return f" (did you mean {nearest[0]}?)" if nearest else ""
+
+
+def _short(key: str) -> tuple[str, str]:
+    """The last part of a key, and its initials: of `training.learning_rate` learning_rate and lr."""
+    last = key.rpartition(".")[2]
+    return last, "".join(word[:1] for word in last.split("_"))
 
 
 def fault_of(error: ValidationError, written: object, known: Iterable[str]) -> str:

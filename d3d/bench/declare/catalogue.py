@@ -1,9 +1,11 @@
 """Prints `--help`: what can be launched, what it makes and what it costs."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 
-from d3d.bench.declare.ablations import SECTIONS, ablations, choices
+from d3d.bench.declare.ablations import SECTIONS, Ablation, Row, ablations, choices
 from d3d.bench.declare.compose import ALL, ablation_groups
 from d3d.bench.declare.searches import searches
 
@@ -71,6 +73,30 @@ def show_catalogue(console: Console, program: str) -> None:
     console.print("examples")
     for command, meaning in EXAMPLES.items():
         console.print(f"  {program} {command}\n      {meaning}", soft_wrap=True)
+
+
+def show_ablations(console: Console, ablations: Sequence[Ablation], command: str) -> None:
+    """Prints what ablations are about: rows with the keys that they set, claims, artefacts and cost.
+
+    `command` is the one that prints their configuration.
+    """
+    for each in ablations:
+        console.print(f"{each.name}: {each.title} ({each.section})", soft_wrap=True)
+        console.print(f"makes {', '.join(each.artefacts) or 'no table'}; {each.cost}", soft_wrap=True)
+        rows = {row.label: [_row_text(row)] for row in each.rows}
+        _section(console, "rows", rows)
+        if each.claims:
+            claims = {text: [""] for text in each.claims}
+            _section(console, "claims, which seeds=settle settles", claims)
+    console.print(f"{command} prints every key with its value.", soft_wrap=True)
+
+
+def _row_text(row: Row) -> str:
+    """What a row changes, in a line."""
+    if row.fuse:
+        return f"the mean of the predictions of {' and '.join(row.fuse)}"
+    model = {"model": row.model} if row.model else {}
+    return ", ".join(f"{key}={value}" for key, value in (model | row.settings).items()) or "as configured"
 
 
 def _section(console: Console, heading: str, entries: dict[str, list[str]]) -> None:

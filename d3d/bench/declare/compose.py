@@ -64,6 +64,12 @@ AS_TYPED = (
 )
 """Keys of names and paths, which are taken as they are typed where Hydra would read anything but a text."""
 
+MEANT = {
+    **dict.fromkeys(("device", "gpu"), "; a GPU is used where there is one, and resources.gpus_per_cell=0 uses none"),
+    **dict.fromkeys(("gpus", "num_gpus"), "; all are used, and resources.gpus_per_cell=0.5 puts two trainings on each"),
+}
+"""Keys that other programs have, and what to write instead."""
+
 _CHOICE, _SETTINGS, _POSES = TypeAdapter(Choice), TypeAdapter(Settings), TypeAdapter(Poses)
 OWN: Mapping[str, Sequence[str]] = {"check": (), "show": ("clip",), "poses": POSES}
 """The keys that only one command takes."""
@@ -196,9 +202,7 @@ def _check(override: Override, known: Sequence[str]) -> None:
     if override.type != OverrideType.CHANGE:
         raise ConfigError(f"{line}: keys can be set, not added or removed; write key=value")
     if override.is_sweep_override():
-        quoted = shlex.quote(f"{key}={hydra_text(str(line).partition('=')[2])}")
-        ways = f"quote a text ({quoted}), write {key}=[…] for a list, or an ablation file to vary a key"
-        raise ConfigError(f"{line}: Hydra reads several values here, and a launch has one for each key; {ways}")
+        raise ConfigError(f"{line}: {_several(key, str(line).partition('=')[2])}")
     if key in SECTIONS and override.value() not in options(key):
         near = did_you_mean(str(override.value()), options(key))
         raise ConfigError(f"{line}: unknown {key}{near}; there are: {', '.join(options(key))}")
@@ -206,8 +210,23 @@ def _check(override: Override, known: Sequence[str]) -> None:
         for command, own in OWN.items():
             if key in own:
                 raise ConfigError(f"{line}: only the command `{command}` takes this key; leave it out")
-        near = did_you_mean(key, known) or "; d3d/config.py and experiments/config.yaml name them all"
+        near = MEANT.get(key) or did_you_mean(key, known) or "; d3d/config.py and experiments/config.yaml name them all"
         raise ConfigError(f"{line}: unknown key{near}")
+
+
+def _several(key: str, values: str) -> str:
+    """What is wrong with several values of a key, and what to write instead."""
+    if key == "ablation":
+        groups = " and ".join(ablation_groups())
+        return (
+            f"a launch has one ablation, or one of the groups {groups}; a file of your own can have the rows of several"
+        )
+    if key == "seeds":
+        return f"a list is written in brackets; write seeds=[{values}]"
+    ways = f"quote a text ({shlex.quote(f'{key}={hydra_text(values)}')}), write {key}=[{values}] for a list"
+    return (
+        f"Hydra reads several values here, and a launch has one for each key; {ways}, or an ablation file to vary a key"
+    )
 
 
 def _chosen(overrides: Sequence[Override]) -> tuple[str, tuple[Ablation, ...]]:

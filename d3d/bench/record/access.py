@@ -5,11 +5,14 @@ damaged, which can happen at any moment of a launch. `record_errors_explained` i
 a launch, its workers and the report each run within it.
 """
 
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from textwrap import shorten
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from alembic.util import CommandError
 from mlflow import MlflowClient
@@ -21,6 +24,8 @@ from d3d.bench.database import PATIENCE, has_tables, sqlite_file
 from d3d.bench.record.schema import EXPERIMENT
 from d3d.errors import RecordError, UnusableRecordError
 
+PORTS = {"http": 80, "https": 443}  # scheme of a server → its usual port
+ANSWER = 10  # seconds that a server may take to accept a connection
 ERRORS = (MlflowException, SQLAlchemyError, CommandError, sqlite3.Error)  # what a record raises that cannot be used
 
 
@@ -48,6 +53,21 @@ def at_the_end(write: Callable[[], object]) -> Iterator[None]:
         except (UnusableRecordError, *ERRORS):
             stack.pop_all()
             raise
+
+
+def check_answers(uri: str) -> None:
+    """Raises UnusableRecordError at once if nothing listens where a server should: MLflow would try for minutes.
+
+    It is for the start of a command. Later, a server that is gone may come back.
+    """
+    server = urlsplit(uri)
+    if server.scheme not in PORTS or not server.hostname or server.scheme in getproxies():  # a proxy would be asked
+        return
+    try:
+        socket.create_connection((server.hostname, server.port or PORTS[server.scheme]), timeout=ANSWER).close()
+    except OSError as error:
+        fault = f"tracking.uri={uri}: nothing answers there ({error.strerror or error})"
+        raise UnusableRecordError(f"{fault}; start the server, or name another record") from error
 
 
 def exists(uri: str) -> bool:

@@ -1,3 +1,4 @@
+import socket
 import sqlite3
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
 from d3d import command
-from d3d.bench.record.access import at_the_end, connect, exists, record_errors_explained
+from d3d.bench.record.access import at_the_end, check_answers, connect, exists, record_errors_explained
 from d3d.bench.record.schema import EXPERIMENT
 from d3d.bench.record.tracking import Record, prepare
 from d3d.errors import RecordError, UnusableRecordError
@@ -32,6 +33,20 @@ def test_a_launch_says_in_a_line_that_its_record_cannot_be_used(
     monkeypatch.setattr(command, "run_launch", away)
     with pytest.raises(UnusableRecordError, match="API request"):
         command.run(["ablation=full", f"storage='{tmp_path}'"], {})
+
+
+def test_a_server_that_is_not_there_is_said_at_once_and_nothing_else_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(UnusableRecordError, match=f"{address}: nothing answers there"):
+            check_answers(address)  # bound, but not listening
+        listening.listen()
+        check_answers(address)
+    for elsewhere in ("sqlite:////nowhere/mlflow.db", "postgresql://127.0.0.1:9/record"):
+        check_answers(elsewhere)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    check_answers(address)  # the proxy would be asked
 
 
 @pytest.mark.parametrize("error", [UnusableRecordError("away"), MlflowException("away"), LOCKED])
