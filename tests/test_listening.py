@@ -108,10 +108,11 @@ def test_a_launch_and_its_workers(user: User) -> None:
     place = user.home.parent / "ray"
     place.mkdir()
     user.environment |= {"RAY_TMPDIR": str(place), "PYTHONWARNINGS": "error"}
-    process = user.start(*LAUNCH)
+    long = [word.replace("epochs=3", "epochs=3000") for word in LAUNCH]  # so that it lasts until the signal
+    process = user.start(*long)
     assert process.stdout is not None
     for line in process.stdout:
-        if "(1/3 done" in line:
+        if ": epoch " in line:
             break
     found = listening(process.pid)
     started = {pid: known for pid in tree(process.pid) - {process.pid} if (known := environment(pid))}
