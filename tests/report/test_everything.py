@@ -104,6 +104,16 @@ def test_the_row_without_deformable_attention_says_where_its_pixels_come_from(re
     assert "- [a] this row is not a pose-only model" in rendered and "- [b] without joint and temporal" in rendered
 
 
+def test_a_row_that_sees_no_pixels_says_so(record: FakeRecord) -> None:
+    run = record.finish("1a")
+    for key, value in {"data.frames": "rendered", "model.pose_features": "False"}.items():
+        record.client.log_param(run, key, value)
+    record.launch([point("no_deformable", "1a")], ablation="modules", artefacts=["table4"])
+    report.build(["table4"], record.storage)
+    text = record.made("table4.md").read_text()
+    assert "this row is a pose-only model" in text and "not a pose-only" not in text
+
+
 def test_every_document_says_its_command_and_what_it_changed(record: FakeRecord) -> None:
     """A table of rows, a figure, a comparison and a table of costs."""
     command = "python orchestrate.py ablation=a model.norm=pre storage=/secret"

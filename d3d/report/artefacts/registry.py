@@ -3,7 +3,7 @@
 An ablation that names no artefact gets a table of its rows under its own name; `artefact_of` decides that.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeGuard
 
@@ -47,7 +47,7 @@ class Artefact:
     x: Axis | None = None  # of a curve
     lines: Axis | None = None  # of a curve that has several, one for each value
     columns: Mapping[str, str] = field(default_factory=dict)  # CSV column → its content; {}: those of a row table
-    footnotes: Mapping[str, Footnote] = field(default_factory=dict)  # by row
+    footnotes: Mapping[str, Sequence[Footnote]] = field(default_factory=dict)  # by row; the first that applies is shown
     module: str = ""  # of a complexity table or a figure of attention: the attention it is about
 
 
@@ -81,14 +81,24 @@ _DECLARED = (
         title="Table 4: attention modules",
         meaning="top-1 without each of the attention modules",
         footnotes={
-            "no_deformable": Footnote(
-                "this row is not a pose-only model: it sees the pixels too. And these come from the joints as well: "
-                "data.frames=rendered draws them from the joints, data.view=persons cuts them out around the joints",
-                where={"data.frames": "rendered", "data.view": "persons"},
+            "no_deformable": (
+                Footnote(
+                    "with model.pose_features=false and without 3D deformable attention no path leads from the pixels "
+                    "to the head: this row is a pose-only model",
+                    where={"model.pose_features": "False"},
+                ),
+                Footnote(
+                    "this row is not a pose-only model: it sees the pixels too. And these come from the joints as "
+                    "well: data.frames=rendered draws them from the joints, data.view=persons cuts them out around "
+                    "the joints",
+                    where={"data.frames": "rendered", "data.view": "persons"},
+                ),
             ),
-            "deformable_only": Footnote(
-                "without joint and temporal stride attention no path leads from pose to the head: this row is an "
-                "RGB-only model"
+            "deformable_only": (
+                Footnote(
+                    "without joint and temporal stride attention no path leads from pose to the head: this row is an "
+                    "RGB-only model"
+                ),
             ),
         },
     ),

@@ -264,13 +264,12 @@ def _orderings(measured: Measured, rows: Sequence[Row]) -> list[Block]:
 
 def _footnoted(measured: Measured) -> dict[str, str]:
     """Row → its footnote, for the rows with a footnote that applies to them, in the order of the table."""
-    declared = measured.artefact.footnotes
-    rows = [row for row in measured.rows if row.label in declared]
-    return {
-        row.label: declared[row.label].text
-        for row in rows
-        if declared[row.label].applies(cell.params for cell in row.cells.values())
-    }
+    found = {}
+    for row in measured.rows:
+        params = [cell.params for cell in row.cells.values()]
+        if texts := [each.text for each in measured.artefact.footnotes.get(row.label, ()) if each.applies(params)]:
+            found[row.label] = texts[0]
+    return found
 
 
 def _mark(measured: Measured, row: Row) -> str:
