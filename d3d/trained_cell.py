@@ -158,7 +158,7 @@ def load_cell(
     of a system that is not named; RecordError where the record is needed and cannot be read.
     """
     folder = checkpoints(Path(storage))
-    if not (folder / id).is_dir():
+    if not _has_weights(folder, id):
         id = _trained(Path(storage), id, tracking_uri)
     described = read_description(folder / id)
     try:
@@ -183,7 +183,12 @@ def _trained(storage: Path, id: str, tracking_uri: str | None) -> str:
     from d3d.report.record import Record  # MLflow takes seconds, and a training is used without it
 
     cell: Cell | None = Record(storage, tracking_uri).cell(id)
-    if cell is None or not (checkpoints(storage) / cell.weights).is_dir():
+    if cell is None or not _has_weights(checkpoints(storage), cell.weights):
         fault = f"{storage}: no weights of cell {id}"
         raise CheckpointError(f"{fault}; name a training, or a test of one, that was run with this storage folder")
     return cell.weights
+
+
+def _has_weights(folder: Path, id: str) -> bool:
+    """Whether there is a folder of this cell; a text that is no id, and may lead elsewhere, is the name of none."""
+    return id.isalnum() and (folder / id).is_dir()

@@ -135,7 +135,7 @@ def test_a_test_has_the_weights_of_the_training_that_it_tested(
     record.finish("fedcba9876543210", trained=ID)
     record.finish("00ff", trained="gone")
     assert d3d.load_cell(storage, "fedcba9876543210").id == ID
-    for id in ("00ff", "0000"):
+    for id in ("00ff", "0000", f"../cells/{ID}", "0'1", ""):
         with pytest.raises(CheckpointError, match=f"no weights of cell {id}; name a training"):
             load_cell(storage, id)
     with pytest.raises(RecordError, match="there is no record"):

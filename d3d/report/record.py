@@ -205,7 +205,9 @@ class Record:
         return tuple(each for id in cell.folds if (each := self.cell(id))) or (cell,)
 
     def cell(self, id: str) -> Cell | None:
-        """The finished cell of an id, None if there is none."""
+        """The finished cell of an id, None if there is none, as of a text that is no id."""
+        if not id.isalnum():
+            return None
         runs = _finished(self._runs(f"tags.{Tag.CELL} = '{id}'"))
         return self._cell(id, runs) if runs else None
 

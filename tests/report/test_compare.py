@@ -137,6 +137,7 @@ def test_rows_tested_on_different_clips_are_refused(two_rows: FakeRecord, capsys
         (("depth/a", "depth/b", "depth/c"), "name two results"),
         (("dept/a", "depth/b"), "dept/a: neither a launch, nor an ablation, nor a cell"),
         (("dept/a", "depth/b"), "did you mean depth?"),
+        (("it's", "depth/b"), "it's: neither a launch, nor an ablation, nor a cell"),
         (("depth/aa", "depth/b"), "launch 1a has no row aa; did you mean a? There are: a; b"),
         (("depth", "depth/b"), "depth is a launch, depth/b one row; name a row, depth/ROW, of: a; b"),
         (("depth/a", "00ff"), "00ff: this cell is not finished (clip 7 is damaged); launch it again first"),
