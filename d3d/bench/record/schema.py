@@ -67,6 +67,8 @@ class Tag(StrEnum):
 
 
 ABLATION_PREFIX = "ablation."  # of a tag for each ablation that asked for a cell: "ablation.modules" is "true"
+CLAIMS_PREFIX = "claims."  # of a metric of a report for each of VERDICTS: how many claims got it
+VERDICTS = ("holds", "fails", "inconclusive", "not tested")
 ENVIRONMENT_PREFIX = "environment."  # of the tags of d3d/bench/record/conditions.py
 
 

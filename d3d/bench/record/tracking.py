@@ -27,10 +27,12 @@ from d3d.bench.record.run_files import ANYWHERE, files_of, make_relocatable, rea
 from d3d.bench.record.schema import (
     ABLATION_PREFIX,
     CELL,
+    CLAIMS_PREFIX,
     DATABASE,
     EXPERIMENT,
     REPORT,
     RESULTS,
+    VERDICTS,
     File,
     Metric,
     Tag,
@@ -41,7 +43,7 @@ from d3d.bench.record.schema import (
     write_predictions,
     write_probabilities,
 )
-from d3d.bench.record.views import EXPLANATION, NOTE, views_of
+from d3d.bench.record.views import EXPLANATION, NOTE, note_of, views_of
 from d3d.errors import RecordError
 from d3d.prediction import Prediction, mean_class_accuracy, part_top1, top1
 
@@ -296,10 +298,24 @@ class Record:
         """Adds the plots of an ablation's studies to its report run."""
         self._log_files(report, paths, File.SEARCH)
 
-    def log_tables(self, plan: "Plan", paths: Iterable[Path]) -> None:
-        """Adds the tables and figures of each ablation to its report run."""
+    def log_tables(self, plan: "Plan", paths: Iterable[Path], verdicts: Mapping[str, Mapping[str, int]]) -> None:
+        """Adds the tables and figures of each ablation to its report run, whose page then begins with them.
+
+        Args:
+            plan: The plan.
+            paths: The files.
+            verdicts: Artefact → each of VERDICTS that a claim of it got → how many did. These become metrics.
+        """
         for report in plan.reports:
-            self._log_files(report, [path for path in paths if path.stem in report.ablation.artefacts], File.TABLES)
+            artefacts = report.ablation.artefacts
+            own = [path for path in paths if path.stem in artefacts]
+            self._log_files(report, own, File.TABLES)
+            run, now = self._report_runs(report)[0].info.run_id, time.time_ns() // 1_000_000
+            if note := note_of([path.read_text("utf-8") for path in own if path.suffix == ".md"]):
+                self.client.set_tag(run, NOTE, note)
+            for verdict in VERDICTS if verdicts.keys() & set(artefacts) else ():
+                count = sum(verdicts.get(name, {}).get(verdict, 0) for name in artefacts)
+                self.client.log_metric(run, f"{CLAIMS_PREFIX}{verdict.replace(' ', '_')}", count, now, 0)
 
     def _log_files(self, report: "Report", paths: Iterable[Path], folder: str) -> None:
         files = files_of(self._report_runs(report)[0], self.uri)

@@ -18,6 +18,8 @@ PREFIX = "mlflow.sharedViewState."
 LONGEST = 100  # characters of a key, without its digest
 SHARED = "viewStateShareKey"  # of the address
 MOST_KEYS = 20  # columns of varied keys; MLflow takes tags of at most 5000 characters
+MOST_NOTE = 8000  # characters of a run's tag
+CUT = "\n… the whole is under `tables`"
 NOTE = "mlflow.note.content"  # of an experiment or a run: what its page says of it
 EXPLANATION = """\
 Every run whose tag `kind` is `cell` is one training, test or baseline; its tag `row` names the row of a table that
@@ -82,6 +84,15 @@ def newest_view(tags: Mapping[str, str]) -> str | None:
     found = {tag.removeprefix(PREFIX): _times(value)[1] for tag, value in tags.items() if tag.startswith(PREFIX)}
     ours = {key: time for key, time in found.items() if f"{key}-means" in found}
     return max(ours, key=lambda key: ours[key], default=None)
+
+
+def note_of(documents: Sequence[str]) -> str:
+    """What the page of a launch says first: its tables in Markdown, as many whole lines as MLflow takes."""
+    lines = "\n".join(documents).splitlines(keepends=True)
+    kept, size = 0, len(CUT)
+    while kept < len(lines) and (size := size + len(lines[kept])) <= MOST_NOTE:
+        kept += 1
+    return "".join(lines[:kept]) + (CUT if kept < len(lines) else "")
 
 
 def _times(value: str) -> tuple[int, int]:

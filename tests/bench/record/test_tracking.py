@@ -276,11 +276,20 @@ def test_each_report_keeps_its_own_tables(record: Record, plan: Callable[..., Pl
         path.touch()
     with record.reports(everything):
         pass
-    record.log_tables(everything, paths)
+    paths[2].write_text("# How many blocks\n")
+    record.log_tables(everything, paths, {"table4": {"holds": 2, "not tested": 1}, "figure7a": {"fails": 3}})
     for run in runs(record, "tags.kind = 'report'"):
         kept = [each.path for each in files_of(run, record.uri).list_artifacts("tables")]
         expected = {"complexity": ["tables/tableA1.csv", "tables/tableA2.csv"], "depth": ["tables/depth.md"]}
-        assert kept == expected.get(run.data.tags["ablation"], [])
+        ablation = run.data.tags["ablation"]
+        assert kept == expected.get(ablation, [])
+        assert run.data.tags.get("mlflow.note.content") == ("# How many blocks\n" if ablation == "depth" else None)
+        numbers = {"modules": [2, 0, 0, 1], "stride_grid": [0, 3, 0, 0]}
+        keys = [f"claims.{verdict}" for verdict in ("holds", "fails", "inconclusive", "not_tested")]
+        if ablation in numbers:
+            assert [run.data.metrics[key] for key in keys] == numbers[ablation]
+        if ablation == "full":
+            assert not run.data.metrics, "it has no claims"
 
 
 def test_what_a_killed_launch_left_running_is_ended_by_the_next(

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from d3d.bench.plan.planning import Plan
 from d3d.bench.record.pages import first_view
 from d3d.bench.record.tracking import Record
-from d3d.bench.record.views import NOTE, PREFIX, SHARED, newest_view, views_of
+from d3d.bench.record.views import NOTE, PREFIX, SHARED, newest_view, note_of, views_of
 from tests.report.fake_record import new_record
 
 KEYS = ["model.joint_attention", "model.temporal_attention"]
@@ -78,6 +78,14 @@ def test_the_page_begins_with_the_view_that_was_saved_last(empty_database: Path,
     record.client.set_experiment_tag(record.experiment, f"{PREFIX}mine", json.dumps({"createdAt": 9000}))
     assert first_view(record.storage) == f"{start}&{SHARED}={keys['tokens']}"
     assert newest_view({f"{PREFIX}mine": "{}"}) is None
+
+
+def test_the_note_of_a_launch_has_as_many_whole_lines_as_mlflow_takes() -> None:
+    assert note_of([]) == "" and note_of(["# A table\n", "# Another\n"]) == "# A table\n\n# Another\n"
+    lines = [f"| {number} | {'x' * 90} |\n" for number in range(200)]
+    cut = note_of(["".join(lines)])
+    assert len(cut) <= 8000 and cut.endswith("the whole is under `tables`")
+    assert set(cut.splitlines(keepends=True)[:-2]) <= set(lines) and len(cut) > 7800
 
 
 def test_a_launch_saves_the_views_of_its_ablations_and_a_note(
