@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,6 +56,12 @@ rows:
 LAUNCH = ["ablation=mine.yaml", "preset=smoke", "data.clips=30", "training.epochs=3", "resources.cpus=1"]
 
 
+def _heed_signals() -> None:
+    """In a new process: what a shell starts with & ignores SIGINT, and what nohup starts SIGHUP."""
+    for each in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_DFL)
+
+
 class User:
     """Someone with an empty home and an empty folder."""
 
@@ -72,7 +77,7 @@ class User:
         return subprocess.Popen(
             [*COMMAND, *arguments],
             cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # what a shell starts with & ignores it
+            preexec_fn=_heed_signals,
         )  # fmt: skip
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
