@@ -30,6 +30,10 @@ _UNREADABLE = (IndexError, AttributeError, ValueError)  # no video stream, no de
 _OPTIONS = {"max_pixels": str(MOST_PIXELS)}
 _ADMITTED = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,avi,matroska,webm", **_OPTIONS}
 
+# Of the scaler. What it leaves behind with threads of its own cannot be freed in a process that was forked since, which
+# would wait for threads that it does not have. The pixels are the same.
+ALONE = 1
+
 
 class Header(NamedTuple):
     """The number of frames that a video shows, and their size as they are shown."""
@@ -106,9 +110,9 @@ def _resized(path: Path, frame: VideoFrame, clip: Clip, view: View) -> NDArray[n
     check_shape(path, clip, *shown_size(turn, frame.width, frame.height))
     if (view.left, view.top, view.right, view.bottom) == (0, 0, clip.width, clip.height):
         width, height = shown_size(turn, view.columns, view.rows)
-        pixels = _pixels(frame.reformat(width, height, "rgb24", interpolation="BILINEAR"))
+        pixels = _pixels(frame.reformat(width, height, "rgb24", interpolation="BILINEAR", threads=ALONE))
         return pixels if turn is None else np.asarray(turned(Image.fromarray(pixels), turn))
-    picture = turned(Image.fromarray(_pixels(frame.reformat(format="rgb24"))), turn)
+    picture = turned(Image.fromarray(_pixels(frame.reformat(format="rgb24", threads=ALONE))), turn)
     size, box = (view.columns, view.rows), view.within(clip, *picture.size)
     return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box=box))
 
