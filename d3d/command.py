@@ -65,6 +65,8 @@ def carry_out(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
     command, rest = split_command(arguments)
     if command in ("tables", "report", "status", "compare"):
         return read_record(command, rest, asked)
+    if command in ("clean", "predict"):
+        return use_cells(command, rest)
     if "--version" in rest:
         print(f"d3d {version('d3d')}")
         return 0
@@ -72,10 +74,6 @@ def carry_out(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
         return show_help(rest)
     if command == "config":
         return show_config(rest)
-    if command == "clean":
-        return clean(rest)
-    if command == "predict":
-        return predict(rest)
     return run(rest, asked) if command == "run" else inspect_data(command, rest)
 
 
@@ -138,17 +136,13 @@ def show_config(arguments: Sequence[str]) -> int:
     return 0
 
 
-def clean(arguments: Sequence[str]) -> int:
-    """The command `clean`, which removes files that can be done without. Returns the exit status."""
+def use_cells(command: str, arguments: Sequence[str]) -> int:
+    """The commands `clean` and `predict`, which use the checkpoints of cells. Returns the exit status."""
     with quiet(local=False):
-        from d3d.bench.run.cleaning import run_clean
+        if command == "clean":
+            from d3d.bench.run.cleaning import run_clean
 
-        return run_clean(arguments)
-
-
-def predict(arguments: Sequence[str]) -> int:
-    """The command `predict`, which asks a trained cell about a video. Returns the exit status."""
-    with quiet(local=False):
+            return run_clean(arguments)
         from d3d.bench.run.answer import run_predict
 
         return run_predict(arguments)

@@ -261,6 +261,13 @@ def test_the_help_of_an_ablation_has_its_rows_and_claims(capsys: pytest.CaptureF
     assert "config ablation=modules preset=small prints every key with its value." in said
 
 
+@pytest.mark.parametrize("command", ["tables", "report", "status", "compare", "clean", "predict"])
+def test_a_command_with_keys_of_its_own_has_a_help_of_its_own(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{command} ") and "\nkeys:\n" in said and "storage=" in said
+
+
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert re.fullmatch(r"d3d \d+\.\d+\.\d+\n", capsys.readouterr().out)
