@@ -1,6 +1,6 @@
 """The arguments KEY=VALUE of the commands that compose no configuration."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 
 from d3d.errors import ConfigError
@@ -25,3 +25,9 @@ def boolean(key: str, value: str) -> bool:
     if value not in ("true", "false"):
         raise ConfigError(f"{key}={value}: must be true or false")
     return value == "true"
+
+
+def usage(heading: str, keys: Mapping[str, str]) -> str:
+    """The help of a command: what it does, then its keys with their meanings."""
+    width = max(map(len, keys)) + 1
+    return "\n".join([heading, *(f"  {key + '=':<{width}} {meaning}" for key, meaning in keys.items())])

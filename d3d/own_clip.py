@@ -54,7 +54,9 @@ def own_clip(
     clip = Clip(id, 0, False, height, width, placed, visible, group="")
     if frames is None:
         return OwnClip(clip, _no_frames)
-    return OwnClip(clip, partial(_array, frames) if isinstance(frames, np.ndarray) else partial(_file, Path(frames)))
+    if isinstance(frames, np.ndarray):
+        return OwnClip(clip, partial(_array, frames))
+    return OwnClip(clip, partial(read_footage, Path(frames)))
 
 
 def _measured(
@@ -101,10 +103,6 @@ def _array(frames: NDArray[np.uint8], clip: Clip, indices: NDArray[np.int64], vi
     pictures = (Image.fromarray(frames[index]) for index in indices.tolist())
     size = (view.columns, view.rows)
     return np.stack([np.asarray(each.resize(size, Image.Resampling.BILINEAR, box=box)) for each in pictures])
-
-
-def _file(path: Path, clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
-    return read_footage(path, clip, indices, view)
 
 
 def _no_frames(clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:

@@ -10,14 +10,10 @@ import pytest
 from d3d.bench.declare.ablations import ablations, flatten
 from d3d.bench.declare.compose import compose, compose_inspection
 from d3d.bench.declare.searches import Search
-from d3d.bench.run.answer import KEYS as PREDICT_KEYS
-from d3d.bench.run.cleaning import KEYS as CLEAN_KEYS
 from d3d.folders import EXPERIMENTS
-from d3d.key_values import key_values
 from d3d.report import ARTEFACTS
-from d3d.report.compare import KEYS as COMPARE_KEYS
-from d3d.report.status import KEYS as STATUS_KEYS
 from d3d.yaml_file import read_yaml
+from tests.typed_commands import KEYS, check_keys
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -59,15 +55,8 @@ def test_a_command_composes(page: Path, command: str, tmp_path: Path, monkeypatc
         arguments = arguments[1:]
     if arguments[0] in ("tables", "report"):
         assert all("=" in word or word in (*ARTEFACTS, *ablations()) for word in arguments[1:])
-    elif arguments[0] == "predict":
-        assert set(key_values(arguments[1:], PREDICT_KEYS)) >= {"cell", "video"}
-    elif arguments[0] == "clean":
-        assert set(key_values(arguments[1:], CLEAN_KEYS)) <= set(CLEAN_KEYS)
-    elif arguments[0] == "compare":
-        assert set(key_values(arguments[3:], COMPARE_KEYS)) <= set(COMPARE_KEYS)
-        assert {word.partition("/")[0] for word in arguments[1:3]} <= set(ablations())
-    elif arguments[0] == "status":
-        assert set(key_values(arguments[1:], STATUS_KEYS)) <= set(STATUS_KEYS)
+    elif arguments[0] in KEYS:
+        check_keys(arguments[0], arguments[1:])
     elif arguments[0] in ("check", "show", "poses"):
         compose_inspection(arguments[0], arguments[1:])
     else:

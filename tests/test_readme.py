@@ -11,11 +11,7 @@ import yaml
 from d3d import report
 from d3d.bench.declare.ablations import parse_ablation
 from d3d.bench.declare.compose import compose, compose_inspection
-from d3d.bench.run.answer import KEYS as PREDICT_KEYS
-from d3d.bench.run.cleaning import KEYS as CLEAN_KEYS
-from d3d.key_values import key_values
-from d3d.report.compare import KEYS as COMPARE_KEYS
-from d3d.report.status import KEYS as STATUS_KEYS
+from tests.typed_commands import KEYS, check_keys
 
 ROOT = Path(__file__).parent.parent
 TABLES = "python orchestrate.py tables"
@@ -27,6 +23,7 @@ PAGES = sorted(
         *(page for room in ("docs", "tables", "d3d") for page in (ROOT / room).rglob("*.md")),
     ]
 )
+
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [
     line.partition(" #")[0].strip()
@@ -55,15 +52,8 @@ def test_a_launch_composes(command: str, tmp_path: Path, monkeypatch: pytest.Mon
     arguments = shlex.split(command)[2:]
     if arguments[0] == "config":
         arguments = arguments[1:]
-    if arguments[0] == "status":
-        assert set(key_values(arguments[1:], STATUS_KEYS)) <= set(STATUS_KEYS)
-    elif arguments[0] == "predict":
-        assert set(key_values(arguments[1:], PREDICT_KEYS)) >= {"cell", "video"}
-    elif arguments[0] == "clean":
-        assert set(key_values(arguments[1:], CLEAN_KEYS)) <= set(CLEAN_KEYS)
-    elif arguments[0] == "compare":
-        assert set(key_values(arguments[3:], COMPARE_KEYS)) <= set(COMPARE_KEYS)
-        assert all(compose([f"ablation={word.partition('/')[0]}"]).ablations for word in arguments[1:3])
+    if arguments[0] in KEYS:
+        check_keys(arguments[0], arguments[1:])
     elif arguments[0] in ("check", "show"):
         assert compose_inspection(arguments[0], arguments[1:]).config.data.name == "penn_action"
     elif arguments != ["--help"]:

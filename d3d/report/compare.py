@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from d3d.bench.record.access import record_errors_explained
 from d3d.errors import ConfigError, D3DError
-from d3d.key_values import key_values
+from d3d.key_values import key_values, usage
 from d3d.report import STORAGE
 from d3d.report.contrast.contrast import Contrast, contrast
 from d3d.report.contrast.selected import Selected, select
@@ -39,7 +39,7 @@ keys:"""
 def main(arguments: Sequence[str]) -> int:
     """Runs `compare`. Returns the exit status: 0, or 2 if the two cannot be compared."""
     if {"-h", "--help"} & set(arguments):
-        print("\n".join([HELP, *(f"  {key + '=':<20} {meaning}" for key, meaning in KEYS.items())]))
+        print(usage(HELP, KEYS))
         return 0
     try:
         left, right = _selected(arguments)

@@ -43,7 +43,7 @@ def progress(record: Record) -> tuple[Progress, ...]:
             _count(states.get(cell) for cell in launch.cells),
             Counter(state.reason for cell in launch.cells if (state := states.get(cell)) and state.status == "FAILED"),
         )
-        for launch, used in record.every_launch()
+        for launch, used in record.every_launch
     )
 
 

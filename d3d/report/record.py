@@ -163,6 +163,7 @@ class Record:
                 newest.setdefault((key[0], launch.data), launch)
         return tuple(newest.values())
 
+    @cached_property
     def every_launch(self) -> tuple[tuple[Launch, int], ...]:
         """All launches and when the command of each was last run, in ms since 1970; the newest first.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from d3d.bench.record.access import record_errors_explained
 from d3d.errors import D3DError
-from d3d.key_values import key_values
+from d3d.key_values import key_values, usage
 from d3d.report import STORAGE, where_recorded
 from d3d.report.progress import Progress, progress
 from d3d.report.record import Record
@@ -27,7 +27,7 @@ keys:"""
 def main(arguments: Sequence[str]) -> int:
     """Runs `status`. Returns the exit status: 0, or 2 if the record cannot be read."""
     if {"-h", "--help"} & set(arguments):
-        print("\n".join([HELP, *(f"  {key + '=':<14} {meaning}" for key, meaning in KEYS.items())]))
+        print(usage(HELP, KEYS))
         return 0
     try:
         values = key_values(arguments, KEYS)

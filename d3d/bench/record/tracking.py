@@ -296,7 +296,7 @@ class Record:
 
     def log_search(self, report: "Report", paths: Iterable[Path]) -> None:
         """Adds the plots of an ablation's studies to its report run."""
-        self._log_files(report, paths, File.SEARCH)
+        self._log_files(self._report_runs(report)[0], paths, File.SEARCH)
 
     def log_tables(self, plan: "Plan", paths: Iterable[Path], verdicts: Mapping[str, Mapping[str, int]]) -> None:
         """Adds the tables and figures of each ablation to its report run, whose page then begins with them.
@@ -309,16 +309,17 @@ class Record:
         for report in plan.reports:
             artefacts = report.ablation.artefacts
             own = [path for path in paths if path.stem in artefacts]
-            self._log_files(report, own, File.TABLES)
-            run, now = self._report_runs(report)[0].info.run_id, time.time_ns() // 1_000_000
+            found, now = self._report_runs(report)[0], time.time_ns() // 1_000_000
+            run = found.info.run_id
+            self._log_files(found, own, File.TABLES)
             if note := note_of([path.read_text("utf-8") for path in own if path.suffix == ".md"]):
                 self.client.set_tag(run, NOTE, note)
             for verdict in VERDICTS if verdicts.keys() & set(artefacts) else ():
                 count = sum(verdicts.get(name, {}).get(verdict, 0) for name in artefacts)
                 self.client.log_metric(run, f"{CLAIMS_PREFIX}{verdict.replace(' ', '_')}", count, now, 0)
 
-    def _log_files(self, report: "Report", paths: Iterable[Path], folder: str) -> None:
-        files = files_of(self._report_runs(report)[0], self.uri)
+    def _log_files(self, run: Run, paths: Iterable[Path], folder: str) -> None:
+        files = files_of(run, self.uri)
         for path in paths:
             files.log_artifact(str(path), folder)  # type: ignore[no-untyped-call]
 

@@ -15,7 +15,7 @@ from d3d.data.poses.models import SIZES, load, read_models, require_runtime
 from d3d.data.readers.pickled_annotations import find_annotation
 from d3d.data.skeleton import COCO
 from d3d.errors import ConfigError, DataError
-from d3d.key_values import key_values
+from d3d.key_values import key_values, usage
 from d3d.text import printable
 from d3d.trained_cell import Answer, TrainedCell, load_cell
 from d3d.typed_path import typed_path
@@ -51,7 +51,7 @@ class Joints(NamedTuple):
 def run_predict(arguments: Sequence[str]) -> int:
     """Runs `predict`. Returns the exit status 0. Raises D3DError where there is no answer."""
     if {"-h", "--help"} & set(arguments):
-        print("\n".join([HELP, *(f"  {key + '=':<14} {meaning}" for key, meaning in KEYS.items())]))
+        print(usage(HELP, KEYS))
         return 0
     values = key_values(arguments, KEYS)
     for key in ("cell", "video"):

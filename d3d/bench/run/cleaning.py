@@ -9,7 +9,7 @@ from d3d.bench.plan.machine import locked
 from d3d.bench.record.location import checkpoints, record_uri
 from d3d.bench.record.tracking import cells_that_finished
 from d3d.errors import ConfigError
-from d3d.key_values import boolean, key_values
+from d3d.key_values import boolean, key_values, usage
 from d3d.text import printable
 from d3d.training.checkpoint import FILE, PREVIOUS
 from d3d.typed_path import typed_path
@@ -47,7 +47,7 @@ class Spare:
 def run_clean(arguments: Sequence[str]) -> int:
     """Runs `clean`. Returns the exit status 0. Raises ConfigError, RecordError or ScheduleError."""
     if {"-h", "--help"} & set(arguments):
-        print("\n".join([HELP, *(f"  {key + '=':<14} {meaning}" for key, meaning in KEYS.items())]))
+        print(usage(HELP, KEYS))
         return 0
     values = key_values(arguments, KEYS)
     if "storage" not in values:

@@ -31,7 +31,7 @@ def select(record: Record, name: str) -> Selected:
     there is nothing of that name, RecordError where none of it is finished.
     """
     start, slash, label = name.partition("/")
-    launches = [launch for launch, _ in record.every_launch()]
+    launches = [launch for launch, _ in record.every_launch]
     launch = next((each for each in launches if start in (each.id, each.ablation)), None)
     if launch:
         return _of_launch(record, launch, name, label if slash else None)

@@ -10,6 +10,7 @@ from d3d.bench.run.answer import run_predict
 from d3d.command import main
 from d3d.config import Config, TrainingConfig
 from d3d.data.clip import Dataset
+from d3d.data.readers.pickled_annotations import find_annotation
 from d3d.models.d3d.config import D3DConfig
 from d3d.trained_cell import load_cell
 from tests.conftest import TINY_DATA
@@ -46,7 +47,7 @@ def test_the_answer_is_printed_and_drawn(asked: list[str], capsys: pytest.Captur
     assert run_predict([*asked, "joints=joints.pkl", "views=2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     cell = load_cell("results", ID)
-    annotation = pickle.loads(Path("joints.pkl").read_bytes())[0]  # noqa: S301, written above
+    annotation = find_annotation("joints", Path("joints.pkl"), "jump")
     answer = cell.predict(cell.clip("jump", annotation["keypoint"], annotation["keypoint_score"]), views=2)
     named = [f"{name} {100 * probability:.1f} %" for name, probability in answer.probabilities.items()]
     assert [re.sub(r"^answer", "", line).strip() for line in lines[3:8]] == named[:5]
