@@ -22,7 +22,6 @@ from d3d.data.batch import Batch
 from d3d.data.clip import Dataset
 from d3d.data.frames.rendering import render_frames
 from d3d.data.samples.clip_samples import ClipSamples
-from d3d.data.samples.sampling import check_frames
 from d3d.data.skeleton import Skeleton
 from d3d.errors import CheckpointError, ConfigError, DataError
 from d3d.models.d3d.transformer import D3DTransformer
@@ -82,7 +81,7 @@ class TrainedCell:
             score: M×L×J, above 0 or true where a joint is visible; None: all are that are not at (0, 0).
             size: (H, W) of the frames in pixels, needed where `frames` is None.
 
-        Raises DataError where the clip has too few frames, or its parts do not fit each other or the model.
+        Raises DataError where its parts do not fit each other or the model.
         """
         drawn, joints = self.config.data.frames == "rendered", len(self.skeleton.joint_names)
         if keypoint is None and self.needs_joints:
@@ -90,7 +89,6 @@ class TrainedCell:
         given = own_clip(frames, keypoint, score, size, joints, self.persons)
         if drawn:
             given = replace(given, read=partial(render_frames, skeleton=self.skeleton, persons=self.persons))
-        check_frames(self._dataset(given), self.config.training.frames)
         return given
 
     def predict(self, clip: OwnClip, *, views: int = 1) -> Answer:

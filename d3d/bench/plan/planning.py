@@ -22,7 +22,7 @@ from d3d.config import Config, DataConfig
 from d3d.data.clip import Dataset
 from d3d.data.readers.registry import open_dataset
 from d3d.data.samples.augmentation import check_flip
-from d3d.data.samples.sampling import check_frames
+from d3d.data.samples.sampling import check_frames, repeated_frames
 from d3d.errors import ConfigError, DataError
 from d3d.training.checkpoint import finished_epochs
 
@@ -162,8 +162,12 @@ class Plan:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """The remarks about its datasets, each once."""
-        return tuple(dict.fromkeys(remark for dataset in self.opened.values() for remark in dataset.remarks))
+        """The remarks about its datasets, and about clips that are shorter than their samples, each once."""
+        configs = [config for report in self.reports for config in report.configs.values()]
+        asked = sorted({frames for config in configs for frames in _asked(config).values()})
+        repeated = [repeated_frames(dataset, frames) for frames in asked for dataset in self.opened.values()]
+        about = [dataset.remarks for dataset in self.opened.values()]
+        return tuple(dict.fromkeys(remark for remarks in (*about, *repeated) for remark in remarks))
 
     @property
     def artefacts(self) -> tuple[str, ...]:
@@ -266,15 +270,20 @@ def make_plan(launch: Launch) -> Plan:
         for data in config.data.each_fold:
             if config.baseline.method is None:
                 check_flip(datasets[data], config.augmentation)
-            check_frames(datasets[data], config.training.frames)
-            if config.evaluation.frames is not None:
-                check_frames(datasets[data], config.evaluation.frames, "evaluation.frames")
+            for key, frames in _asked(config).items():
+                check_frames(datasets[data], frames, key)
     reports = tuple(
         _report(Report(launch, ablation, rows, (), (), None), datasets)
         for ablation, rows in zip(launch.ablations, configs, strict=True)
     )
     shared = _shared(launch, reports, datasets)
     return Plan(launch, _with_studies(launch, reports, datasets) if launch.search else reports, shared, codes, datasets)
+
+
+def _asked(config: Config) -> dict[str, int]:
+    """Key → the number of frames for which it asks."""
+    asked = {"training.frames": config.training.frames, "evaluation.frames": config.evaluation.frames}
+    return {key: frames for key, frames in asked.items() if frames is not None}
 
 
 def _check_classes(data: DataConfig, datasets: Datasets) -> None:

@@ -13,7 +13,7 @@ from d3d.config import DataConfig
 from d3d.data.clip import Clip, Dataset
 from d3d.data.frames.view import view_of
 from d3d.data.readers.decoded import decode_all
-from d3d.data.samples.sampling import check_frames, regular_indices
+from d3d.data.samples.sampling import check_frames, regular_indices, repeated_frames
 from d3d.data.source import Broken, Read, Source, assemble, doubts_about, faults_together, group_clips, read_each
 from d3d.errors import DataError, UnreachableError
 
@@ -41,7 +41,7 @@ class Findings:
     left_out: tuple[str, ...]  # ids of clips without frames
     damaged: tuple[tuple[str, str], ...]  # (id, what is wrong) of clips that data.damaged=skip leaves out
     notes: dict[str, tuple[str, ...]]  # harmless oddity → ids of the clips that have it
-    doubts: tuple[str, ...]  # what is hardly right about the joints, one line each
+    doubts: tuple[str, ...]  # what is hardly right about the joints, and clips that repeat frames, one line each
     faults: tuple[str, ...]  # one line each
     groups: Groups
     digest: str | None  # None where the dataset cannot be opened
@@ -81,13 +81,15 @@ def check(
         faults += [f"clip {read.clip.id}: {read.absence}" for read in reads if read.absent]
     faults += [str(fault) for fault in faults_together(source, reads)]
     dataset = None
+    repeated: tuple[str, ...] = ()
     try:  # as if no file were missing: missing ones are listed above
         whole = reads if data.missing == "skip" else [replace(read, absent="") for read in reads]
         dataset = assemble(source, whole, damaged, "skip")
         check_frames(dataset, frames)
+        repeated = repeated_frames(dataset, frames)
     except DataError as error:
         faults.append(str(error))
-    return _findings(source, reads, faults, damaged, None if faults else dataset)
+    return _findings(source, reads, faults, damaged, repeated, None if faults else dataset)
 
 
 def _decoding(source: Source, data: DataConfig, frames: int) -> Source:
@@ -102,13 +104,18 @@ def _read_and_decode(source: Source, data: DataConfig, frames: int, entry: Any) 
     if not read.absent and data.damaged == "skip":
         decode_all(source.decode, read)
     elif not read.absent and read.clip.length:
-        indices = regular_indices(read.clip.length, min(frames, read.clip.length))
+        indices = regular_indices(read.clip.length, frames)
         source.decode(read.clip, indices, view_of(read.clip, data.view, data.resize))
     return read
 
 
 def _findings(
-    source: Source, reads: Sequence[Read], faults: Sequence[str], damaged: Broken, dataset: Dataset | None
+    source: Source,
+    reads: Sequence[Read],
+    faults: Sequence[str],
+    damaged: Broken,
+    repeated: tuple[str, ...],
+    dataset: Dataset | None,
 ) -> Findings:
     clips = [read.clip for read in reads]
     present = [_present(clip, source.persons) for clip in clips]
@@ -129,7 +136,7 @@ def _findings(
         left_out=tuple(read.clip.id for read in reads if read.absent),
         damaged=tuple(damaged),
         notes={note: tuple(ids) for note, ids in notes.items()},
-        doubts=tuple(doubt.text for doubt in doubts_about(reads) if not doubt.impossible),
+        doubts=(*(doubt.text for doubt in doubts_about(reads) if not doubt.impossible), *repeated),
         faults=tuple(faults),
         groups=_groups(source, reads),
         digest=dataset.digest if dataset else None,

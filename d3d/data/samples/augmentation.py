@@ -27,7 +27,7 @@ def check_flip(dataset: Dataset, augmentation: AugmentationConfig) -> None:
 def augmented_indices(
     length: int, frames: int, augmentation: AugmentationConfig, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """T increasing frame indices, one from each equal segment of a random part of the clip; see `random_indices`.
+    """T frame indices in order, one from each equal segment of a random part of the clip; see `random_indices`.
 
     Args:
         length: frames of the clip.
@@ -38,7 +38,7 @@ def augmented_indices(
     even = augmentation.sampling == "even"
     if augmentation.span == 1:
         return random_indices(length, frames, generator, even=even)
-    part = max(frames, round(length * generator.uniform(augmentation.span, 1)))
+    part = min(length, max(frames, round(length * generator.uniform(augmentation.span, 1))))
     return int(generator.integers(length - part + 1)) + random_indices(part, frames, generator, even=even)
 
 

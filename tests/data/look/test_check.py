@@ -84,11 +84,18 @@ def test_clips_without_frames_are_no_fault_where_they_may_be_left_out(tmp_path: 
 def test_what_a_launch_would_refuse_is_a_fault(tmp_path: Path) -> None:
     root = write_root(tmp_path)
     (fault,) = found_in(root, frames=7, kind="rendered").faults
-    assert fault.startswith("training.frames=7: clip 0001")
+    assert fault.startswith("training.frames=7: 0001, the longest clip")
     for id in ("0002", "0004"):
         write_label(root, id, label())
     (fault,) = found_in(root, kind="rendered").faults
     assert "no test clip" in fault
+
+
+def test_clips_with_fewer_frames_than_a_sample_are_a_doubt(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    write_label(root, "0002", label(4))
+    found = found_in(root, frames=5, kind="rendered")
+    assert found.faults == () and found.doubts[-1].startswith("1 of 4 clips have fewer than 5 frames (clip 0002 has 4)")
 
 
 @pytest.mark.skipif(REAL is None, reason="set PENN_ACTION_ROOT to a folder with the official labels")

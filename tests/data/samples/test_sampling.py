@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from d3d.data.clip import Dataset
-from d3d.data.samples.sampling import check_frames, random_indices, regular_indices
+from d3d.data.samples.sampling import check_frames, random_indices, regular_indices, repeated_frames
 from d3d.errors import DataError
 
 SIZES = [(length, frames) for length in (1, 2, 7, 16, 29, 100) for frames in (1, 2, 5, 12, 16) if frames <= length]
@@ -57,10 +57,30 @@ def test_many_views_see_every_frame(length: int, frames: int) -> None:
     assert seen == set(range(length))
 
 
-def test_more_frames_than_a_clip_has_are_refused(synthetic: Dataset) -> None:
-    shortest = min((*synthetic.train, *synthetic.test), key=lambda clip: clip.length)
-    check_frames(synthetic, shortest.length)
-    with pytest.raises(DataError, match=rf"training.frames={shortest.length + 1}: .*has {shortest.length} frames"):
-        check_frames(synthetic, shortest.length + 1)
-    with pytest.raises(DataError, match=f"clip {synthetic.test[0].id}"):
-        check_frames(replace(synthetic, train=(), test=synthetic.test[:1]), 1000)
+@pytest.mark.parametrize(("length", "frames"), [(1, 2), (3, 4), (5, 12), (7, 16), (15, 16)])
+def test_a_clip_that_is_too_short_repeats_frames_in_order_and_shows_all(length: int, frames: int) -> None:
+    generator = np.random.default_rng(0)
+    drawn = [random_indices(length, frames, generator, even=even) for even in (False, True) for _ in range(20)]
+    for indices in (*drawn, *(regular_indices(length, frames, view, 3) for view in range(3))):
+        assert indices.shape == (frames,) and (np.diff(indices) >= 0).all()
+        assert set(indices.tolist()) == set(range(length))
+
+
+def test_more_frames_than_any_clip_has_are_refused(synthetic: Dataset) -> None:
+    longest = max((*synthetic.train, *synthetic.test), key=lambda clip: clip.length)
+    check_frames(synthetic, longest.length)
+    with pytest.raises(DataError, match=rf"training.frames={longest.length + 1}: .*has {longest.length} frames"):
+        check_frames(synthetic, longest.length + 1)
+    with pytest.raises(DataError, match=f"evaluation.frames=1000: {synthetic.test[0].id}, the longest clip"):
+        check_frames(replace(synthetic, train=(), test=synthetic.test[:1]), 1000, "evaluation.frames")
+
+
+def test_clips_that_repeat_frames_are_counted_and_the_shortest_is_named(synthetic: Dataset) -> None:
+    clips = sorted((*synthetic.train, *synthetic.test), key=lambda clip: (clip.length, clip.id))
+    assert repeated_frames(synthetic, clips[0].length) == ()
+    frames = clips[0].length + 1
+    short = sum(clip.length < frames for clip in clips)
+    assert repeated_frames(synthetic, frames) == (
+        f"{short} of {len(clips)} clips have fewer than {frames} frames (clip {clips[0].id} has {clips[0].length}); "
+        "frames of theirs are taken more than once",
+    )
