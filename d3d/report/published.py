@@ -50,6 +50,7 @@ class Published:
 
     caption: str = ""
     section: str = ""
+    data: str = ""  # that the values of `rows` are of; the record's name of that data starts with this
     claim: str = ""  # in words, for an artefact without printed numbers
     rows: dict[str, PublishedRow] = field(default_factory=dict)
     columns: dict[str, Column] = field(default_factory=dict)

@@ -321,6 +321,14 @@ def test_the_same_record_gives_the_same_bytes_in_any_process(everything: Everyth
     assert here.items() <= there.items()
 
 
+def test_published_numbers_of_other_data_are_said_to_be(everything: Everything, record: FakeRecord) -> None:
+    text = everything.text("table4.md")
+    assert "- The published values are of penn_action, these rows of synthetic, files: compare the order, not the" in text
+    record.rows({"full": 0.9}, ablation="modules", artefacts=["table4"], data="penn_action, rendered")
+    report.build(["table4"], record.storage)
+    assert "The published values are of" not in record.made("table4.md").read_text()
+
+
 def test_published_numbers_in_doubt_are_marked_and_a_note_says_why(record: FakeRecord) -> None:
     record.rows({"ratio 1/8": 0.8, "full": 0.9}, ablation="cast_ratio", artefacts=["cast_table1d"])
     report.build(["cast_table1d"], record.storage)

@@ -214,6 +214,7 @@ def _notes(measured: Measured) -> Iterator[str]:
     yield from missing_note(rows, launch.portable_command)
     yield from tuned_notes(launch, _tuned(measured))
     yield from _footnotes(measured)
+    yield from _other_data(measured)
     yield from _doubts(measured)
     yield from measured.caveats
     yield from interval_note(rows)
@@ -229,6 +230,13 @@ def _notes(measured: Measured) -> Iterator[str]:
     yield from chance_note(rows)
     if measured.baselines:
         yield measured.baselines.note
+
+
+def _other_data(measured: Measured) -> Iterator[str]:
+    """A note where the published values are of other data than the rows."""
+    theirs, ours = measured.printed.data, measured.launch.data
+    if theirs and not ours.startswith(theirs):
+        yield f"The published values are of {theirs}, these rows of {ours}: compare the order, not the numbers."
 
 
 def _doubts(measured: Measured) -> Iterator[str]:
