@@ -49,6 +49,7 @@ class Artefact:
     columns: Mapping[str, str] = field(default_factory=dict)  # CSV column → its content; {}: those of a row table
     footnotes: Mapping[str, Sequence[Footnote]] = field(default_factory=dict)  # by row; the first that applies is shown
     module: str = ""  # of a complexity table or a figure of attention: the attention it is about
+    costs: bool = False  # of a row table: whether it has columns for what each row reads and costs
 
 
 STRIDE = Axis("model.temporal_stride", "stride", "stride of temporal attention (frames)")
@@ -57,6 +58,13 @@ TRAINING_FRAMES = Axis("training.frames", "frames", "frames in training and test
 TEST_FRAMES = Axis("evaluation.frames", "test frames", "frames in test")
 
 _DECLARED = (
+    Artefact(
+        name="systems",
+        kind="row_table",
+        title="Systems trained with one recipe",
+        meaning="top-1 of every system beside what it reads and costs",
+        costs=True,
+    ),
     Artefact(
         name="table1",
         kind="comparison",

@@ -7,6 +7,7 @@ from pathlib import Path
 from d3d.bench.declare.ablations import RECIPE, Value
 from d3d.bench.record.schema import Launch
 from d3d.report import Built, Document
+from d3d.report.artefacts import costs
 from d3d.report.artefacts.baselines import chosen_notes
 from d3d.report.artefacts.measured_rows import Measured, measure
 from d3d.report.artefacts.movement import movement_notes
@@ -121,6 +122,8 @@ def row_grid(measured: Measured) -> Grid:
         header += [f"less {launch.reference}", "p"]
     if launch.tuned:
         header += tuned_header(_tuned(measured))
+    if measured.artefact.costs:
+        header += costs.HEADER
     lines = []
     for row in measured.rows:
         numbers = _values(measured, row)
@@ -142,8 +145,10 @@ def row_grid(measured: Measured) -> Grid:
             line += _against_reference(measured, row)
         if launch.tuned:
             line += tuned_entries(launch, _tuned(measured), row.label)
+        if measured.artefact.costs:
+            line += costs.cost_entries(row)
         lines.append(tuple(line))
-    align = "".join("l" if name in ("row", "in the paper", "budget") else "r" for name in header)
+    align = "".join("l" if name in ("row", "in the paper", "budget", "reads") else "r" for name in header)
     return Grid(tuple(header), tuple(lines), align)
 
 
@@ -156,6 +161,7 @@ def _csv(measured: Measured) -> bytes:
     columns = dict(measured.artefact.columns) or {key: key for key in _columns(measured.rows)}
     columns |= {f"{part}_{name}": f"{part}_{name}" for part in parts_of(measured.rows) for name in OF_PART}
     columns |= {key: key for key in COLUMNS if measured.launch.tuned}
+    columns |= {key: key for key in costs.COSTS if measured.artefact.costs}
     columns |= {key: key for row in measured.rows for key in _of_folds(row)}
     values = [_values(measured, row) for row in measured.rows]
     return csv_bytes(list(columns), [{column: row.get(key, "") for column, key in columns.items()} for row in values])
@@ -196,6 +202,7 @@ def _values(measured: Measured, row: Row) -> dict[str, str]:
         **{key: f"{value:.2f}" for key, value in _of_folds(row).items()},
         **{key: text for part in parts_of(measured.rows) for key, text in _part_values(measured, row, part).items()},
         **tuned_values(measured.launch, _tuned(measured), row.label),
+        **costs.cost_values(row),
     }
 
 
@@ -225,6 +232,8 @@ def _notes(measured: Measured) -> Iterator[str]:
             "pairs of rows that this table tests."
         )
     yield from seeds_note(rows)
+    if measured.artefact.costs:
+        yield costs.NOTE
     yield from movement_notes(rows)
     yield from chosen_notes(rows)
     yield from chance_note(rows)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from d3d.bench.kinds.registry import KINDS, TRAINING
+from d3d.bench.kinds.registry import KINDS, PRETRAINING, TRAINING
 from d3d.bench.plan.estimate import duration
 from d3d.bench.plan.planning import Plan
 from d3d.bench.record.tracking import Record
@@ -63,10 +63,11 @@ def test_all_is_described_ablation_by_ablation(
     assert said[0] == f"all: {len(everything.reports)} ablations"
     assert "  stride_grid    25 points, 16 distinct cells, 0 finished" in said
     points = sum(len(report.points) for report in everything.reports)
-    assert said[-2].strip() == f"in all         {points} points, {len(everything.cells)} distinct cells, 0 finished"
+    total = f"in all         {points} points, {len(everything.cells)} distinct cells, 0 finished"
+    assert said[-2].strip() == f"{total}, 4 shared with 11 other ablations, 1 shared with star_attention"
     counts = {kind: sum(cell.kind is kind for cell in everything.cells) for kind in KINDS}
     todo = ", ".join(f"{count} to {kind.verb}" for kind, count in counts.items() if count)
-    assert said[-1].startswith(f"{todo}: about {counts[TRAINING]} s, 1 at a time")
+    assert said[-1].startswith(f"{todo}: about {counts[TRAINING] + counts[PRETRAINING]} s, 1 at a time")
     assert all(verb in todo for verb in ("train", "test", "fit", "measure"))
     summarise(everything, {}, Ended(), [], [Path("tables/depth.csv"), Path("tables/norm.csv"), Path("tables/norm.md")])
     assert capsys.readouterr().out.splitlines()[:2] == ["tables/depth.csv", "tables/norm.csv, .md"]
