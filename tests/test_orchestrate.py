@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -91,12 +91,20 @@ def user(tmp_path: Path) -> User:
     return User(tmp_path)
 
 
+Here = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
 @pytest.fixture
-def at_home(user: User, monkeypatch: pytest.MonkeyPatch) -> User:
-    """The user whose folder and home this process has: what starts nothing needs no process of its own."""
+def here(user: User, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Here:
+    """Carries out a command of the user in this process: what starts nothing needs no process of its own."""
     monkeypatch.chdir(user.folder)
     monkeypatch.setenv("HOME", str(user.home))
-    return user
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        status, said = main(arguments), capfd.readouterr()
+        return subprocess.CompletedProcess(arguments, status, said.out, said.err)
+
+    return run
 
 
 def cells(storage: Path) -> dict[str, Run]:
@@ -114,7 +122,7 @@ def steps(storage: Path, run: Run) -> list[int]:
     return [metric.step for metric in history]
 
 
-def test_a_launch_is_interrupted_continued_and_not_run_twice(user: User) -> None:
+def test_a_launch_is_interrupted_continued_and_not_run_twice(user: User, here: Here) -> None:
     storage = user.folder / "results"
     (user.folder / "mine.yaml").write_text(MINE)
     (user.folder / "queue.py").write_text("raise ImportError('a file of the user, named as a library')")
@@ -153,7 +161,7 @@ def test_a_launch_is_interrupted_continued_and_not_run_twice(user: User) -> None
     for folder in folders:
         assert sorted(path.name for path in folder.iterdir()) == ["mine.csv", "mine.md", "mine.tex"]
 
-    again = user.run(*LAUNCH)
+    again = here(*LAUNCH)
     assert (again.returncode, again.stderr) == (0, "")
     assert "3 distinct cells, 3 finished" in again.stdout
     assert {name: run.info.end_time for name, run in cells(storage).items()} == {
@@ -203,7 +211,7 @@ def test_a_full_disk_stops_a_launch_which_goes_on_when_there_is_room(user: User,
     assert not list(user.home.iterdir())
 
 
-def test_a_launch_that_settles_runs_more_seeds_of_the_rows_whose_claims_are_open_alone(user: User) -> None:
+def test_a_launch_that_settles_runs_more_seeds_of_the_rows_whose_claims_are_open_alone(user: User, here: Here) -> None:
     (user.folder / "settled.yaml").write_text(SETTLED)
     few = [*LAUNCH[1:3], "training.epochs=1", "resources.cpus=1"]
     launch = ["ablation=settled.yaml", *few, "seeds=settle", "seeds.most=4", "storage=s"]
@@ -216,19 +224,19 @@ def test_a_launch_that_settles_runs_more_seeds_of_the_rows_whose_claims_are_open
     seeds = {label: {run.data.tags["seed"] for name, run in finished.items() if label in name} for label in "abc"}
     assert seeds == {"a": set("0123"), "b": set("0123"), "c": set("012")}, "no claim that can be settled is of c"
 
-    again = user.run(*launch, "dry_run=true")
+    again = here(*launch, "dry_run=true")
     assert "14 points, 11 distinct cells, 11 finished" in again.stdout
     [needed] = [line for line in again.stdout.splitlines() if line.startswith("a > b: inconclusive: ")]
     assert "seeds" in needed
-    rebuilt = user.run(*launch)
+    rebuilt = here(*launch)
     assert rebuilt.returncode == 0
     assert {name: run.info.end_time for name, run in cells(user.folder / "s").items()} == {
         name: run.info.end_time for name, run in finished.items()
     }
 
 
-def test_a_dry_run_plans_and_starts_nothing(user: User) -> None:
-    done = user.run("run", "ablation=stride_grid", "preset=smoke", "data.clips=30", "dry_run=true")
+def test_a_dry_run_plans_and_starts_nothing(user: User, here: Here) -> None:
+    done = here("run", "ablation=stride_grid", "preset=smoke", "data.clips=30", "dry_run=true")
     assert (done.returncode, done.stderr) == (0, "")
     assert "25 points, 16 distinct cells, 0 finished, 1 shared with 14 other ablations" in done.stdout
     assert "16 to train" in done.stdout
@@ -236,8 +244,8 @@ def test_a_dry_run_plans_and_starts_nothing(user: User) -> None:
     assert not list(user.home.iterdir())
 
 
-def test_help_lists_what_there_is_and_what_it_costs(user: User) -> None:
-    done = user.run("--help")
+def test_help_lists_what_there_is_and_what_it_costs(here: Here) -> None:
+    done = here("--help")
     assert (done.returncode, done.stderr) == (0, "")
     said = " ".join(done.stdout.split())
     for ablation in ablations().values():
@@ -313,20 +321,17 @@ def test_bad_input_ends_the_process_before_anything_is_started(user: User) -> No
         (["ablation=full", "data.skeleton=coco"], "synthetic has a skeleton of its own; leave it out"),
     ],
 )
-def test_bad_input_is_one_line_and_starts_nothing(
-    at_home: User, arguments: list[str], words: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert main(arguments) == 2
-    said = capfd.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("error: ")
-    assert words in said.err
-    assert said.err.count("\n") == 1
-    assert not list(at_home.folder.iterdir())
-    assert not list(at_home.home.iterdir())
+def test_bad_input_is_one_line_and_starts_nothing(user: User, here: Here, arguments: list[str], words: str) -> None:
+    done = here(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(user.folder.iterdir())
+    assert not list(user.home.iterdir())
 
 
-def test_check_says_what_a_dataset_holds_and_lists_all_that_is_broken(user: User) -> None:
+def test_check_says_what_a_dataset_holds_and_lists_all_that_is_broken(user: User, here: Here) -> None:
     root = write_root(user.folder / "penn")
     arguments = [
         "check",
@@ -345,13 +350,13 @@ def test_check_says_what_a_dataset_holds_and_lists_all_that_is_broken(user: User
     assert "broken         nothing" in done.stdout and "digest" in done.stdout
     for id in ("0001", "0003"):
         (root / "frames" / id / "000002.jpg").unlink()
-    broken = user.run(*arguments)
+    broken = here(*arguments, "resources.cpus=1")
     assert (broken.returncode, broken.stderr) == (1, "")
     for id in ("0001", "0003"):
         assert f"  clip {id}: {root}/frames/{id}/000002.jpg is not there\n" in broken.stdout
     for number in range(10, 40):
         write_label(root, f"{number:04d}", {"action": "none"})
-    many = user.run(*arguments, "storage=kept")
+    many = here(*arguments, "resources.cpus=1", "storage=kept")
     assert many.returncode == 1
     listed = (user.folder / "kept" / "checks" / "penn_action.txt").read_text().splitlines()
     assert len(listed) == 32 and "… 12 more; all of them: " in many.stdout
@@ -359,18 +364,18 @@ def test_check_says_what_a_dataset_holds_and_lists_all_that_is_broken(user: User
     assert not list(user.home.iterdir())
 
 
-def test_a_pickle_that_would_run_something_is_broken_and_runs_nothing(user: User) -> None:
+def test_a_pickle_that_would_run_something_is_broken_and_runs_nothing(user: User, here: Here) -> None:
     (user.folder / "evil.pkl").write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
     arguments = ["data=pyskl", "data.annotations=evil.pkl", "data.frames=rendered"]
-    checked, launched = user.run("check", *arguments), user.run("ablation=full", *arguments)
+    checked, launched = here("check", *arguments), here("ablation=full", *arguments)
     assert (checked.returncode, launched.returncode) == (1, 2)
     assert "evil.pkl" in checked.stdout and "evil.pkl" in launched.stderr
     assert [path.name for path in user.folder.iterdir()] == ["evil.pkl"]
 
 
-def test_show_writes_a_contact_sheet_and_says_where(user: User) -> None:
+def test_show_writes_a_contact_sheet_and_says_where(user: User, here: Here) -> None:
     root = write_root(user.folder / "penn")
-    done = user.run("show", "clip=0002", "data=penn_action", f"data.root={root}", "training.frames=6")
+    done = here("show", "clip=0002", "data=penn_action", f"data.root={root}", "training.frames=6")
     assert (done.returncode, done.stderr) == (0, "")
     path = user.folder / "results" / "sheets" / "penn_action-files-0002.png"
     assert done.stdout == f"{path}\n"
@@ -390,12 +395,12 @@ def test_show_writes_a_contact_sheet_and_says_where(user: User) -> None:
     ],
 )
 def test_an_artefact_that_cannot_be_made_is_refused_before_anything_is_trained(
-    at_home: User, text: str, words: str, capfd: pytest.CaptureFixture[str]
+    user: User, here: Here, text: str, words: str
 ) -> None:
-    (at_home.folder / "mine.yaml").write_text(text)
-    assert main(["ablation=mine.yaml"]) == 2
-    assert words in capfd.readouterr().err
-    assert [path.name for path in at_home.folder.iterdir()] == ["mine.yaml"]
+    (user.folder / "mine.yaml").write_text(text)
+    done = here("ablation=mine.yaml")
+    assert done.returncode == 2 and words in done.stderr
+    assert [path.name for path in user.folder.iterdir()] == ["mine.yaml"]
 
 
 def test_a_table_that_misses_cells_is_a_failure_until_they_are_there(

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch._subclasses import FakeTensorMode  # tensors with shapes and no data; the meta device has no autocast
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.random import fork_rng
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -24,6 +25,8 @@ from d3d.models.d3d.config import D3DConfig
 from d3d.models.d3d.stride import StrideAttention
 from d3d.models.d3d.windows import sliding_windows
 from d3d.models.registry import build
+
+SMALL = 10**9  # parameters times pixels; running a system of less takes less time than following its shapes
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def measure(model: SystemConfig, measurement: MeasurementConfig, device: torch.d
 
 
 def forward_gmacs(config: Config, skeleton: Skeleton | None = None) -> float:
-    """Billions of multiply-accumulates of one clip's forward pass through a whole system, counted without running it.
+    """Billions of multiply-accumulates of one clip's forward pass through a whole system; only a small one is run.
 
     Every person of the clip is present. `skeleton` is that of one person, for a system that needs a graph.
     """
@@ -110,16 +113,19 @@ def frozen_count(config: Config, skeleton: Skeleton | None = None) -> int:
 @cache  # all seeds of a row have the same cost
 def _counted(model: SystemConfig, frames: int, side: int, skeleton: Skeleton | None) -> tuple[float, int, int]:
     """GMACs, and trainable and frozen parameters; `side` is the height and width of the frames in pixels."""
-    with FakeTensorMode(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-        system = build(model.everybody_present(), skeleton).eval()
-        seen = {"frames": torch.empty(1, 3, frames, side, side)} if "frames" in model.reads else {}
+    model = model.everybody_present()
+    with torch.device("meta"):
+        sizes = [(weight.numel(), weight.requires_grad) for weight in build(model, skeleton).parameters()]
+    trained, frozen = (sum(size for size, is_trained in sizes if is_trained == wanted) for wanted in (True, False))
+    small = (trained + frozen) * frames * side**2 <= SMALL
+    with fork_rng(devices=[]) if small else FakeTensorMode(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        system = build(model, skeleton).eval()
+        seen = {"frames": torch.zeros(1, 3, frames, side, side)} if "frames" in model.reads else {}
         if "joints" in model.reads:
-            visible = torch.empty(1, frames, model.joints, dtype=torch.bool)
-            seen |= {"joints": torch.empty(1, frames, model.joints, 2), "visible": visible}
+            visible = torch.ones(1, frames, model.joints, dtype=torch.bool)
+            seen |= {"joints": torch.zeros(1, frames, model.joints, 2), "visible": visible}
         with FlopCounterMode(display=False) as counter:
             system(Batch((side, side), **seen))
-    trained = sum(weight.numel() for weight in system.parameters() if weight.requires_grad)
-    frozen = sum(weight.numel() for weight in system.parameters() if not weight.requires_grad)
     return int(counter.get_total_flops()) / 2e9, trained, frozen  # a multiply-accumulate is two operations
 
 

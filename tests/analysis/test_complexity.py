@@ -5,7 +5,14 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from d3d.analysis.complexity import attention_shape, forward_gmacs, measure, printed_formula, score_pairs
+from d3d.analysis.complexity import (
+    attention_shape,
+    forward_gmacs,
+    measure,
+    parameter_count,
+    printed_formula,
+    score_pairs,
+)
 from d3d.config import Config, DataConfig, MeasurementConfig, TrainingConfig
 from d3d.data.batch import Batch
 from d3d.models.d3d.config import D3DConfig
@@ -70,14 +77,21 @@ def test_more_joints_take_more_of_everything_counted() -> None:
     assert few.seconds > 0
 
 
-def test_a_clips_forward_pass_is_counted_as_it_is_computed() -> None:
+@pytest.mark.parametrize(("small", "frames"), [(10**9, 4), (0, 6)])  # a system that is run, and one that is not
+def test_a_clips_forward_pass_is_counted_as_it_is_computed(
+    small: int, frames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("d3d.analysis.complexity.SMALL", small)
     model = D3DConfig(width=4, depth=1, heads=2, kernel=3, joints=9)
-    config = Config(model=model, data=DataConfig(resize=16, crop=16), training=TrainingConfig(frames=4))
-    joints, visible = torch.zeros(1, 4, 9, 2), torch.ones(1, 4, 9, dtype=torch.bool)
-    clip = Batch((16, 16), frames=torch.zeros(1, 3, 4, 16, 16), joints=joints, visible=visible)
+    config = Config(model=model, data=DataConfig(resize=16, crop=16), training=TrainingConfig(frames=frames))
+    joints, visible = torch.zeros(1, frames, 9, 2), torch.ones(1, frames, 9, dtype=torch.bool)
+    clip = Batch((16, 16), frames=torch.zeros(1, 3, frames, 16, 16), joints=joints, visible=visible)
     transformer = D3DTransformer(model).eval()
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         transformer(clip)
+    before = torch.get_rng_state()
     assert forward_gmacs(config) == counter.get_total_flops() / 2e9 > 0
+    assert parameter_count(config) == sum(weight.numel() for weight in transformer.parameters())
+    assert torch.equal(torch.get_rng_state(), before), "a training that follows has the same random numbers"
     deeper = dataclasses.replace(config, model=dataclasses.replace(model, depth=2))
     assert forward_gmacs(deeper) > forward_gmacs(config)

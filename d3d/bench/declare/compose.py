@@ -308,18 +308,23 @@ def _models(preset: str, option: str, own: SystemConfig) -> dict[str, SystemConf
 
     `own` is the configuration of the launch's own option, the only one that the command line can change.
     """
-    models = {}
+    models, sizes = {}, _sizes(preset)
     for each in options(MODEL):
         written = read_yaml(EXPERIMENTS / MODEL / f"{each}.yaml")[MODEL]
-        tree = _sized(written["system"], preset) | written
+        tree = _sized(written["system"], sizes) | written
         models[each] = typed(system_adapter(written["system"]), tree, (MODEL,))
     return models | ({option: own} if own.system == models[option].system else {})
 
 
-def _sized(system: str, preset: str) -> dict[str, Any]:
-    """The default values of a system's keys, with the size that the preset gives it."""
-    size = read_yaml(EXPERIMENTS / "preset" / f"{preset}.yaml").get("models", {}).get(system, {})
-    sized: dict[str, Any] = asdict(config_type(system)(system=system)) | size
+def _sizes(preset: str) -> dict[str, dict[str, Any]]:
+    """System → the keys of its size in a preset; a system that is missing has its default size."""
+    sizes: dict[str, dict[str, Any]] = read_yaml(EXPERIMENTS / "preset" / f"{preset}.yaml").get("models", {})
+    return sizes
+
+
+def _sized(system: str, sizes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The default values of a system's keys, with its size of a preset's `sizes`."""
+    sized: dict[str, Any] = {**asdict(config_type(system)(system=system)), **sizes.get(system, {})}
     return sized
 
 
@@ -348,7 +353,7 @@ def _schema(system: str, preset: str) -> dict[str, Any]:
     tree = asdict(Config())
     del tree["seed"]
     given = config_type(system).from_data
-    tree[MODEL] = {key: value for key, value in _sized(system, preset).items() if key not in given}
+    tree[MODEL] = {key: value for key, value in _sized(system, _sizes(preset)).items() if key not in given}
     return tree | {"models": {}}
 
 

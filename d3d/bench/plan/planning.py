@@ -136,7 +136,6 @@ class Plan:
 
     launch: Launch
     reports: tuple[Report, ...]
-    shared: dict[str, int]  # another ablation → the number of these cells that it asks for too
     codes: Mapping[str, Code]  # the current code, by part
     opened: Datasets = field(repr=False)  # the datasets of its rows
 
@@ -153,6 +152,14 @@ class Plan:
             return KINDS.index(cell.kind), cell.depth, digests[cell.data_digest]
 
         return tuple(sorted((distinct[id] for id in asked), key=place))
+
+    @cached_property
+    def shared(self) -> dict[str, int]:
+        """The project's other ablations → the number of its reports' cells that they ask for too."""
+        cells = {cell.id for report in self.reports for cell in report.cells}
+        others = [each for each in ablations().values() if each not in self.launch.ablations]
+        counts = {each.name: len(cells & _ids(self.launch, each, self.opened)) for each in others}
+        return {name: count for name, count in counts.items() if count}
 
     @cached_property
     def datasets(self) -> dict[str, Dataset]:
@@ -276,8 +283,7 @@ def make_plan(launch: Launch) -> Plan:
         _report(Report(launch, ablation, rows, (), (), None), datasets)
         for ablation, rows in zip(launch.ablations, configs, strict=True)
     )
-    shared = _shared(launch, reports, datasets)
-    return Plan(launch, _with_studies(launch, reports, datasets) if launch.search else reports, shared, codes, datasets)
+    return Plan(launch, _with_studies(launch, reports, datasets) if launch.search else reports, codes, datasets)
 
 
 def _asked(config: Config) -> dict[str, int]:
@@ -359,16 +365,6 @@ def _reference(launch: Launch, points: Sequence[Point], datasets: Datasets) -> s
         return None
     own = _cell("", replace(launch.config, seed=launch.seeds[0]), datasets).id
     return next((point.row for point in points if point.cell == own), None)
-
-
-def _shared(launch: Launch, reports: Sequence[Report], datasets: Datasets) -> dict[str, int]:
-    """The project's other ablations → the number of these cells that they ask for too."""
-    cells = {cell.id for report in reports for cell in report.cells}
-    counts = {}
-    for other in ablations().values():
-        if other not in launch.ablations:
-            counts[other.name] = len(cells & _ids(launch, other, datasets))
-    return {name: count for name, count in counts.items() if count}
 
 
 def _ids(launch: Launch, ablation: Ablation, datasets: Datasets) -> set[str]:

@@ -33,12 +33,15 @@ def finish(record: Record, plan: Plan, right: Callable[[int], int], clips: int =
         record.begin(cell, TAGS).finish(predictions)
 
 
-def test_a_plan_says_what_is_asked_for_and_what_is_there(plan: Callable[..., Plan], record: Record) -> None:
+def test_a_plan_says_what_is_asked_for_and_what_is_there(
+    plan: Callable[..., Plan], record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
     grid = plan("ablation=stride_grid", "resources.cpus=1")
     said = describe(grid, {})
     assert "25 points, 16 distinct cells, 0 finished, 1 shared with 14 other ablations" in said
-    few = replace(grid, shared={"full": 1, "norm": 1, "depth": 2})
-    assert "0 finished, 1 shared with full and norm, 2 shared with depth" in describe(few, {})
+    with monkeypatch.context() as patched:
+        patched.setattr(Plan, "shared", {"full": 1, "norm": 1, "depth": 2})
+        assert "0 finished, 1 shared with full and norm, 2 shared with depth" in describe(replace(grid), {})
     assert "16 to train: about 16 s, 1 at a time (1 s each, timed just now, 4 of 16 settings)" in said
     finish(record, grid, lambda i: i)
     assert "16 distinct cells, 16 finished" in describe(grid, finished_in(record))
