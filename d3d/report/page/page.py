@@ -3,7 +3,6 @@
 It needs no network and no script. Its bytes depend on the record and on the code alone.
 """
 
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from d3d.report.document.blocks import Block, Bold, Entry, Grid, Heading, Notes,
 from d3d.report.document.writers import write_files
 from d3d.report.page.readings import readings
 from d3d.report.page.reference_row import reference_row, trained
-from d3d.report.page.section import Picture, Section
+from d3d.report.page.section import Gallery, Picture, Section
 from d3d.report.record import Cell, Record
 from d3d.report.rows import made_by, recipe, rows_of
 from d3d.report.statistics.verdicts import Outcome
@@ -72,18 +71,14 @@ def html(title: str, content: Sequence[Section]) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"parts": parts, "base64": _base64}
+    environment.filters["parts"] = parts
     environment.tests |= {
         kind.__name__.lower(): lambda block, kind=kind: isinstance(block, kind)
-        for kind in (Bold, Grid, Heading, Notes, Picture, Text)
+        for kind in (Bold, Gallery, Grid, Heading, Notes, Picture, Text)
     }
     environment.tests["outcome"] = lambda bold: bold.text in get_args(Outcome)
     text = environment.get_template("page.html.jinja").render(title=title, sections=content)
     return f"{text}\n".encode()
-
-
-def _base64(png: bytes) -> str:
-    return b64encode(png).decode()
 
 
 def parts(text: str) -> list[tuple[bool, str]]:
