@@ -4,7 +4,7 @@ It needs no network and no script. Its bytes depend on the record and on the cod
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -22,7 +22,7 @@ from d3d.report.page.readings import readings
 from d3d.report.page.reference_row import reference_row, trained
 from d3d.report.page.section import Gallery, Picture, Section
 from d3d.report.record import Cell, Record
-from d3d.report.rows import made_by, recipe, rows_of
+from d3d.report.rows import Row, made_by, recipe, rows_of
 from d3d.report.statistics.verdicts import Outcome
 from d3d.report.statistics.wording import p_text
 from d3d.text import shown
@@ -135,14 +135,20 @@ def _document(document: Document) -> Section:
 
 
 def _reference_rows(record: Record, launches: Sequence[Launch]) -> list[Section]:
-    """The reference row of each launch; where several launches share its cells, once."""
-    found: dict[tuple[str, ...], Section] = {}
+    """The reference row of each launch; where several have the same predictions of the same weights, once.
+
+    Of these the trainings are shown, because they have learning curves.
+    """
+    found: dict[Hashable, tuple[Launch, Row]] = {}
     for launch in launches:
         for row in rows_of(launch, record.cells(launch), partial=True):
-            cells = tuple(cell.id for cell in row.counted.values())
-            if row.label == launch.reference and cells and cells not in found and trained([*row.counted.values()]):
-                found[cells] = reference_row(record, launch, row)
-    return list(found.values()) or [Section("None", [Text("No launch here has a reference row that is finished.")])]
+            cells = list(row.counted.values())
+            if row.label == launch.reference and cells and trained(cells):
+                key = tuple((cell.weights, cell.predictions) for cell in cells)
+                if key not in found or all(cell.weights == cell.id for cell in cells):
+                    found[key] = (launch, row)
+    sections = [reference_row(record, launch, row) for launch, row in found.values()]
+    return sections or [Section("None", [Text("No launch here has a reference row that is finished.")])]
 
 
 def _launch(launch: Launch, cells: Sequence[Cell]) -> Section:

@@ -142,15 +142,20 @@ def test_backticks_are_code_where_they_are_pairs(text: str, expected: list[tuple
     assert parts(text) == expected
 
 
-def test_curves_are_drawn_of_the_epochs_that_are_recorded(record: FakeRecord) -> None:
+def test_curves_are_drawn_of_the_epochs_that_are_recorded_and_a_test_of_the_same_weights_adds_nothing(
+    record: FakeRecord,
+) -> None:
     cell = record.finish("c1")
     for epoch in range(3):
         record.client.log_metric(cell, "train_loss", 2.0 - epoch, step=epoch)
         record.client.log_metric(cell, "eval_top1", 0.25 * epoch, step=epoch)
-    record.launch([{"row": "full", "axes": {}, "seed": 0, "cell": "c1"}], reference="full")
+    record.finish("c2", trained="c1")
+    record.launch([point("full", "c1")], "first", reference="full")
+    record.launch([point("looked at", "c2")], "second", ablation="other", artefacts=["other"], reference="looked at")
     page = read(write_page(report.build([], record.storage), record.storage).read_bytes())
     said = [each["alt"] or "" for each in page.of("img")]
     assert any("training loss 0.000, top-1 on the clips tested 0.500" in alt for alt in said)
+    assert page.texts.count("Learning curves") == 1
 
 
 def test_actions_have_their_names_and_the_worst_clips_are_the_least_probable(record: FakeRecord) -> None:
