@@ -37,6 +37,7 @@ from d3d.bench.record.schema import (
 )
 from d3d.errors import RecordError
 from d3d.prediction import Prediction, clip_in_fold, fold_and_clip, of_part
+from d3d.worst_clips import read_pictures
 
 BASELINES = "baselines"  # the ablation of the classical methods
 LONGEST = 180  # letters of a folder's name, without the launch's id
@@ -229,37 +230,54 @@ class Record:
 
         Raises RecordError if they cannot be read.
         """
-        files = files_of(self._client.get_run(cell.run_id), self.uri).list_artifacts()
-        if File.PROBABILITIES not in {file.path for file in files}:
+        if not self._has(cell, File.PROBABILITIES):
             return cell.predictions
         return self._parsed(cell, File.PROBABILITIES, lambda text: with_probabilities(cell.predictions, text))
+
+    def pictures(self, cell: Cell) -> dict[str, bytes]:
+        """Clip → a JPEG of it, for the clips that the cell, or each of its folds, was most wrong about.
+
+        Empty where none were kept. Raises RecordError if they cannot be read.
+        """
+        if cell.folds:
+            return self._of_folds(cell, self.pictures)
+        return self._decoded(cell, File.WORST_CLIPS, read_pictures) if self._has(cell, File.WORST_CLIPS) else {}
 
     def attention(self, cell: Cell) -> dict[str, dict[str, float]]:
         """Clip → the numbers of a test that looked at attention, or of all folds of one.
 
         Raises RecordError if they cannot be read.
         """
-        if not cell.folds:
-            return self._parsed(cell, File.ATTENTION, read_numbers)
-        folds = dict.fromkeys(fold_and_clip(each.clip)[0] for each in cell.predictions)
-        return {
-            clip_in_fold(clip, fold): numbers
-            for fold, looked in zip(folds, self.each_fold(cell), strict=True)
-            for clip, numbers in self.attention(looked).items()
-        }
+        if cell.folds:
+            return self._of_folds(cell, self.attention)
+        return self._parsed(cell, File.ATTENTION, read_numbers)
 
     def maps(self, cell: Cell) -> Maps:
         """The maps of a test that looked at attention, of several folds the first. Raises RecordError if unreadable."""
-        cell = self.each_fold(cell)[0]
-        run = self._client.get_run(cell.run_id)
-        try:
-            return read_maps(self._content(run, File.MAPS))
-        except ValueError as error:
-            raise damaged(cell.run_id, cell.id, str(error)) from error
+        return self._decoded(self.each_fold(cell)[0], File.MAPS, read_maps)
+
+    def _of_folds(self, cell: Cell, read: Callable[[Cell], Mapping[str, T]]) -> dict[str, T]:
+        """What is read of each fold of a cell that is still there, by the names that its clips have in the cell."""
+        folds = dict.fromkeys(fold_and_clip(each.clip)[0] for each in cell.predictions)
+        return {
+            clip_in_fold(clip, fold): value
+            for fold, id in zip(folds, cell.folds, strict=False)
+            if (own := self.cell(id))
+            for clip, value in read(own).items()
+        }
+
+    def _has(self, cell: Cell, name: str) -> bool:
+        """Whether the cell's run has a file."""
+        return name in {file.path for file in files_of(self._client.get_run(cell.run_id), self.uri).list_artifacts()}
 
     def _parsed(self, cell: Cell, name: str, parse: Callable[[str], T]) -> T:
+        return self._decoded(cell, name, lambda content: parse(content.decode("utf-8")))
+
+    def _decoded(self, cell: Cell, name: str, decode: Callable[[bytes], T]) -> T:
         try:
-            return parse(self._read(self._client.get_run(cell.run_id), name))
+            return decode(self._content(self._client.get_run(cell.run_id), name))
+        except UnicodeDecodeError as error:
+            raise damaged(cell.run_id, cell.id, f"{name} cannot be read") from error
         except ValueError as error:
             raise damaged(cell.run_id, cell.id, str(error)) from error
 

@@ -54,5 +54,5 @@ class Attention(Test):
         seen = look(model, dataset, cell.config, job.device, job.readers)
         run.attach(File.ATTENTION, write_numbers(seen.numbers).encode())
         run.attach(File.MAPS, write_maps(seen.maps))
-        run.finish(seen.predictions, classes=dataset.classes)
+        self.finish(cell, run, dataset, seen.predictions)
         return {"top1": seen.top1}

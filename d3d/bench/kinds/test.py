@@ -37,5 +37,5 @@ class Test(Training):
         (training,) = cell.needs
         dataset, weights = job.dataset(cell), job.folder(training)
         tested = evaluate_trained(cell.config, training.config, dataset, job.device, weights, job.readers)
-        run.finish(tested.predictions, classes=dataset.classes)
+        self.finish(cell, run, dataset, tested.predictions)
         return {"top1": tested.top1}

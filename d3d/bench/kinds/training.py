@@ -1,12 +1,13 @@
 """The training kind: trains a system. Its run holds the learning curves, its folder the weights."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from d3d.bench.kinds.kind import Kind
 from d3d.bench.plan.identity import of_dataset, training_identity, without_unread
-from d3d.bench.record.schema import Metric, Tag
+from d3d.bench.record.schema import File, Metric, Tag
 from d3d.config import Config, MeasurementConfig
 from d3d.defaults import with_defaults
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from d3d.bench.plan.cell import Cell
     from d3d.bench.record.tracking import CellRun
     from d3d.bench.run.worker import Job
+    from d3d.data.clip import Dataset
     from d3d.data.skeleton import Skeleton
+    from d3d.prediction import Prediction
     from d3d.training.loop import EpochResult
 
 
@@ -72,8 +75,24 @@ class Training(Kind):
             ),
         )
         if not run.finished:  # otherwise only its weights had to be restored
-            run.finish(predictions, cost_of(cell.config, dataset.skeleton), dataset.classes)
+            self.finish(cell, run, dataset, predictions, cost_of(cell.config, dataset.skeleton))
         return {}
+
+    def finish(
+        self,
+        cell: "Cell",
+        run: "CellRun",
+        dataset: "Dataset",
+        predictions: "Sequence[Prediction]",
+        metrics: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        """Records the predictions with pictures of the clips that are most wrong, and further metrics; ends the run."""
+        from d3d.data.look.worst_clips import draw_worst
+        from d3d.worst_clips import write_pictures
+
+        if pictures := draw_worst(predictions, dataset, cell.config):
+            run.attach(File.WORST_CLIPS, write_pictures(pictures))
+        run.finish(predictions, metrics, dataset.classes)
 
 
 def listeners(

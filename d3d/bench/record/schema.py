@@ -124,6 +124,7 @@ class File(StrEnum):
     RECONSTRUCTIONS = "reconstructions.png"  # of a pretraining: a few training clips, see kinds/pretraining.py
     PREDICTIONS = "predictions.csv"  # of a cell: the predicted class of each test clip
     PROBABILITIES = "probabilities.csv"  # of a cell: the probability of each class for each test clip
+    WORST_CLIPS = "worst_clips.jpg"  # of a training or a test: pictures of the clips that are most wrong, if any is
     ATTENTION = "attention.csv"  # of a test that looked at attention: its numbers of each test clip
     MAPS = "attention_maps.npz"  # of such a test: the maps of a few clips, see d3d/attention_maps.py
     ERROR = "error.txt"  # of a failed cell: the traceback

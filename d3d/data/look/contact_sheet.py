@@ -91,7 +91,7 @@ def find_clip(source: Source, id: str) -> Clip:
 def draw_clip(
     pen: ImageDraw.ImageDraw, clip: Clip, joints: NDArray[np.float32], index: int, skeleton: Skeleton
 ) -> None:
-    """Draws the joints of one frame: limbs between visible joints, a disc at each, a cross at an invisible one.
+    """Draws the joints of one frame: those of `draw_persons`, and a cross at an invisible one.
 
     Args:
         pen: of the picture.
@@ -100,23 +100,40 @@ def draw_clip(
         index: of the frame.
         skeleton: of one person.
     """
-    each = len(skeleton.joint_names)
-    for person in range(clip.visible.shape[1] // each):
-        own = slice(person * each, (person + 1) * each)
-        points, visible = joints[:, own], clip.visible[:, own]
-        colour = COLOURS[person % len(COLOURS)]
-        places = [tuple(place) for place in points[index].tolist()]
-        for start, end in skeleton.limbs:
-            if visible[index, start] and visible[index, end]:
-                pen.line((places[start], places[end]), (0, 0, 0), 4)
-                pen.line((places[start], places[end]), colour, 2)
-        for joint, (x, y) in enumerate(places):
-            if visible[index, joint]:
-                pen.ellipse((x - 3, y - 3, x + 3, y + 3), colour, (0, 0, 0))
-            elif (nearest := _nearest(visible[:, joint], index)) is not None:
-                x, y = points[nearest, joint].tolist()
-                pen.line((x - 4, y - 4, x + 4, y + 4), UNSEEN)
-                pen.line((x - 4, y + 4, x + 4, y - 4), UNSEEN)
+    draw_persons(pen, skeleton, joints[index], clip.visible[index])
+    for joint in (~clip.visible[index]).nonzero()[0].tolist():
+        if (nearest := _nearest(clip.visible[:, joint], index)) is not None:
+            x, y = joints[nearest, joint].tolist()
+            pen.line((x - 4, y - 4, x + 4, y + 4), UNSEEN)
+            pen.line((x - 4, y + 4, x + 4, y - 4), UNSEEN)
+
+
+def draw_persons(
+    pen: ImageDraw.ImageDraw,
+    skeleton: Skeleton,
+    joints: NDArray[np.float32],
+    visible: NDArray[np.bool_],
+    *,
+    thickness: int = 2,
+) -> None:
+    """Draws limbs between visible joints, and a disc at each visible joint, in another colour for each person.
+
+    Args:
+        pen: of the picture.
+        skeleton: of one person.
+        joints: R×2, (x, y) in pixels of the picture, person after person.
+        visible: R.
+        thickness: of limbs, pixels; their black edges come on top of that.
+    """
+    each, places, radius = len(skeleton.joint_names), [(x, y) for x, y in joints.tolist()], 1.5 * thickness
+    for person in range(len(places) // each):
+        own, colour = range(person * each, (person + 1) * each), COLOURS[person % len(COLOURS)]
+        for start, end in ((own[a], own[b]) for a, b in skeleton.limbs):
+            if visible[start] and visible[end]:
+                pen.line((places[start], places[end]), (0, 0, 0), 2 * thickness)
+                pen.line((places[start], places[end]), colour, thickness)
+        for x, y in (places[joint] for joint in own if visible[joint]):
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), colour, (0, 0, 0))
 
 
 def _nearest(visible: NDArray[np.bool_], index: int) -> int | None:

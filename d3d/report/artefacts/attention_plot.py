@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from d3d.attention_maps import Maps
 from d3d.report.artefacts.plots import render, style
 
-SHOWN = 4  # clips
+SHOWN = 3  # clips of a figure
 MOST_FRAMES = 12  # of a clip, in a row
 DOTS_EACH = 12  # sampled points with the most attention that are drawn in a frame
 WIDTH = 6.4  # inches
@@ -19,20 +19,31 @@ LEAST_SIDE, MOST_SIDE = 8.0, 60.0  # area of a point or a joint, in square point
 HEAT = "inferno"
 
 
-def draw(maps: Maps, module: str) -> dict[str, bytes]:
-    """The figure as PNG and PDF; none if the model has no such attention. `module` is "deformable" or "joint"."""
-    if not len(maps.volume if module == "deformable" else maps.joints):
+def draw(maps: Maps, module: str, after: int = 0) -> dict[str, bytes]:
+    """The figure as PNG and PDF; none if the model has no such attention, or if no clips are left for it.
+
+    Args:
+        maps: Of a test.
+        module: "deformable" or "joint".
+        after: The number of figures that show the clips before.
+    """
+    numbers = chosen(maps, after)
+    if not numbers or not len(maps.volume if module == "deformable" else maps.joints):
         return {}
     with style():
-        return render(_deformable(maps) if module == "deformable" else _joints(maps))
+        return render(_deformable(maps, numbers) if module == "deformable" else _joints(maps, numbers))
 
 
-def chosen(maps: Maps) -> list[int]:
-    """The clips that are drawn: at most SHOWN, wrong and right ones in turn while there are both."""
+def chosen(maps: Maps, after: int = 0) -> list[int]:
+    """The clips of a figure, at most SHOWN, where `after` figures come before.
+
+    Right and wrong ones take turns while there are both.
+    """
     wrong = [number for number in range(len(maps.clips)) if maps.actions[number] != maps.predicted[number]]
     right = [number for number in range(len(maps.clips)) if number not in wrong]
     pairs = [each for both in zip(right, wrong, strict=False) for each in both]
-    return [*pairs, *(each for each in (*right, *wrong) if each not in pairs)][:SHOWN]
+    ordered = [*pairs, *(each for each in (*right, *wrong) if each not in pairs)]
+    return ordered[after * SHOWN : (after + 1) * SHOWN]
 
 
 def _said(maps: Maps, number: int) -> str:
@@ -46,9 +57,9 @@ def _taken(frames: int) -> list[int]:
     return [int(each) for each in np.linspace(0, frames - 1, min(frames, MOST_FRAMES)).round()]
 
 
-def _deformable(maps: Maps) -> Figure:
+def _deformable(maps: Maps, numbers: Sequence[int]) -> Figure:
     """For each clip a line of frames with attention over them, on one scale, and the sampled points as dots."""
-    numbers, taken = chosen(maps), _taken(maps.frames.shape[1])
+    taken = _taken(maps.frames.shape[1])
     height = len(numbers) * LINE
     figure = Figure(figsize=(WIDTH, WIDTH * height / len(taken)))
     axes = figure.add_axes((0, 0, 1, 1))  # all frames in one, each a square of SIDE in a cell of 1
@@ -79,12 +90,11 @@ def _dots(maps: Maps, number: int, frame: int) -> tuple[NDArray[np.float32], ...
     return x, y, weights[here] / (float(weights.max()) or 1.0)
 
 
-def _joints(maps: Maps) -> Figure:
+def _joints(maps: Maps, numbers: Sequence[int]) -> Figure:
     """For each clip the skeleton in its middle frame, and the attention on each named joint over the frames.
 
     A joint that is a key of no window stays white.
     """
-    numbers = chosen(maps)
     rows = len(maps.names)
     figure = Figure(figsize=(WIDTH, len(numbers) * max(1.4, 0.4 + 0.12 * rows)), layout="constrained")
     grid = figure.subplots(len(numbers), 2, squeeze=False, width_ratios=(1, 2.6))

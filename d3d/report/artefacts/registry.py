@@ -41,7 +41,7 @@ class Artefact:
     """One table or figure; `kind` is the module of this package that builds it."""
 
     name: str
-    kind: Literal["row_table", "curve", "comparison", "complexity", "attention"]
+    kind: Literal["row_table", "curve", "comparison", "complexity", "attention", "further_clips"]
     title: str
     meaning: str  # the line in --help
     x: Axis | None = None  # of a curve
@@ -50,6 +50,7 @@ class Artefact:
     footnotes: Mapping[str, Sequence[Footnote]] = field(default_factory=dict)  # by row; the first that applies is shown
     module: str = ""  # of a complexity table or a figure of attention: the attention it is about
     costs: bool = False  # of a row table: whether it has columns for what each row reads and costs
+    after: int = 0  # of a figure of further clips: how many figures of the same attention show those before
 
 
 STRIDE = Axis("model.temporal_stride", "stride", "stride of temporal attention (frames)")
@@ -171,6 +172,25 @@ _DECLARED = (
         meaning="top-1 of one model against the number of frames it is tested at",
         x=TEST_FRAMES,
     ),
+    Artefact(
+        name="figureA2",
+        kind="further_clips",
+        title="Figure A2: joint stride attention, further clips",
+        meaning="Figure 6 for further clips",
+        module="joint",
+        after=1,
+    ),
+    *(
+        Artefact(
+            name=f"figureA{after + 2}",
+            kind="further_clips",
+            title=f"Figure A{after + 2}: 3D deformable attention, further clips",
+            meaning="Figure 5 for further clips",
+            module="deformable",
+            after=after,
+        )
+        for after in (1, 2, 3)
+    ),
 )
 _CAST = {
     "cast_table1a": ("Table 1 (a): exchange of information", "the experts apart, their ensemble, and with exchange"),
@@ -207,7 +227,7 @@ def misfit(artefact: Artefact, rows: Mapping[str, Mapping[str, Value]]) -> str |
         if any(settings.get(MODULE) == artefact.module for settings in rows.values()):
             return None
         return f"no row measures {MODULE}: {artefact.module}; add one, or leave the artefact out"
-    if artefact.kind == "attention":
+    if artefact.kind in ("attention", "further_clips"):
         blind = [label for label, settings in rows.items() if settings.get(ATTENTION) is not True]
         return f"row {blind[0]} has no {ATTENTION}: true; set it, or leave the artefact out" if blind else None
     for label, settings in rows.items():

@@ -3,9 +3,8 @@
 It needs no network and no script. Its bytes depend on the record and on the code alone.
 """
 
-from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -21,9 +20,9 @@ from d3d.report.document.blocks import Block, Bold, Entry, Grid, Heading, Notes,
 from d3d.report.document.writers import write_files
 from d3d.report.page.readings import readings
 from d3d.report.page.reference_row import reference_row, trained
-from d3d.report.page.section import Picture, Section
+from d3d.report.page.section import Gallery, Picture, Section
 from d3d.report.record import Cell, Record
-from d3d.report.rows import made_by, recipe, rows_of
+from d3d.report.rows import Row, made_by, recipe, rows_of
 from d3d.report.statistics.verdicts import Outcome
 from d3d.report.statistics.wording import p_text
 from d3d.text import shown
@@ -72,18 +71,14 @@ def html(title: str, content: Sequence[Section]) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"parts": parts, "base64": _base64}
+    environment.filters["parts"] = parts
     environment.tests |= {
         kind.__name__.lower(): lambda block, kind=kind: isinstance(block, kind)
-        for kind in (Bold, Grid, Heading, Notes, Picture, Text)
+        for kind in (Bold, Gallery, Grid, Heading, Notes, Picture, Text)
     }
     environment.tests["outcome"] = lambda bold: bold.text in get_args(Outcome)
     text = environment.get_template("page.html.jinja").render(title=title, sections=content)
     return f"{text}\n".encode()
-
-
-def _base64(png: bytes) -> str:
-    return b64encode(png).decode()
 
 
 def parts(text: str) -> list[tuple[bool, str]]:
@@ -140,14 +135,20 @@ def _document(document: Document) -> Section:
 
 
 def _reference_rows(record: Record, launches: Sequence[Launch]) -> list[Section]:
-    """The reference row of each launch; where several launches share its cells, once."""
-    found: dict[tuple[str, ...], Section] = {}
+    """The reference row of each launch; where several have the same predictions of the same weights, once.
+
+    Of these the trainings are shown, because they have learning curves.
+    """
+    found: dict[Hashable, tuple[Launch, Row]] = {}
     for launch in launches:
         for row in rows_of(launch, record.cells(launch), partial=True):
-            cells = tuple(cell.id for cell in row.counted.values())
-            if row.label == launch.reference and cells and cells not in found and trained([*row.counted.values()]):
-                found[cells] = reference_row(record, launch, row)
-    return list(found.values()) or [Section("None", [Text("No launch here has a reference row that is finished.")])]
+            cells = list(row.counted.values())
+            if row.label == launch.reference and cells and trained(cells):
+                key = tuple((cell.weights, cell.predictions) for cell in cells)
+                if key not in found or all(cell.weights == cell.id for cell in cells):
+                    found[key] = (launch, row)
+    sections = [reference_row(record, launch, row) for launch, row in found.values()]
+    return sections or [Section("None", [Text("No launch here has a reference row that is finished.")])]
 
 
 def _launch(launch: Launch, cells: Sequence[Cell]) -> Section:

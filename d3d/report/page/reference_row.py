@@ -14,9 +14,12 @@ from d3d.bench.record.schema import Launch, Metric
 from d3d.prediction import Prediction
 from d3d.report.artefacts.plots import render, style
 from d3d.report.document.blocks import Block, Grid, Heading, Notes, Text
-from d3d.report.page.section import Picture, Section
+from d3d.report.page.section import Gallery, Photograph, Picture, Section
 from d3d.report.record import Cell, Record
 from d3d.report.rows import MISSING, Row, accuracy_text, interval_text
+from d3d.worst_clips import MOST, mean_probabilities, worst_clips
+
+Seeds = Sequence[Sequence[Prediction]]
 
 CURVES = {  # metric of each epoch → its name
     Metric.TRAIN_LOSS: "training loss",
@@ -27,6 +30,10 @@ CURVES = {  # metric of each epoch → its name
 }
 TRAINING, TESTED = "#2c2c6c", "#cf4a5e"
 WORST = 20  # clips are listed
+LICENCE = (
+    "The pictures show what the model saw of some of these clips, with the mean probability of both actions over the "
+    "seeds. They are of the dataset: its licence says whether they may be passed on."
+)
 CLASSES_NUMBERED = 30  # in the confusion matrix; with more classes only some of the numbers fit
 LONGEST_NAME = 20  # letters of an action's name beside that matrix
 
@@ -40,11 +47,11 @@ def reference_row(record: Record, launch: Launch, row: Row) -> Section:
         f"Top-1 is {accuracy_text(row)} %, 95 % interval {interval_text(row)}, over {len(cells)} "
         f"seed{'s' * (len(cells) > 1)}."
     )
-    blocks: list[Block | Picture] = [
+    blocks: list[Block | Picture | Gallery] = [
         Text(said if names else f"{said} The record has actions by their number."),
         *_learning(record, row),
         *_confusion(seeds, names),
-        *_worst(seeds, names),
+        *_worst(seeds, names, {clip: jpeg for cell in reversed(cells) for clip, jpeg in record.pictures(cell).items()}),
     ]
     return Section(f"{row.label}: {launch.data}, preset {launch.preset}", blocks)
 
@@ -150,52 +157,52 @@ def _confusion(seeds: Sequence[Sequence[Prediction]], names: _Names) -> list[Blo
     ]
 
 
-def worst_clips(seeds: Sequence[Sequence[Prediction]]) -> dict[str, int]:
-    """Clip → the number of seeds that are wrong about it, for the clips that any is, with the most first.
-
-    Of clips with as many, those come first whose true action has the least probability.
-    """
-    wrong = Counter(each.clip for seed in seeds for each in seed if each.label != each.predicted)
-    chances = _chances(seeds)
-    return dict(sorted(wrong.items(), key=lambda item: (-item[1], chances.get(item[0], 0.0), item[0])))
-
-
-def _chances(seeds: Sequence[Sequence[Prediction]]) -> dict[str, float]:
-    """Clip → the mean probability of its true action over the seeds that recorded probabilities; without any, empty."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for each in (each for seed in seeds for each in seed):
-        if each.label < len(each.probabilities):
-            found[each.clip].append(each.probabilities[each.label])
-    return {clip: fmean(values) for clip, values in found.items()}
-
-
-def _worst(seeds: Sequence[Sequence[Prediction]], names: _Names) -> list[Block | Picture]:
+def _worst(seeds: Seeds, names: _Names, pictures: Mapping[str, bytes]) -> list[Block | Picture | Gallery]:
     worst = worst_clips(seeds)
     if not worst:
         return [Heading("Worst clips"), Text("Every seed is right about every clip.")]
     said: dict[str, Counter[int]] = defaultdict(Counter)
-    chances = _chances(seeds)
-    labels: Mapping[str, int] = {each.clip: each.label for each in seeds[0]}
-    for seed in seeds:
-        for each in seed:
-            said[each.clip][each.predicted] += 1
+    for each in (each for seed in seeds for each in seed):
+        said[each.clip][each.predicted] += 1
+    chances = mean_probabilities(seeds)
+    labels = {each.clip: each.label for each in seeds[0]}
     rows = tuple(
         (
             clip,
             names[labels[clip]],
             ", ".join(f"{names[number]} ({times}×)" for number, times in sorted(said[clip].items())),
             f"{count} of {len(seeds)}",
-            f"{100 * chances[clip]:.1f}" if clip in chances else MISSING,
+            f"{100 * chances[clip][labels[clip]]:.1f}" if clip in chances else MISSING,
         )
         for clip, count in list(worst.items())[:WORST]
     )
     left = len(worst) - len(rows)
     notes = (f"{left} more clips are wrong in at least one seed.",) if left else ()
-    return [
+    kept = [clip for clip in worst if clip in pictures][:MOST]
+    shown = [_photograph(clip, labels[clip], said[clip], names, chances.get(clip), pictures[clip]) for clip in kept]
+    blocks: list[Block | Picture | Gallery] = [
         Heading("Worst clips"),
         Grid(("clip", "action", "predicted", "seeds that are wrong", "probability of the action (%)"), rows, "llwlr"),
         Notes(notes),
     ]
+    return [*blocks, Text(LICENCE), Gallery(shown)] if shown else blocks
+
+
+def _photograph(
+    clip: str, label: int, said: Counter[int], names: _Names, chances: NDArray[np.float64] | None, jpeg: bytes
+) -> Photograph:
+    """The picture of a clip; its text has the action that most seeds predict, of those that are wrong."""
+    wrong = Counter({number: times for number, times in said.items() if number != label})
+    [(other, _)] = wrong.most_common(1)
+
+    def action(number: int) -> str:
+        return names[number] if chances is None else f"{names[number]} ({100 * chances[number]:.1f} %)"
+
+    return Photograph(
+        jpeg,
+        f"Frames of clip {clip}. True action: {action(label)}. Predicted action: {action(other)}.",
+        f"{clip}: {action(label)}, predicted {action(other)}",
+    )
 
 
 def trained(cells: Sequence[Cell]) -> bool:

@@ -1,6 +1,7 @@
 """What the page is made of: sections of blocks and pictures."""
 
 import struct
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,10 +13,15 @@ PIXELS = 110  # CSS pixels that show an inch of a figure: its 8 pt letters are t
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture in PNG, and the text that stands for it."""
+    """A figure in PNG, and the text that stands for it."""
 
     png: bytes  # of DOTS to the inch
     alt: str
+
+    @property
+    def source(self) -> str:
+        """It as a URL."""
+        return f"data:image/png;base64,{b64encode(self.png).decode()}"
 
     @property
     def size(self) -> tuple[int, int]:
@@ -25,9 +31,30 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Photograph:
+    """A picture of a clip in JPEG, the text that stands for it, and the text below it."""
+
+    jpeg: bytes
+    alt: str
+    caption: str
+
+    @property
+    def source(self) -> str:
+        """It as a URL."""
+        return f"data:image/jpeg;base64,{b64encode(self.jpeg).decode()}"
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of clips, as many beside each other as fit."""
+
+    pictures: Sequence[Photograph]
+
+
+@dataclass(frozen=True)
 class Section:
     """A section of the page; a heading in its blocks is one level below its title."""
 
     title: str
-    blocks: Sequence[Block | Picture] = ()
+    blocks: Sequence[Block | Picture | Gallery] = ()
     sections: Sequence["Section"] = ()

@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from d3d.analysis.attention_look import Look
 from d3d.analysis.baselines import Classified
@@ -19,12 +21,13 @@ from d3d.bench.record.tracking import Record
 from d3d.bench.run import worker
 from d3d.bench.run.worker import Job, Proposal, run_cell
 from d3d.config import BaselineConfig
-from d3d.data.clip import Dataset
+from d3d.data.clip import Clip, Dataset, View
 from d3d.errors import DataError
 from d3d.prediction import Prediction
 from d3d.training.checkpoint import FILE, TrainedPart
 from d3d.training.evaluation import Evaluation
 from d3d.training.loop import EpochResult
+from d3d.worst_clips import read_pictures
 from tests.bench.conftest import finished_in, save_weights
 from tests.report.maps import maps
 
@@ -141,22 +144,34 @@ def test_a_finished_training_without_weights_is_trained_again_and_its_run_stays_
     assert len(record.client.search_runs(record.experiments)) == 1
 
 
-def test_a_test_takes_the_weights_of_its_training(
-    plan: Callable[..., Plan], record: Record, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+def test_a_test_takes_the_weights_of_its_training_and_pictures_the_clips_that_it_has_wrong(
+    plan: Callable[..., Plan],
+    dataset: Dataset,
+    record: Record,
+    told: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     job = job_of(plan("ablation=full", "evaluation.joint_noise=0.1"))
     training, test = job.cells.values()
     asked: list[Any] = []
 
+    def black(clip: Clip, indices: NDArray[np.int64], view: View) -> NDArray[np.uint8]:
+        return np.zeros((len(indices), view.rows, view.columns, 3), np.uint8)
+
+    readable = replace(dataset, read_frames=black)
+    monkeypatch.setattr(worker, "open_dataset", lambda config, cache: readable)
+
     def evaluate_trained(config: Any, trained: Any, dataset: Any, device: Any, checkpoint: Any, workers: int) -> Any:
         asked.extend((config, trained, checkpoint))
-        return Evaluation(0.5, (Prediction("0001", 1, 1), Prediction("0002", 1, 0)))
+        return Evaluation(0.5, (Prediction("0001", 1, 1), Prediction("False", 1, 0)))
 
     monkeypatch.setattr("d3d.training.evaluation.evaluate_trained", evaluate_trained)
     run_cell({"cell": test.id}, job)
     assert asked == [test.config, training.config, job.folder(training)]
     assert told == [{"top1": 0.5}]
-    assert finished_in(record)[test.id].data.metrics == {"top1": 0.5, "mean_class_accuracy": 0.5}
+    run = finished_in(record)[test.id]
+    assert run.data.metrics == {"top1": 0.5, "mean_class_accuracy": 0.5}
+    assert list(read_pictures(read_bytes(run, record.uri, "worst_clips.jpg"))) == ["False"]
 
 
 def test_a_look_at_attention_keeps_its_numbers_and_maps(

@@ -14,7 +14,9 @@ from tests.report.maps import maps
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than everything else."""
-    monkeypatch.setattr("d3d.report.artefacts.attention.draw", lambda maps, module: {"png": b"png", "pdf": b"pdf"})
+    for module in ("attention", "further_clips"):
+        images = {"png": b"png", "pdf": b"pdf"}
+        monkeypatch.setattr(f"d3d.report.artefacts.{module}.draw", lambda *_, images=images: images)
 
 
 def looked_at(record: FakeRecord, seeds: int, own: float, others: float) -> None:
@@ -35,7 +37,8 @@ def looked_at(record: FakeRecord, seeds: int, own: float, others: float) -> None
         record.file(run, "attention.csv").write_text(write_numbers(numbers))
         record.file(run, "attention_maps.npz").write_bytes(write_maps(maps()))
         points.append(point("full", cell, seed, {"evaluation.attention": True}))
-    record.launch(points, ablation="attention", artefacts=["figure5", "figure6"], reference="full")
+    artefacts = ["figure5", "figure6", "figureA2", "figureA3", "figureA4"]
+    record.launch(points, ablation="attention", artefacts=artefacts, reference="full")
 
 
 @pytest.mark.parametrize(("own", "others", "outcome"), [(0.6, 0.1, "holds"), (0.1, 0.6, "fails")])
@@ -48,6 +51,19 @@ def test_what_is_above_its_control_holds_and_what_is_below_fails(
     assert {path.suffix for path in built.latest} == {".csv", ".md", ".tex", ".png", ".pdf"}
     text = record.made("figure5.md").read_text("utf-8")
     assert f"{100 * own:.0f}." in text or f"{100 * own - 1:.0f}." in text
+
+
+def test_figures_of_the_appendix_go_on_with_the_clips_that_are_left(record: FakeRecord, undrawn: None) -> None:
+    looked_at(record, 1, 0.6, 0.1)
+    built = report.build(["figureA2", "figureA3", "figureA4"], record.storage)
+    assert {path.stem for path in built.latest} == {"figureA2", "figureA3"} and not built.missing
+    assert [each.name for each in built.documents] == ["figureA2", "figureA3"]
+    assert record.made("figureA3.csv").read_text() == "clip,action,predicted\n0002,jump,r$un\n0004,jump,r$un\n"
+    note = (
+        "Figure A4: 3D deformable attention, further clips: not drawn, because the test kept the maps of 5 clips alone"
+    )
+    assert note in built.notes
+    assert not built.verdicts, "Figures 5 and 6 have the verdicts"
 
 
 def test_fewer_than_three_seeds_are_not_tested(record: FakeRecord, undrawn: None) -> None:
@@ -65,10 +81,11 @@ def test_a_file_that_is_damaged_is_named(record: FakeRecord) -> None:
 
 
 def test_right_and_wrong_clips_are_drawn_in_turn_where_there_is_attention() -> None:
-    assert chosen(maps()) == [1, 0, 3, 2]
-    assert chosen(replace(maps(), predicted=maps().actions)) == [0, 1, 2, 3]
+    assert [chosen(maps(), after) for after in range(3)] == [[1, 0, 3], [2, 4], []]
+    assert chosen(replace(maps(), predicted=maps().actions)) == [0, 1, 2]
     for module in ("deformable", "joint"):
         images = draw(maps(2), module)
         assert images["png"].startswith(b"\x89PNG") and images["pdf"].startswith(b"%PDF")
         assert draw(maps(2), module) == images
     assert draw(replace(maps(), volume=np.zeros(0, np.float32)), "deformable") == {}
+    assert draw(maps(), "joint", after=2) == {}

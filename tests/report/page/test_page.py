@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from d3d import report
 from d3d.prediction import Prediction
@@ -16,10 +17,11 @@ from d3d.report.command import main
 from d3d.report.document.blocks import Block, Bold, Grid, Heading, Notes, Text
 from d3d.report.page.page import html, parts, write_page
 from d3d.report.page.readings import readings
-from d3d.report.page.reference_row import confusion, worst_clips
+from d3d.report.page.reference_row import confusion
 from d3d.report.page.section import Picture, Section
+from d3d.worst_clips import CAPTION, SIDE, write_pictures
 from tests.report.conftest import Everything
-from tests.report.fake_record import FakeRecord
+from tests.report.fake_record import FakeRecord, point
 
 EVIL = """<script>alert("x")</script> & 'y' <img src=x onerror=y> `a<b>c`"""
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (600).to_bytes(4, "big") + (300).to_bytes(4, "big")
@@ -95,7 +97,7 @@ def test_nothing_is_fetched_and_nothing_runs(whole: bytes) -> None:
     for _, attributes in page.tags:
         assert not any(name.startswith("on") for name in attributes)
         for name in ("src", "href"):
-            assert (attributes.get(name) or "#").startswith(("#", "data:image/png;base64,"))
+            assert (attributes.get(name) or "#").startswith(("#", "data:image/png;base64,", "data:image/jpeg;base64,"))
     style = whole.decode().partition("<style>")[2].partition("</style>")[0]
     assert "url(" not in style and "@import" not in style
 
@@ -140,15 +142,20 @@ def test_backticks_are_code_where_they_are_pairs(text: str, expected: list[tuple
     assert parts(text) == expected
 
 
-def test_curves_are_drawn_of_the_epochs_that_are_recorded(record: FakeRecord) -> None:
+def test_curves_are_drawn_of_the_epochs_that_are_recorded_and_a_test_of_the_same_weights_adds_nothing(
+    record: FakeRecord,
+) -> None:
     cell = record.finish("c1")
     for epoch in range(3):
         record.client.log_metric(cell, "train_loss", 2.0 - epoch, step=epoch)
         record.client.log_metric(cell, "eval_top1", 0.25 * epoch, step=epoch)
-    record.launch([{"row": "full", "axes": {}, "seed": 0, "cell": "c1"}], reference="full")
+    record.finish("c2", trained="c1")
+    record.launch([point("full", "c1")], "first", reference="full")
+    record.launch([point("looked at", "c2")], "second", ablation="other", artefacts=["other"], reference="looked at")
     page = read(write_page(report.build([], record.storage), record.storage).read_bytes())
     said = [each["alt"] or "" for each in page.of("img")]
     assert any("training loss 0.000, top-1 on the clips tested 0.500" in alt for alt in said)
+    assert page.texts.count("Learning curves") == 1
 
 
 def test_actions_have_their_names_and_the_worst_clips_are_the_least_probable(record: FakeRecord) -> None:
@@ -161,11 +168,26 @@ def test_actions_have_their_names_and_the_worst_clips_are_the_least_probable(rec
     assert "by their number" not in text
 
 
-def test_confusion_counts_and_the_worst_clips_are_those_most_seeds_miss() -> None:
+def test_worst_clips_are_pictured_where_the_record_has_pictures(record: FakeRecord) -> None:
+    kept = [f"{n:04d}" for n in range(119, 107, -1)]
+    pictures = {clip: Image.new("RGB", (4 * SIDE, SIDE + CAPTION)) for clip in kept}
+    for cell, clips in (("c1", kept), ("c2", [])):
+        run = record.finish(cell, 0.9, names=True)
+        if clips:
+            record.file(run, "worst_clips.jpg").write_bytes(write_pictures(pictures))
+    record.launch([point("full", cell, seed) for seed, cell in enumerate(("c1", "c2"))], reference="full")
+    page = read(write_page(report.build([], record.storage), record.storage).read_bytes())
+    shown = [each for each in page.of("img") if (each["src"] or "").startswith("data:image/jpeg")]
+    assert len(shown) == len(kept)
+    said = "Frames of clip 0119. True action: act 14 (0.8 %). Predicted action: act 0 (0.8 %)."
+    assert shown[0]["alt"] == said
+    assert "0119: act 14 (0.8 %), predicted act 0 (0.8 %)" in " ".join(" ".join(page.texts).split())
+
+
+def test_confusion_counts_the_clips_of_all_seeds() -> None:
     first = [Prediction("a", 0, 0), Prediction("b", 0, 1), Prediction("c", 2, 1)]
     second = [Prediction("a", 0, 0), Prediction("b", 0, 0), Prediction("c", 2, 0)]
     assert confusion([first, second]).tolist() == [[3, 1, 0], [0, 0, 0], [1, 1, 0]]
-    assert worst_clips([first, second]) == {"c": 2, "b": 1}
 
 
 def test_every_system_says_how_it_reads_its_paper() -> None:

@@ -1,0 +1,66 @@
+"""Builds a figure of attention in further clips, those that the figures of the same attention before it do not show."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from d3d.bench.record.schema import Launch
+from d3d.report import Built, Document
+from d3d.report.artefacts.attention import SHOWN
+from d3d.report.artefacts.attention_plot import chosen, draw
+from d3d.report.artefacts.registry import Artefact
+from d3d.report.caveats import caveats
+from d3d.report.document.blocks import Block, Grid, Notes, Text, latex, markdown
+from d3d.report.document.writers import csv_bytes, write_files
+from d3d.report.record import Record
+from d3d.report.rows import made_by, missing_lines, missing_note, rows_of, setting
+
+COLUMNS = ("clip", "action", "predicted")
+BEFORE = {"deformable": "Figure 5", "joint": "Figure 6"}
+
+
+def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
+    """Writes NAME.csv, .md, .tex, .png and .pdf for the newest launch, of the maps of its first row and seed.
+
+    Where the test kept the maps of no further clip, nothing is written, and a note says so.
+
+    Args:
+        record: The record to read the cells from.
+        artefact: The figure to build.
+        launches: Launches that ask for the figure, newest first.
+        folder: Where the files go.
+        partial: Whether a row with only some of its seeds finished counts.
+
+    Raises RecordError if the record contradicts itself.
+    """
+    launch = launches[0]
+    cells = record.cells(launch)
+    rows = rows_of(launch, cells, partial)
+    missing = missing_lines(rows, launch.portable_command)
+    shown = next((cell for row in rows for cell in row.counted.values()), None)
+    lines: list[tuple[str, ...]] = []
+    images: dict[str, bytes] = {}
+    if shown:
+        maps = record.maps(shown)
+        numbers = chosen(maps, artefact.after)
+        if not numbers:
+            note = f"{artefact.title}: not drawn, because the test kept the maps of {len(maps.clips)} clips alone"
+            return Built((), missing, (note,))
+        lines = [tuple(str(names[each]) for names in (maps.clips, maps.actions, maps.predicted)) for each in numbers]
+        images = draw(maps, artefact.module, artefact.after)
+    notes = caveats(launch, cells)
+    blocks: list[Block] = [
+        Text(f"Where the model looks in further clips: {setting(launch, rows)}. {made_by(launch)}"),
+        Text(
+            f"{SHOWN[artefact.module]} {BEFORE[artefact.module]} has what is claimed of it, judged over all test clips."
+        ),
+        Grid(COLUMNS, tuple(lines), "lll"),
+        Notes((*missing_note(rows, launch.portable_command), *notes)),
+    ]
+    contents = {
+        f"{artefact.name}.csv": csv_bytes(COLUMNS, [dict(zip(COLUMNS, line, strict=True)) for line in lines]),
+        f"{artefact.name}.md": markdown(artefact.title, blocks),
+        f"{artefact.name}.tex": latex(artefact.title, blocks),
+        **{f"{artefact.name}.{kind}": image for kind, image in images.items()},
+    }
+    document = Document(artefact.name, artefact.title, blocks, (launch,), {}, images.get("png"))
+    return Built(write_files(folder, contents), missing, notes, documents=(document,))
