@@ -29,6 +29,7 @@ ADDED: dict[str, Any] = {
     "model.weights_digest": "",
     "model.spatial_digest": "",
     "model.temporal_digest": "",
+    "model.sine_positions": "index",
 }
 """Keys that were added after results had been recorded → the value that means "as before".
 

@@ -1,6 +1,8 @@
 """The exponential moving average of a model's weights: where a training asks for one, it is what is tested."""
 
-from torch import nn
+from collections.abc import Callable
+
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from d3d.config import TrainingConfig
@@ -8,11 +10,31 @@ from d3d.models.system import System
 
 
 def build_average(model: nn.Module, training: TrainingConfig) -> AveragedModel | None:
-    """The moving average of the weights and of batch norm's statistics; None where `training.average` is 0."""
+    """The moving average of the weights and of batch norm's statistics; None where `training.average` is 0.
+
+    Frozen weights are copied once: the average of equal weights is these weights.
+    """
     if not training.average:
         return None
-    decay = get_ema_multi_avg_fn(training.average)  # type: ignore[no-untyped-call]
-    return AveragedModel(model, multi_avg_fn=decay, use_buffers=True)
+    average = AveragedModel(model, use_buffers=True)
+    frozen = {weight.data_ptr() for weight in average.parameters() if not weight.requires_grad}
+    average.multi_avg_fn = _of_others(frozen, get_ema_multi_avg_fn(training.average))  # type: ignore[no-untyped-call]
+    return average
+
+
+Averaging = Callable[[list[Tensor], list[Tensor], Tensor | int], None]
+"""Moves averages towards the weights of now, in place; the last argument is how often that has been done."""
+
+
+def _of_others(frozen: set[int], averaging: Averaging) -> Averaging:
+    """The averaging of those weights whose averages do not lie at these places in memory."""
+
+    def average(averages: list[Tensor], weights: list[Tensor], count: Tensor | int) -> None:
+        others = [(mine, now) for mine, now in zip(averages, weights, strict=True) if mine.data_ptr() not in frozen]
+        if others:
+            averaging([mine for mine, _ in others], [now for _, now in others], count)
+
+    return average
 
 
 def system_of(model: System | AveragedModel) -> System:

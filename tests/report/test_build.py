@@ -43,6 +43,15 @@ def test_a_missing_cell_is_empty_in_every_row_it_answers_and_named_once(record: 
     assert f"To fill: `{COMMAND}`" in text
 
 
+def test_a_grid_of_labels_that_have_verbs_has_a_grid_of_these_too(record: FakeRecord) -> None:
+    record.finish(cell_of(4, 2), 0.5, verbs=0.75)
+    record.plan(points=[(4, 2)])
+    report.build(["figure7a"], record.storage)
+    text = record.made("figure7a.md").read_text()
+    assert "| window | stride 2 |" in text and "| 4 | **50.00** |" in text
+    assert "| verb, window | stride 2 |" in text and "| 4 | 75.00 |" in text
+
+
 def test_a_missing_seed_empties_its_row_unless_a_partial_table_is_asked_for(record: FakeRecord) -> None:
     record.finish(cell_of(4, 2, 0), 0.5)
     record.finish(cell_of(4, 2, 2), 0.6)

@@ -1,9 +1,14 @@
 import dataclasses
 from pathlib import Path
 
-from d3d.config import Config
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from d3d.config import Config, TrainingConfig
 from d3d.data.clip import Dataset
 from d3d.training.evaluation import evaluate_trained
+from d3d.training.moving_average import build_average
 from tests.training.trainings import CPU, run
 
 
@@ -18,3 +23,24 @@ def test_what_is_tested_is_the_average_of_the_weights(
         assert without["eval_loss"] != with_average["eval_loss"]
     tested = evaluate_trained(averaged, averaged, tiny_dataset, CPU, tmp_path / "averaged")
     assert tested.predictions == predictions
+
+
+def test_frozen_weights_are_copied_once_and_all_others_are_averaged() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    model[0].requires_grad_(False)
+    averaged = build_average(model, TrainingConfig(average=0.9))
+    plain = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    assert averaged is not None
+    written = []
+    for _ in range(4):
+        model(torch.randn(8, 3))  # changes the statistics of batch norm
+        nn.init.normal_(model[2].weight)
+        for average in (averaged, plain):
+            average.update_parameters(model)
+        written.append([weight._version for weight in averaged.parameters()])
+    for mine, reference in zip(averaged.state_dict().values(), plain.state_dict().values(), strict=True):
+        assert torch.equal(mine, reference)
+    frozen, others = [len(set(each)) == 1 for each in zip(*written, strict=True)][:2], written[-1][2:]
+    assert frozen == [True, True]
+    assert all(last > first for last, first in zip(others, written[0][2:], strict=True))

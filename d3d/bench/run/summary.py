@@ -21,6 +21,7 @@ from d3d.bench.record.schema import Metric, Point
 from d3d.bench.run.failures import NAMES, Failure
 from d3d.bench.run.progress import Ended
 from d3d.bench.search.study_progress import StudyProgress
+from d3d.prediction import PARTS
 from d3d.terminal import WIDTH, console
 from d3d.text import printable
 
@@ -28,6 +29,7 @@ _STALE = {
     "keep": "they are kept (stale=rerun runs them again)",
     "rerun": "they are run again (stale=keep keeps them)",
 }
+OF_PARTS = {part: Metric(f"{part}_top1") for part in PARTS}
 
 
 def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
@@ -231,10 +233,15 @@ def _grid(points: Sequence[Point], finished: Mapping[str, Run], down: str, acros
 
 
 def _rows(points: Sequence[Point], tuned: Sequence[Point], finished: Mapping[str, Run]) -> Table:
-    table = Table(*(Column(heading, overflow="fold") for heading in ("", *((RECIPE, TUNED) if tuned else ("mean",)))))
+    """A line for each row: its mean, that of each part that the labels have, and that of its tuned cells."""
+    recorded = {metric for point in points if point.cell in finished for metric in finished[point.cell].data.metrics}
+    columns = [(RECIPE if tuned else "mean", points, Metric.TOP1)]
+    columns += [(part, points, metric) for part, metric in OF_PARTS.items() if metric in recorded]
+    columns += [(TUNED, tuned, Metric.TOP1)] if tuned else []
+    table = Table(*(Column(heading, overflow="fold") for heading in ("", *(heading for heading, *_ in columns))))
     for row in dict.fromkeys(point.row for point in points):
-        own = [[point for point in asked if point.row == row] for asked in ((points, tuned) if tuned else (points,))]
-        table.add_row(row, *(_entry(_mean(each, finished), None) for each in own))
+        means = [_mean([p for p in asked if p.row == row], finished, metric) for _, asked, metric in columns]
+        table.add_row(row, *(_entry(mean, None) for mean in means))
     return table
 
 
@@ -244,10 +251,11 @@ def _entry(mean: float | None, best: float | None) -> Text:
     return Text(f"*{100 * mean:.2f}", "bold") if mean == best else Text(f"{100 * mean:.2f}")
 
 
-def _mean(points: Iterable[Point], finished: Mapping[str, Run]) -> float | None:
-    """The mean top-1 of these points, a fraction; None where one is not finished."""
-    top1 = [finished[point.cell].data.metrics[Metric.TOP1] for point in points if point.cell in finished]
-    return fmean(top1) if top1 and len(top1) == len(list(points)) else None
+def _mean(points: Sequence[Point], finished: Mapping[str, Run], metric: Metric = Metric.TOP1) -> float | None:
+    """The mean of a metric over these points, a fraction; None where one is not finished or has no such metric."""
+    recorded = [finished[point.cell].data.metrics for point in points if point.cell in finished]
+    values = [metrics[metric] for metrics in recorded if metric in metrics]
+    return fmean(values) if values and len(values) == len(points) else None
 
 
 def _values(points: Iterable[Point], axis: str) -> list[Value]:

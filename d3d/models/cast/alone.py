@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from d3d.data.batch import Batch
 from d3d.data.skeleton import Skeleton
 from d3d.models.cast.config import ExpertConfig, MaskedViTConfig
-from d3d.models.cast.experts import EPSILON, EXPERTS, Block, FrameExpert, TubeletExpert, sine_positions
+from d3d.models.cast.experts import EPSILON, EXPERTS, Block, FrameExpert, TubeletExpert
 from d3d.models.system import PretrainingSystem, System
 
 
@@ -101,7 +101,8 @@ class MaskedViT(PretrainingSystem):
         seen = self.narrow(self.norm(seen))
         every = self.mask_token.to(seen.dtype).expand(*tokens.shape[:2], -1)
         every = every.scatter(1, places.expand_as(seen), seen)
-        every = every + sine_positions(every.shape[1], every.shape[2]).to(every)
+        grid = (self.expert.times, frames.shape[-2] // self.patch, frames.shape[-1] // self.patch)
+        every = every + self.expert.positions_of(grid, every.shape[2]).to(every)
         for block in self.decoder:
             every = block(every)
         return self.pixels(self.decoder_norm(every))  # type: ignore[no-any-return]

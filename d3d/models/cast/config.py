@@ -49,6 +49,11 @@ class ViTConfig(SystemConfig):
     frames: int = 16  # of a clip, 2T: training.frames
     crop: int = 224  # pixels, height and width of a frame: data.crop
     spatial_frame: Literal["last", "first"] = "last"  # of two frames, the one that tokens of `frames` are cut from
+    sine_positions: Literal["index", "axes"] = "index"
+    """What tells a token of `tubelets` where it is.
+
+    Sines of its index among all tokens, as in VideoMAE, or of its place on each axis, which small widths need.
+    """
 
     reads = FRAMES
     from_data: ClassVar[tuple[str, ...]] = (*FROM_DATA, "frames", "crop")
@@ -161,7 +166,7 @@ class ExpertConfig(OnMaskedConfig):
         """Keys that the tokens do not have are set to their defaults."""
         same = super().canonical(frames)
         if self.tokens == "frames":
-            return with_defaults(same, "start", *OF_MASKED)
+            return with_defaults(same, "start", "sine_positions", *OF_MASKED)
         return with_defaults(same, "spatial_frame", *(OF_MASKED if self.start == "random" else ()))
 
     @property
@@ -324,6 +329,8 @@ class CASTConfig(OnMaskedConfig):
             absent += ["drop_path"]
         if "frames" not in self.experts.values():
             absent += ["spatial_frame", "class_token"]
+        if "tubelets" not in self.experts.values():
+            absent += ["sine_positions"]
         for role in ("spatial", "temporal"):
             if role not in self.weights:
                 absent += [f"{role}_weights", f"{role}_digest"]

@@ -6,7 +6,7 @@ each other, and in details of a block.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from einops import rearrange, reduce
@@ -15,6 +15,7 @@ from torch.nn.functional import gelu, interpolate
 
 from d3d.models.cast.config import Tokens, ViTConfig
 from d3d.models.layers.attention import MultiHeadProjections
+from d3d.models.layers.positions import regular_coordinates, waves
 
 
 def quick_gelu(inputs: Tensor) -> Tensor:
@@ -143,11 +144,13 @@ class TubeletExpert(Expert):
         super().__init__(config, "tubelets")
         size = (2, config.patch, config.patch)
         self.embedding = nn.Conv3d(3, config.width, size, stride=size)
+        self.positions_of = POSITIONS[config.sine_positions]
 
     def embed(self, clips: Tensor) -> Tensor:
         """B×3×2T×H×W → B×(T·N)×D."""
-        tokens = rearrange(self.embedding(clips), "b d t h w -> b (t h w) d")
-        return tokens + sine_positions(tokens.shape[1], tokens.shape[2]).to(tokens)  # type: ignore[no-any-return]
+        tokens = self.embedding(clips)
+        positions = self.positions_of(tokens.shape[2:], tokens.shape[1]).to(tokens)
+        return rearrange(tokens, "b d t h w -> b (t h w) d") + positions  # type: ignore[no-any-return]
 
     def patches(self, tokens: Tensor) -> Tensor:
         """B×(T·N)×C → B×T×N×C."""
@@ -176,8 +179,30 @@ def resized(positions: Tensor, rows: int, columns: int) -> Tensor:
     return torch.cat([positions[:1], rearrange(grid, "1 d h w -> (h w) d")])
 
 
-def sine_positions(count: int, width: int) -> Tensor:
-    """Fixed positions count×width: sines and cosines of the flat index, as in "Attention is all you need"."""
+def index_positions(grid: Sequence[int], width: int) -> Tensor:
+    """Fixed positions of a grid T×H×W of tokens, (T·H·W)×width, as VideoMAE has them.
+
+    Sines and cosines of a token's index among all tokens, as in "Attention is all you need". With few channels they
+    hardly tell which tokens are at the same place.
+    """
+    count = math.prod(grid)
     rates = 10_000 ** (-2 * (torch.arange(width) // 2) / width)
     angles = torch.arange(count)[:, None] * rates
     return torch.where(torch.arange(width) % 2 == 0, angles.sin(), angles.cos())
+
+
+def axis_positions(grid: Sequence[int], width: int) -> Tensor:
+    """Fixed positions of a grid T×H×W of tokens, (T·H·W)×width, of which each axis has a third of the channels.
+
+    Sines and cosines of kπ/2 times a token's coordinate on the axis, which is from −1 to 1, k = 1, 2, …
+    """
+    shares = [(width // 2 + more) // 3 for more in range(3)]  # of t, y and x, in twos of a sine and a cosine
+    axes = [
+        waves(regular_coordinates(count, torch.empty(0))[:, None], math.pi / 2 * torch.arange(1, share + 1))
+        for count, share in zip(grid, shares, strict=True)
+    ]
+    index = torch.cartesian_prod(*(torch.arange(count) for count in grid))
+    return torch.cat([axis[index[:, number]] for number, axis in enumerate(axes)], dim=1)
+
+
+POSITIONS = {"index": index_positions, "axes": axis_positions}

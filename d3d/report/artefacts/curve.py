@@ -14,7 +14,7 @@ from d3d.report.artefacts.registry import Artefact, Axis, is_number
 from d3d.report.artefacts.row_table import finish, row_grid
 from d3d.report.document.blocks import Block, Bold, Entry, Grid, Notes
 from d3d.report.record import Record
-from d3d.report.rows import MISSING, Row
+from d3d.report.rows import MISSING, Row, parts_of
 
 
 def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
@@ -33,9 +33,10 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
     lines = lines_of(measured)
     rows = tuple(point.row for line in lines for point in line.points)
     measured = replace(measured, recipe=replace(measured.recipe, rows=rows))
-    shown: list[Block] = (
-        [_pivot(lines, artefact), _repeats(lines, artefact)] if artefact.lines else [row_grid(measured)]
-    )
+    shown: list[Block] = [row_grid(measured)]
+    if artefact.lines:
+        pivots = [_pivot(lines, artefact, part) for part in ("", *parts_of(rows))]
+        shown = [*pivots, _repeats(lines, artefact)]
     return finish(measured, folder, shown, draw(measured, lines))
 
 
@@ -72,18 +73,25 @@ def _claimed_best(launch: Launch) -> set[str]:
     return best - {part.right for part in higher}
 
 
-def _pivot(lines: Sequence[Line], artefact: Artefact) -> Grid:
-    """The means as a table, with a line of the table for each curve and a column for each x."""
+def _pivot(lines: Sequence[Line], artefact: Artefact, part: str) -> Grid:
+    """The means as a table, with a line of the table for each curve and a column for each x.
+
+    They are those of a part of the labels, such as the verb; with an empty part of the whole label, the best in bold.
+    """
     assert artefact.x and artefact.lines
     across = sorted({point.x for line in lines for point in line.points})
     rows = []
     for line in lines:
         entries: dict[Number, Entry] = {}
         for point in line.points:
-            text = f"{point.row.accuracy.mean:.2f}" if point.row.accuracy else MISSING
-            entries[point.x] = Bold(text) if point.best else text
+            row = point.row.of(part)
+            text = f"{row.accuracy.mean:.2f}" if row and row.accuracy else MISSING
+            entries[point.x] = Bold(text) if point.best and not part else text
         rows.append((str(line.value), *(entries.get(x, "") for x in across)))
-    header = (artefact.lines.name, *(f"{artefact.x.name} {x}" for x in across))
+    header = (
+        f"{part}, {artefact.lines.name}" if part else artefact.lines.name,
+        *(f"{artefact.x.name} {x}" for x in across),
+    )
     return Grid(header, tuple(rows), "r" * len(header))
 
 

@@ -13,7 +13,7 @@ from d3d.bench.run.failures import Failure
 from d3d.bench.run.progress import Ended, Progress
 from d3d.bench.run.summary import describe, summarise
 from d3d.data.clip import Dataset
-from d3d.prediction import Prediction
+from d3d.prediction import PartPrediction, Prediction
 from d3d.terminal import console
 from tests.bench.conftest import finished_in
 
@@ -129,6 +129,7 @@ def test_the_best_of_each_window_is_marked(
     assert capsys.readouterr().out.count("complete tables and figures, under fixed names: tables/latest\n") == 1
 
 
+PREDICTED = {"verb": (0, 0, 0, 1), "noun": (0, 1, 1, 0)}  # of four clips, of which all should be 0
 LABELS = ("a [/b] [x] c", ":car: [bold]d", "model.norm=\"pre\" 'x'")
 
 
@@ -185,6 +186,22 @@ def test_a_point_counts_only_with_all_of_its_seeds(
     finish(record, plan("ablation=full", "seeds=[1]"), lambda i: 100)
     summarise(both, finished_in(record), Ended(), [], [])
     assert "37.50" in capsys.readouterr().out, "the mean of 25 and 50 %"
+
+
+def test_of_labels_that_are_a_verb_and_a_noun_both_are_shown(
+    plan: Callable[..., Plan], record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = plan("ablation=full")
+    verbs, nouns = ([PartPrediction(name, 0, label) for label in labels] for name, labels in PREDICTED.items())
+    predictions = [
+        Prediction(str(clip), 0, max(verb.predicted, noun.predicted), parts=(verb, noun))
+        for clip, (verb, noun) in enumerate(zip(verbs, nouns, strict=True))
+    ]
+    record.begin(full.cells[0], TAGS).finish(predictions)
+    summarise(full, finished_in(record), Ended(), [], [])
+    shown = [line.replace("│", " ").replace("┃", " ").split() for line in capsys.readouterr().out.splitlines()]
+    assert ["mean", "verb", "noun"] in shown
+    assert [*full.reports[0].points[0].row.split(), "25.00", "75.00", "50.00"] in shown
 
 
 @pytest.mark.parametrize(

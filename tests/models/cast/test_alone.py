@@ -8,6 +8,7 @@ from d3d.data.batch import Batch
 from d3d.errors import ConfigError
 from d3d.models.cast.alone import MaskedViT, ViT, normalised
 from d3d.models.cast.config import ExpertConfig, MaskedViTConfig
+from d3d.models.cast.experts import axis_positions
 
 MASKED = MaskedViTConfig(width=16, depth=1, heads=2, patch=4, frames=4, crop=8, mask_ratio=0.5, decoder_depth=1)
 ALONE = ExpertConfig(width=16, depth=1, heads=2, patch=4, frames=4, crop=8, classes=5)
@@ -96,3 +97,21 @@ def test_clips_do_not_see_each_other(tokens: str) -> None:
     model, batch = ViT(replace(ALONE, tokens=tokens)).eval(), clips()  # type: ignore[arg-type]
     each = torch.cat([model(Batch((8, 8), frames=frame[None])) for frame in batch.frames])
     torch.testing.assert_close(model(batch), each, atol=1e-5, rtol=1e-4)
+
+
+def test_positions_on_axes_are_those_of_the_axes_in_the_order_of_tokens() -> None:
+    grid = rearrange(axis_positions((3, 4, 5), 12), "(t y x) d -> t y x d", t=3, y=4)
+    for axis, channels in enumerate((slice(0, 4), slice(4, 8), slice(8, 12))):
+        own = grid[..., channels].movedim(axis, 0)
+        assert (own == own[:, :1, :1]).all(), "it tells nothing of the other axes"
+        assert torch.cdist(own[:, 0, 0], own[:, 0, 0]).fill_diagonal_(1).min() > 0.1, "it tells every place on its own"
+
+
+@pytest.mark.parametrize("positions", ["index", "axes"])
+def test_an_expert_of_tubelets_knows_where_a_token_is(positions: str) -> None:
+    torch.manual_seed(0)
+    model = ViT(replace(ALONE, sine_positions=positions)).eval()  # type: ignore[arg-type]
+    batch = clips(1)
+    for axis in (2, 3, 4):
+        moved = Batch((8, 8), frames=batch.frames.roll(batch.frames.shape[axis] // 2, axis))
+        assert not torch.allclose(model(moved), model(batch)), axis

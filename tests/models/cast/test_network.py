@@ -226,6 +226,7 @@ def test_what_cannot_be_built_is_refused(changes: dict[str, Any], message: str) 
             {"spatial": "tubelets", "spatial_frame": "first"},
             {"spatial": "tubelets", "class_token": "out"},
         ),
+        ({"temporal": "frames", "sine_positions": "axes"}, {"temporal": "frames"}),
     ],
 )
 def test_settings_without_effect_are_one_configuration_and_one_function(
