@@ -22,14 +22,15 @@ def build_average(model: nn.Module, training: TrainingConfig) -> AveragedModel |
     return average
 
 
-Averaging = Callable[[list[Tensor], list[Tensor], Tensor | int], None]
+Tensors = tuple[Tensor, ...] | list[Tensor]
+Averaging = Callable[[Tensors, Tensors, Tensor | int], None]
 """Moves averages towards the weights of now, in place; the last argument is how often that has been done."""
 
 
 def _of_others(frozen: set[int], averaging: Averaging) -> Averaging:
     """The averaging of those weights whose averages do not lie at these places in memory."""
 
-    def average(averages: list[Tensor], weights: list[Tensor], count: Tensor | int) -> None:
+    def average(averages: Tensors, weights: Tensors, count: Tensor | int) -> None:
         others = [(mine, now) for mine, now in zip(averages, weights, strict=True) if mine.data_ptr() not in frozen]
         if others:
             averaging([mine for mine, _ in others], [now for _, now in others], count)

@@ -27,15 +27,15 @@ def test_what_is_tested_is_the_average_of_the_weights(
 
 def test_frozen_weights_are_copied_once_and_all_others_are_averaged() -> None:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
-    model[0].requires_grad_(False)
+    frozen_layer, trained_layer = nn.Linear(3, 4), nn.Linear(4, 2)
+    model = nn.Sequential(frozen_layer.requires_grad_(False), nn.BatchNorm1d(4), trained_layer)
     averaged = build_average(model, TrainingConfig(average=0.9))
-    plain = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    plain = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)  # type: ignore[no-untyped-call]
     assert averaged is not None
     written = []
     for _ in range(4):
         model(torch.randn(8, 3))  # changes the statistics of batch norm
-        nn.init.normal_(model[2].weight)
+        nn.init.normal_(trained_layer.weight)
         for average in (averaged, plain):
             average.update_parameters(model)
         written.append([weight._version for weight in averaged.parameters()])
