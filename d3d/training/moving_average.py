@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
 from d3d.config import TrainingConfig
 from d3d.models.system import System
@@ -22,15 +22,14 @@ def build_average(model: nn.Module, training: TrainingConfig) -> AveragedModel |
     return average
 
 
-Tensors = tuple[Tensor, ...] | list[Tensor]
-Averaging = Callable[[Tensors, Tensors, Tensor | int], None]
+Averaging = Callable[[PARAM_LIST, PARAM_LIST, Tensor | int], None]
 """Moves averages towards the weights of now, in place; the last argument is how often that has been done."""
 
 
 def _of_others(frozen: set[int], averaging: Averaging) -> Averaging:
     """The averaging of those weights whose averages do not lie at these places in memory."""
 
-    def average(averages: Tensors, weights: Tensors, count: Tensor | int) -> None:
+    def average(averages: PARAM_LIST, weights: PARAM_LIST, count: Tensor | int) -> None:
         others = [(mine, now) for mine, now in zip(averages, weights, strict=True) if mine.data_ptr() not in frozen]
         if others:
             averaging([mine for mine, _ in others], [now for _, now in others], count)

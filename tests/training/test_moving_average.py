@@ -27,20 +27,20 @@ def test_what_is_tested_is_the_average_of_the_weights(
 
 def test_frozen_weights_are_copied_once_and_all_others_are_averaged() -> None:
     torch.manual_seed(0)
-    frozen_layer, trained_layer = nn.Linear(3, 4), nn.Linear(4, 2)
-    model = nn.Sequential(frozen_layer.requires_grad_(False), nn.BatchNorm1d(4), trained_layer)
+    frozen, trained = nn.Linear(3, 4).requires_grad_(False), nn.Linear(4, 2)
+    model = nn.Sequential(frozen, nn.BatchNorm1d(4), trained)
     averaged = build_average(model, TrainingConfig(average=0.9))
-    plain = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)  # type: ignore[no-untyped-call]
+    of_all = get_ema_multi_avg_fn(0.9)  # type: ignore[no-untyped-call]
+    plain = AveragedModel(model, multi_avg_fn=of_all, use_buffers=True)
     assert averaged is not None
     written = []
     for _ in range(4):
         model(torch.randn(8, 3))  # changes the statistics of batch norm
-        nn.init.normal_(trained_layer.weight)
+        nn.init.normal_(trained.weight)
         for average in (averaged, plain):
             average.update_parameters(model)
         written.append([weight._version for weight in averaged.parameters()])
     for mine, reference in zip(averaged.state_dict().values(), plain.state_dict().values(), strict=True):
         assert torch.equal(mine, reference)
-    frozen, others = [len(set(each)) == 1 for each in zip(*written, strict=True)][:2], written[-1][2:]
-    assert frozen == [True, True]
-    assert all(last > first for last, first in zip(others, written[0][2:], strict=True))
+    changed = [len(set(versions)) > 1 for versions in zip(*written, strict=True)]
+    assert changed == [weight.requires_grad for weight in model.parameters()]
