@@ -8,7 +8,8 @@ from d3d.bench.declare.claims import Best, Comparison, parse_claim
 from d3d.bench.record.schema import Launch
 from d3d.errors import RecordError
 from d3d.report import Built
-from d3d.report.artefacts.curve_plot import Line, Number, Point, draw
+from d3d.report.artefacts.claim_marks import claim_marks
+from d3d.report.artefacts.curve_plot import Line, Number, Point, caption, draw
 from d3d.report.artefacts.measured_rows import Measured, measure
 from d3d.report.artefacts.registry import Artefact, Axis, is_number
 from d3d.report.artefacts.row_table import finish, row_grid
@@ -34,9 +35,9 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
     rows = tuple(point.row for line in lines for point in line.points)
     measured = replace(measured, recipe=replace(measured.recipe, rows=rows))
     shown: list[Block] = (
-        [_pivot(lines, artefact), _repeats(lines, artefact)] if artefact.lines else [row_grid(measured)]
+        [_pivot(lines, measured), _repeats(lines, artefact)] if artefact.lines else [row_grid(measured)]
     )
-    return finish(measured, folder, shown, draw(measured, lines))
+    return finish(measured, folder, shown, caption(measured, lines), draw(measured, lines))
 
 
 def lines_of(measured: Measured) -> list[Line]:
@@ -72,8 +73,9 @@ def _claimed_best(launch: Launch) -> set[str]:
     return best - {part.right for part in higher}
 
 
-def _pivot(lines: Sequence[Line], artefact: Artefact) -> Grid:
+def _pivot(lines: Sequence[Line], measured: Measured) -> Grid:
     """The means as a table, with a line of the table for each curve and a column for each x."""
+    artefact = measured.artefact
     assert artefact.x and artefact.lines
     across = sorted({point.x for line in lines for point in line.points})
     rows = []
@@ -84,7 +86,8 @@ def _pivot(lines: Sequence[Line], artefact: Artefact) -> Grid:
             entries[point.x] = Bold(text) if point.best else text
         rows.append((str(line.value), *(entries.get(x, "") for x in across)))
     header = (artefact.lines.name, *(f"{artefact.x.name} {x}" for x in across))
-    return Grid(header, tuple(rows), "r" * len(header))
+    shown = [[point.row.label for point in line.points] for line in lines]
+    return Grid(header, tuple(rows), "r" * len(header), marks=claim_marks(measured.judged, shown))
 
 
 def _repeats(lines: Sequence[Line], artefact: Artefact) -> Notes:

@@ -19,11 +19,12 @@ from d3d.report.artefacts.row_table import value_text
 from d3d.report.artefacts.verdict_section import OUTCOMES
 from d3d.report.document.blocks import Block, Bold, Entry, Grid, Heading, Notes, Text
 from d3d.report.document.writers import write_files
+from d3d.report.made_by import made_by, recipe
 from d3d.report.page.readings import readings
 from d3d.report.page.reference_row import reference_row, trained
 from d3d.report.page.section import Picture, Section
 from d3d.report.record import Cell, Record
-from d3d.report.rows import made_by, recipe, rows_of
+from d3d.report.rows import rows_of
 from d3d.report.statistics.verdicts import Outcome
 from d3d.report.statistics.wording import p_text
 from d3d.text import shown
