@@ -215,15 +215,15 @@ def run_launch(launch: "Launch") -> int:
             done = execute(grown, finished_cells(grown), console())
             ended |= done.ended
         plan = done.plan
-        built = report.Built((), (), ())
+        built = report.Built({}, (), ())
         if plan.artefacts:
             split, own = launch.config.data.split, [each.id for each in plan.reports]
             built = report.build(plan.artefacts, launch.storage, launch.tracking_uri, split=split, own=own)
             done.record.log_tables(
-                plan, built.paths, {each.artefact: each.outcomes for each in reversed(built.verdicts)}
+                plan, built.files, {each.artefact: each.outcomes for each in reversed(built.verdicts)}
             )
     said = [*(f"missing: {line}" for line in built.missing), *(f"note: {line}" for line in built.notes)]
-    summarise(plan, done.finished, ended, [*said, *map(str, built.verdicts)], built.paths, built.latest)
+    summarise(plan, done.finished, ended, [*said, *map(str, built.verdicts)], built.files, built.latest)
     return 1 if ended.failed or built.missing or plan.untuned else 0
 
 

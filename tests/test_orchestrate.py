@@ -159,7 +159,13 @@ def test_a_launch_is_interrupted_continued_and_not_run_twice(user: User, here: H
     folders = list((storage / "tables").iterdir())
     assert len(folders) == 2 and storage / "tables" / "latest" in folders
     for folder in folders:
-        assert sorted(path.name for path in folder.iterdir()) == ["mine.csv", "mine.md", "mine.tex"]
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "mine.csv",
+            "mine.md",
+            "mine.tex",
+            "mine.txt",
+            "mine_tabular.tex",
+        ]
 
     again = here(*LAUNCH)
     assert (again.returncode, again.stderr) == (0, "")
@@ -423,7 +429,7 @@ def test_a_table_that_misses_cells_is_a_failure_until_they_are_there(
         said = capsys.readouterr().out
         assert ("missing: joint, joints 50, full" in said) == bool(status)
         [path] = (tmp_path / "tables").glob("complexity-smoke-synthetic-files-*/tableA2.csv")
-        assert f"{path}, .md, .tex\n" in said
+        assert f"{path}, .md, .tex, _tabular.tex, .txt\n" in said
         latest = tmp_path / "tables" / "latest"
         assert (latest / "tableA2.csv").exists() == (not status)
         assert (f"complete tables and figures, under fixed names: {latest}\n" in said) == (not status)

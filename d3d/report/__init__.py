@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["ARTEFACTS", "LATEST", "Built", "build", "seeds_needed", "seeds_wanted"]
 
 LATEST = "latest"  # the folder of the newest complete files
+TABULAR = "_tabular"  # ends the name of the file with the table of an artefact for a paper
 PAGE = "report.html"  # the page that the command `report` writes beside them
 STORAGE = "results"  # the default of `storage=`
 
@@ -68,6 +69,7 @@ class Document:
     blocks: Sequence[Block]
     launches: Sequence["Launch"]  # that it was built from
     judged: Mapping[str, Sequence["Verdict"]]  # part of the rows, as in `Tally` → the verdicts on its claims
+    caption: Sequence[str]  # what a paper says below it, after the title and before the verdicts
     image: bytes | None = None  # of a figure: PNG
 
 
@@ -75,12 +77,17 @@ class Document:
 class Built:
     """The files that `build` wrote, and what their reader has to know."""
 
-    paths: tuple[Path, ...]  # files below <storage>/tables/, in the folders of their launches
+    files: Mapping[str, tuple[Path, ...]]  # artefact → its files, in the folder of its launch below <storage>/tables/
     missing: tuple[str, ...]  # one line for each row with unfinished cells, with the command that runs them
     notes: tuple[str, ...]  # one line for each caveat, such as a cell trained twice or results of different code
     verdicts: tuple[Tally, ...] = ()  # of each artefact with claims, and after a search of both parts of its rows
     latest: tuple[Path, ...] = ()  # the copies of complete artefacts in <storage>/tables/latest/
     documents: tuple[Document, ...] = ()  # one for each artefact
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files of all artefacts."""
+        return tuple(path for paths in self.files.values() for path in paths)
 
 
 def build(
@@ -134,7 +141,7 @@ def build(
                 latest += write_files(folder / LATEST, {path.name: path.read_bytes() for path in made.paths})
             built.append(made)
     return Built(
-        paths=tuple(path for each in built for path in each.paths),
+        files={name: paths for each in built for name, paths in each.files.items()},
         missing=tuple(dict.fromkeys(f"{line}{where}" for each in built for line in each.missing)),
         notes=tuple(dict.fromkeys([*(line for each in built for line in each.notes), *_left_out(record)])),
         verdicts=tuple(tally for each in built for tally in each.verdicts),
@@ -220,6 +227,8 @@ def _artefacts(launches: Sequence["Launch"]) -> list[str]:
             raise RecordError(
                 f"{name}: an artefact of the record, but not a valid file name; launch it under another name"
             )
+        if (other := name.removesuffix(TABULAR)) != name and other in made:
+            raise RecordError(f"{name}: its files have the names of files of {other}; launch it under another name")
     return [name for name in ARTEFACTS if name in made] + sorted(made - set(ARTEFACTS))
 
 

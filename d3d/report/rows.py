@@ -1,12 +1,10 @@
 """The rows of a table: the finished cells of each row over its seeds, its accuracy, and notes on rows in words."""
 
 import math
-import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -17,12 +15,12 @@ from d3d.bench.record.schema import Launch, Point
 from d3d.errors import RecordError
 from d3d.prediction import PARTS, Prediction, fold_and_clip, top1
 from d3d.report.artefacts.registry import ACCURACY, BY_CLASS
+from d3d.report.made_by import recipe
 from d3d.report.record import Cell
 from d3d.report.statistics.inference import LEAST_SEEDS, Sample, accuracy_interval, mean_and_std, sample
 
 MISSING = "—"
 METHOD = "baseline.method"  # a row that sets this key does not depend on a seed
-PRIVATE = ("storage=", "tracking.uri=", "cluster.", "resources.")  # arguments that have no effect on the numbers
 SCOPES = {  # what an interval accounts for → the note that explains it
     "other trainings, other clips": "The interval of a row with several seeds is that of its expected accuracy over "
     "other trainings and other clips.",
@@ -302,8 +300,13 @@ def missing_lines(rows: Iterable[Row], command: str) -> tuple[str, ...]:
 
 def missing_note(rows: Sequence[Row], command: str) -> list[str]:
     """A footnote that lists the unfinished rows and the command that runs them; none if all are finished."""
+    return [f"{said} To fill: `{command}`" for said in unfinished(rows)]
+
+
+def unfinished(rows: Sequence[Row]) -> list[str]:
+    """A sentence that lists the unfinished rows; none if all are finished."""
     lacking = [f"{row.label} (seed {', '.join(map(str, row.missing))})" for row in rows if row.missing]
-    return [f"{MISSING} not finished: {'; '.join(lacking)}. To fill: `{command}`"] if lacking else []
+    return [f"{MISSING} not finished: {'; '.join(lacking)}."] if lacking else []
 
 
 def seeds_note(rows: Sequence[Row]) -> list[str]:
@@ -357,25 +360,6 @@ def setting(launch: Launch, rows: Sequence[Row]) -> str:
     if trained or not cells:
         parts += [f"{epochs} epoch{'s' * (epochs != '1')}", f"{seeds} seed{'s' * (seeds != 1)}"]
     return ", ".join([*parts, clips_tested(launch, rows)])
-
-
-def recipe(launch: Launch) -> str:
-    """The preset, and the overrides of the command line, without folders."""
-    changed = f" with {', '.join(map(_without_folder, launch.changes))}" if launch.changes else ""
-    return f"preset {launch.preset}{changed}"
-
-
-def made_by(launch: Launch) -> str:
-    """A sentence with the launch's command, without arguments that concern only the machine and without folders."""
-    words = [_without_folder(word) for word in shlex.split(launch.command) if not word.startswith(PRIVATE)]
-    return f"Made by `{shlex.join(words)}`."
-
-
-def _without_folder(word: str) -> str:
-    """An argument as it was typed, or the name of the file alone where its value is a path from the root or home."""
-    key, equals, value = word.partition("=")
-    path = value.strip("'\"")
-    return f"{key}={Path(path).name}" if equals and path.startswith(("/", "~")) else word
 
 
 def clips_tested(launch: Launch, rows: Sequence[Row]) -> str:

@@ -5,9 +5,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from d3d import report
 from tests.report.fake_record import CLIPS, FakeRecord, label_of, new_record, point
+
+ENDS = (".csv", ".md", ".tex", "_tabular.tex", ".txt")  # of the names of the files of a table
+PICTURES = (".png", ".pdf", "_column.pdf", "_text.pdf")  # and of a figure
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,19 @@ class Everything:
 @pytest.fixture
 def record(empty_database: Path, tmp_path: Path) -> FakeRecord:
     return new_record(empty_database, tmp_path / "results")
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are drawn, none of which becomes an image: that takes longer than everything else."""
+    figures: list[Figure] = []
+
+    def image_bytes(figure: Figure, kind: str) -> bytes:
+        figures.append(figure)
+        return kind.encode()
+
+    monkeypatch.setattr("d3d.report.artefacts.plots.image_bytes", image_bytes)
+    return figures
 
 
 @pytest.fixture(scope="session")

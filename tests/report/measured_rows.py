@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from d3d.bench.record.schema import Launch, Point
 from d3d.prediction import PartPrediction, Prediction, of_part, top1
 from d3d.report.record import Cell
 from d3d.report.rows import Row
@@ -38,6 +39,11 @@ def row(
         if marks is not None
     }
     return Row(label, {}, asked, cells, partial)
+
+
+def launch(*points: Point) -> Launch:
+    """A launch of these points."""
+    return Launch("a", ("a",), "A", "3", (), "quick", "synthetic", "da7a", 12, points, "run it", id="1a")
 
 
 def with_verbs(row: Row, *seeds: Iterable[bool]) -> Row:

@@ -10,10 +10,14 @@ import pytest
 from d3d import report
 from d3d.bench.database import sqlite_file
 from d3d.bench.declare.compose import compose
+from d3d.bench.record.provenance import current_code
 from d3d.errors import RecordError
 from d3d.report.published import Published, PublishedRow
 from tests.bench.conftest import ODD
+from tests.report.conftest import ENDS
 from tests.report.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, point, row_cell
+
+pytestmark = pytest.mark.usefixtures("unrendered")
 
 
 def read_csv(record: FakeRecord, name: str = "figure7a", launch: str = "*") -> pd.DataFrame:
@@ -25,7 +29,9 @@ def test_numbers_have_two_decimals_and_counts_none(record: FakeRecord) -> None:
     record.plan(points=[(4, 2)])
     report.build(["figure7a"], record.storage)
     text = record.made("figure7a.csv").read_text()
-    assert text.splitlines()[1] == f"4,2,1,75.00,,66.56,81.89,120,{cell_of(4, 2)}"
+    digest = current_code()["training of d3d"].digest
+    made = f'quick,"synthetic, files",,1a,{digest}'
+    assert text.splitlines()[1] == f"4,2,1,75.00,,66.56,81.89,120,{cell_of(4, 2)},{made}"
 
 
 def test_a_missing_cell_is_empty_in_every_row_it_answers_and_named_once(record: FakeRecord) -> None:
@@ -65,16 +71,6 @@ def test_a_missing_seed_empties_its_row_unless_a_partial_table_is_asked_for(reco
     assert (row.seeds, row.top1_mean) == (2, 55.0)
     assert len(built.missing) == 1
     assert partial.missing == built.missing
-
-
-@pytest.mark.parametrize("name", ["figure7a", "table4", "tableA1", "table3"])
-def test_nothing_finished_still_writes_every_file(record: FakeRecord, name: str) -> None:
-    axes = {"model.temporal_window": 4, "model.temporal_stride": 2, "measurement.module": "joint"}
-    record.launch([point("full", "c1", axes=axes)], artefacts=[name], reference="full", data="penn_action, files")
-    built = report.build([name], record.storage)
-    assert len(built.missing) == 1
-    assert all(path.stat().st_size for path in built.paths)
-    assert "—" in record.made(f"{name}.md").read_text()
 
 
 def test_doubts_reach_the_reader(record: FakeRecord) -> None:
@@ -152,23 +148,29 @@ def test_the_p_value_follows_the_numbers(record: FakeRecord) -> None:
         assert f"| {claim} | {'holds' if claim == 'a > b' else 'fails'} |" in text
 
 
-def test_what_a_row_does_not_set_is_empty_and_null_is_null(record: FakeRecord) -> None:
-    record.launch(
-        [
-            point("a", "c1", axes={"model.joint_stride": None}),
-            point("b", "c2", axes={"model.norm": "pre", "model.flip": True}),
-        ]
-    )
+def test_a_key_that_a_row_does_not_set_is_what_its_cell_recorded(record: FakeRecord) -> None:
+    run = record.finish("c1")
+    recorded = {"model.norm": "post", "model.flip": False, "model.system": "stgcn", "model.weights": None}
+    for key, value in recorded.items():
+        record.client.log_param(run, key, value)
+    settings = {"model.norm": "pre", "model.flip": True, "model": "cast", "model.weights": "x"}
+    record.launch([point("a", "c1", axes={"model.joint_stride": None}), point("b", "c2", axes=settings)])
     report.build([], record.storage)
-    lines = record.made("depth.csv").read_text().splitlines()
-    assert lines[0].startswith("row,model.joint_stride,model.norm,model.flip,seeds")
-    assert lines[1].startswith("a,null,,,0,")
-    assert lines[2].startswith("b,,pre,true,0,")
+    header, finished, unfinished = record.made("depth.csv").read_text().splitlines()
+    assert header.startswith("row,model.joint_stride,model.norm,model.flip,model,model.weights,seeds")
+    assert finished.startswith("a,null,post,false,stgcn,null,1,")
+    assert unfinished.startswith("b,,pre,true,cast,x,0,")
 
 
 def test_an_artefact_that_no_file_can_be_named_as_is_refused(record: FakeRecord) -> None:
     record.launch([point("a", "c1")], artefacts=["../elsewhere"])
     with pytest.raises(RecordError, match=r"\.\./elsewhere: an artefact of the record"):
+        report.build([], record.storage)
+
+
+def test_an_artefact_whose_files_have_the_names_of_anothers_is_refused(record: FakeRecord) -> None:
+    record.launch([point("a", "c1")], artefacts=["depth", "depth_tabular"])
+    with pytest.raises(RecordError, match=r"depth_tabular: its files have the names of files of depth; launch it"):
         report.build([], record.storage)
 
 
@@ -181,7 +183,7 @@ def test_each_launch_has_a_folder_and_what_is_complete_a_copy_under_a_name_that_
     assert {path.parent for path in first.paths} == {folder / "depth-small-synthetic-files-1a"}
     assert {path.parent for path in second.paths} == {folder / "depth-quick-pyskl-a-b-files-2b"}
     assert first.latest == (), "it is not the newest"
-    assert [path.name for path in second.latest] == ["depth.csv", "depth.md", "depth.tex"]
+    assert [path.name for path in second.latest] == [f"depth{end}" for end in ENDS]
     assert record.latest == {path.name: path.read_bytes() for path in second.paths}
 
 

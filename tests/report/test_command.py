@@ -6,7 +6,10 @@ import pytest
 
 from d3d import report
 from d3d.report.command import main
+from tests.report.conftest import ENDS, PICTURES
 from tests.report.fake_record import COMMAND, FakeRecord, cell_of, point
+
+pytestmark = pytest.mark.usefixtures("unrendered")
 
 
 def test_without_names_all_that_the_record_can_make_is_built(
@@ -19,8 +22,8 @@ def test_without_names_all_that_the_record_can_make_is_built(
     out, err = capsys.readouterr()
     *paths, latest = map(Path, out.splitlines())
     assert [path.name for path in paths] == [
-        *(f"figure7a.{kind}" for kind in ("csv", "md", "tex", "png", "pdf")),
-        *(f"depth.{kind}" for kind in ("csv", "md", "tex")),
+        *(f"figure7a{end}" for end in (*ENDS, *PICTURES)),
+        *(f"depth{end}" for end in ENDS),
     ]
     assert all(path.is_file() for path in paths)
     assert str(latest) == f"complete tables and figures, under fixed names: {record.storage / 'tables' / 'latest'}"
@@ -34,7 +37,7 @@ def test_missing_cells_fail_one_line_each_unless_partial(
     record.plan(points=[(4, 1), (4, 2), (4, 3)])
     assert main(["figure7a", f"storage={record.storage}"]) == 1
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 5
+    assert len(out.splitlines()) == len([*ENDS, *PICTURES])
     assert len(err.splitlines()) == 2
     assert all(
         line.startswith("missing: temporal window 4, temporal stride")
@@ -136,4 +139,4 @@ def test_no_library_speaks(record: FakeRecord) -> None:
     command = [sys.executable, "-m", "tables", "figure7a", f"storage={record.storage}"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(report.__file__).parents[2])
     assert done.stderr == ""
-    assert len(done.stdout.splitlines()) == 5 + 1
+    assert len(done.stdout.splitlines()) == len([*ENDS, *PICTURES]) + 1

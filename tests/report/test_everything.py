@@ -11,11 +11,13 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text as TextOfFigure
 from scipy.stats import binomtest
 
 from d3d import report
 from d3d.report import ARTEFACTS
-from tests.report.conftest import Everything
+from tests.report.conftest import ENDS, PICTURES, Everything
 from tests.report.fake_record import CLASSES, CLIPS, GRID, FakeRecord, cell_of, point, top1_of
 
 FIGURES = ("figure7a", "figure7b", "figureA1")
@@ -23,7 +25,8 @@ NUMBERS = ["top1_mean", "top1_std", "top1_low", "top1_high", "clips"]
 REFERENCE = ["to_reference", "to_reference_low", "to_reference_high", "p_value"]
 ATTENTION = ("attention", "further_clips")  # kinds that have tests of their own, as CAST has
 MADE = [*(name for name, each in ARTEFACTS.items() if each.kind not in ATTENTION and "cast" not in name), "depth"]
-ROW_COLUMNS = ["seeds", *NUMBERS, "mean_class_accuracy", "published", "difference", *REFERENCE, "cells"]
+MADE_BY = ["preset", "data", "overrides", "launch", "code"]
+ROW_COLUMNS = ["seeds", *NUMBERS, "mean_class_accuracy", "published", "difference", *REFERENCE, "cells", *MADE_BY]
 
 
 def section(text: str) -> str:
@@ -34,13 +37,23 @@ def section(text: str) -> str:
 def test_all_that_the_record_can_make_is_made_in_every_format(everything: Everything) -> None:
     expected = []
     for name in MADE:
-        expected += [f"{name}.{kind}" for kind in ("csv", "md", "tex", *(("png", "pdf") if name in FIGURES else ()))]
+        expected += [f"{name}{end}" for end in (*ENDS, *(PICTURES if name in FIGURES else ()))]
     assert [path.name for path in everything.built.paths] == expected
     folder = everything.record.storage / "tables"
     made = [path for path in folder.glob("*/*") if path.parent.name != "latest"]
     assert sorted(path.name for path in made) == sorted(expected)
     assert set(everything.record.latest) == {name for name in expected if not name.startswith("table5")}, "a cell lacks"
     assert set(everything.built.latest) == {folder / "latest" / name for name in everything.record.latest}
+
+
+@pytest.mark.parametrize("name", ["figure7a", "table4", "tableA1", "table3"])
+def test_nothing_finished_still_writes_every_file(record: FakeRecord, name: str) -> None:
+    axes = {"model.temporal_window": 4, "model.temporal_stride": 2, "measurement.module": "joint"}
+    record.launch([point("full", "c1", axes=axes)], artefacts=[name], reference="full", data="penn_action, files")
+    built = report.build([name], record.storage)
+    assert len(built.missing) == 1
+    assert all(path.stat().st_size for path in built.paths)
+    assert "—" in record.made(f"{name}.md").read_text()
 
 
 def test_every_document_ends_with_a_verdict(everything: Everything) -> None:
@@ -146,7 +159,7 @@ def test_how_far_deformable_attention_moved_is_a_note(record: FakeRecord) -> Non
 
 def test_figure_7a_has_its_columns_and_a_row_for_each_window_and_stride(everything: Everything) -> None:
     frame = everything.csv("figure7a")
-    assert list(frame.columns) == ["window", "stride", "seeds", *NUMBERS, "cells"]
+    assert list(frame.columns) == ["window", "stride", "seeds", *NUMBERS, "cells", *MADE_BY]
     assert list(zip(frame.window, frame.stride, strict=True)) == GRID
     assert len(frame) == 25
     for row, (window, stride) in zip(frame.itertuples(), GRID, strict=True):
@@ -290,6 +303,69 @@ def test_latex_compiles(everything: Everything, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-2000:]
 
 
+def test_a_tabular_has_readable_names_numbers_with_their_spread_and_verdicts(everything: Everything) -> None:
+    lines = everything.text("table4_tabular.tex").splitlines()
+    assert r"row & published & measured & claims \tabularnewline" in lines
+    assert r"full & 99.7 & \textbf{85.83~$\pm$~0.83} &  \tabularnewline" in lines, "claims stand at the other row"
+    assert any(line.startswith("no deformable & 94.8 &") and r"& 1$\surd$ \tabularnewline" in line for line in lines)
+    assert any(line.startswith("deformable only [a] &") and r"& 2$\times$ \tabularnewline" in line for line in lines)
+    caption = everything.text("table4.txt")
+    assert caption.startswith(
+        "Attention modules.\nTop-1 in percent, mean ± standard deviation over seeds: preset quick"
+    )
+    assert "\n[a] without joint and temporal" in caption and "1✓ full > no deformable (p < 0.0001)" in caption
+    assert "— not finished: single (seed 0, 1, 2).\n" in everything.text("table5.txt")
+    assert r"98.7 & 7$\circ$ \tabularnewline" in everything.text("table3_tabular.tex")
+    assert r"13 & stride & 6 & 120.00 & 120 \% & 500.00 & 3.50 & 2$\times$" in everything.text("tableA1_tabular.tex")
+    assert re.search(r"^4 & .* & \d[^&]* ", everything.text("figure7a_tabular.tex"), re.MULTILINE)
+
+
+def test_figures_for_a_paper_have_its_widths_its_letters_and_no_words_of_a_caption(
+    record: FakeRecord, unrendered: list[Figure]
+) -> None:
+    record.finish(cell_of(4, 2))
+    record.plan(points=[(4, 2), (6, 2)])
+    report.build([], record.storage)
+    png, pdf, column, text = unrendered
+    assert png is pdf and png.get_supxlabel().startswith("Measured: preset quick")
+    assert [each.get_figwidth() for each in (column, text)] == [3.25, 6.75]
+    for figure in (column, text):
+        [axes] = figure.axes
+        assert not (figure.get_supxlabel() or figure.texts or axes.get_title("left"))
+        assert min(float(each.get_fontsize()) for each in figure.findobj(TextOfFigure) if each.get_text()) >= 8
+    caption = record.made("figure7a.txt").read_text("utf-8")
+    assert caption.startswith("Top-1 against temporal stride.\nMeasured: preset quick") and "Bars: 95 %" in caption
+
+
+def test_figures_for_a_paper_are_as_wide_as_they_say_with_letters_of_true_type(everything: Everything) -> None:
+    for name in FIGURES:
+        for end, inches in (("column", 3.25), ("text", 6.75)):
+            pdf = everything.record.made(f"{name}_{end}.pdf").read_bytes()
+            [wide] = re.findall(rb"/MediaBox \[ 0 0 (\S+) ", pdf)
+            assert float(wide) == 72 * inches
+            assert b"/FontFile2" in pdf and b"/Type3" not in pdf and b"CreationDate" not in pdf
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX on this machine")
+def test_tabulars_and_figures_fit_the_columns_of_a_paper(everything: Everything, tmp_path: Path) -> None:
+    tabulars = [everything.record.made(f"{name}_tabular.tex") for name in MADE]
+    figures = [everything.record.made(f"{name}_column.pdf") for name in FIGURES]
+    shown = [
+        *(rf"\noindent\input{{{path}}}\par" for path in tabulars),
+        *(rf"\noindent\includegraphics{{{path}}}\par" for path in figures),
+    ]
+    main = (
+        r"\documentclass[twocolumn]{article}\usepackage{booktabs,graphicx}"
+        r"\setlength{\textwidth}{6.75in}\setlength{\columnsep}{0.25in}\setlength{\hfuzz}{0pt}"
+        rf"\begin{{document}}{''.join(shown)}\end{{document}}"
+    )
+    (tmp_path / "main.tex").write_text(main)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert r"Overfull \hbox" not in done.stdout
+
+
 def test_images_are_images_without_a_date(everything: Everything) -> None:
     for name in FIGURES:
         png, pdf = (everything.record.made(f"{name}.{kind}").read_bytes() for kind in ("png", "pdf"))
@@ -317,7 +393,7 @@ def test_the_same_record_gives_the_same_bytes_in_any_process(everything: Everyth
         for folder in (tmp_path / "there", everything.record.storage, tmp_path / "here")
     )
     assert there == first
-    assert len(here) == 3 + 5 + 3 + 5, "two artefacts, and their copies"
+    assert len(here) == 2 * (len(ENDS) + len([*ENDS, *PICTURES])), "two artefacts, and their copies"
     assert here.items() <= there.items()
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from d3d.bench.record.schema import Launch, Point
+from d3d.bench.record.schema import Point
 from d3d.errors import RecordError
 from d3d.prediction import Prediction, in_fold
 from d3d.report.record import Cell
@@ -12,21 +12,15 @@ from d3d.report.rows import (
     clips_tested,
     interval_heading,
     interval_note,
-    made_by,
     missing_lines,
     missing_note,
     parts_of,
-    recipe,
     rows_of,
     seeds_note,
     setting,
     takes_of,
 )
-from tests.report.measured_rows import cell, marks, row, with_verbs
-
-
-def launch(*points: Point) -> Launch:
-    return Launch("a", ("a",), "A", "3", (), "quick", "synthetic", "da7a", 12, points, "run it", id="1a")
+from tests.report.measured_rows import cell, launch, marks, row, with_verbs
 
 
 def test_numbers_of_a_row_are_over_its_seeds() -> None:
@@ -149,23 +143,6 @@ def test_a_heading_has_the_overrides_as_they_were_typed() -> None:
     )
     old = replace(launch(), command="python orchestrate.py ablation=depth model.norm=pre seeds=3 storage=x")
     assert setting(old, rows).startswith("preset quick with model.norm=pre, data synthetic"), "its plan lists none"
-
-
-def test_the_command_is_said_without_what_is_of_its_machine() -> None:
-    words = [
-        "ablation=/home/me/mine.yaml", "preset=small", "data=penn_action", "data.root=/data/Penn_Action",
-        "model.norm=pre", "storage=/secret", "tracking.uri=http://secret:5000", "cluster.address=auto",
-        "resources.cpus=2", "seeds=[0,4]", "data.annotations='\"/a b/c.pkl\"'",
-    ]  # fmt: skip
-    said = made_by(replace(launch(), command=" ".join(["python orchestrate.py", *words])))
-    assert said == (
-        "Made by `python orchestrate.py ablation=mine.yaml preset=small data=penn_action data.root=Penn_Action "
-        "model.norm=pre 'seeds=[0,4]' data.annotations=c.pkl`."
-    )
-    changed = replace(
-        launch(), preset="small", overrides=("model.norm=pre", "model.spatial_weights=/home/me/clip.safetensors")
-    )
-    assert recipe(changed) == "preset small with model.norm=pre, model.spatial_weights=clip.safetensors"
 
 
 def test_the_clips_are_of_the_split_that_the_cells_were_tested_on() -> None:

@@ -298,17 +298,19 @@ class Record:
         """Adds the plots of an ablation's studies to its report run."""
         self._log_files(self._report_runs(report)[0], paths, File.SEARCH)
 
-    def log_tables(self, plan: "Plan", paths: Iterable[Path], verdicts: Mapping[str, Mapping[str, int]]) -> None:
+    def log_tables(
+        self, plan: "Plan", files: Mapping[str, Sequence[Path]], verdicts: Mapping[str, Mapping[str, int]]
+    ) -> None:
         """Adds the tables and figures of each ablation to its report run, whose page then begins with them.
 
         Args:
             plan: The plan.
-            paths: The files.
+            files: Artefact → its files.
             verdicts: Artefact → each of VERDICTS that a claim of it got → how many did. These become metrics.
         """
         for report in plan.reports:
             artefacts = report.ablation.artefacts
-            own = [path for path in paths if path.stem in artefacts]
+            own = [path for name in artefacts for path in files.get(name, ())]
             found, now = self._report_runs(report)[0], time.time_ns() // 1_000_000
             run = found.info.run_id
             self._log_files(found, own, File.TABLES)

@@ -147,7 +147,7 @@ def summarise(
     finished: Mapping[str, Run],
     ended: Ended,
     doubts: Sequence[str],
-    paths: Sequence[Path],
+    files: Mapping[str, Sequence[Path]],
     latest: Sequence[Path] = (),
 ) -> None:
     """Prints top-1 where one ablation was launched, searches, failures, doubts, and where everything is.
@@ -157,7 +157,7 @@ def summarise(
         finished: the finished runs of the record, by id of the cell.
         ended: what happened to the cells.
         doubts: lines about the tables and figures.
-        paths: the files of the tables and figures.
+        files: artefact → the files of that table or figure.
         latest: copies of those that are complete.
     """
     if len(plan.reports) == 1:
@@ -166,9 +166,8 @@ def summarise(
         print(_outcome(study.label, plan.study_progress[study.id]))
     for line in (*ended.notices, *_failures(plan, ended.failed), *doubts):
         print(printable(line))
-    for artefact in dict.fromkeys(path.stem for path in paths):
-        own = [path for path in paths if path.stem == artefact]
-        print(", ".join([str(own[0]), *(path.suffix for path in own[1:])]))
+    for artefact, own in files.items():
+        print(", ".join([str(own[0]), *(path.name.removeprefix(artefact) for path in own[1:])]))
     if latest:
         print(f"complete tables and figures, under fixed names: {latest[0].parent}")
     print(shown(plan.launch.tracking_uri))

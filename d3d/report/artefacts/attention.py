@@ -9,14 +9,17 @@ import numpy as np
 
 from d3d.bench.record.schema import Launch
 from d3d.report import Built, Document
-from d3d.report.artefacts.attention_plot import draw
-from d3d.report.artefacts.registry import Artefact
+from d3d.report.artefacts.attention_plot import clips_said, draw
+from d3d.report.artefacts.claim_marks import claim_marks
+from d3d.report.artefacts.files import write
+from d3d.report.artefacts.registry import PROVENANCE, Artefact
 from d3d.report.artefacts.verdict_section import how_judged, tally, verdict_blocks, verdict_heading
 from d3d.report.caveats import caveats
-from d3d.report.document.blocks import Block, Entry, Grid, Notes, Text, latex, markdown
-from d3d.report.document.writers import csv_bytes, write_files
+from d3d.report.document.blocks import Block, Entry, Grid, Notes, Text
+from d3d.report.document.writers import csv_bytes
+from d3d.report.made_by import made_by, provenance
 from d3d.report.record import Record
-from d3d.report.rows import MISSING, Row, made_by, missing_lines, missing_note, rows_of, setting, takes_of
+from d3d.report.rows import MISSING, Row, missing_lines, missing_note, rows_of, setting, takes_of, unfinished
 from d3d.report.statistics.inference import (
     LEAST_SEEDS,
     SIGNIFICANCE,
@@ -91,7 +94,7 @@ HOW = (
 
 
 def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
-    """Writes NAME.csv, .md, .tex, .png and .pdf for the newest launch; the maps are those of its first row and seed.
+    """Writes the figure of the newest launch; the maps are those of its first row and seed.
 
     Args:
         record: The record to read the cells from.
@@ -112,24 +115,27 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
     blocks: list[Block] = [
         Text(f"Where the model looks: {setting(launch, rows)}. {made_by(launch)}"),
         Text(SHOWN[artefact.module]),
-        _grid(rows, numbers, questions),
+        _grid(rows, numbers, questions, verdicts),
         Notes((*missing_note(rows, launch.portable_command), HOW, *notes)),
         verdict_heading(),
         Text(SAID[artefact.module]),
         *verdict_blocks(verdicts, (how_judged("this figure"),)),
     ]
     shown = next((cell for row in rows for cell in row.counted.values()), None)
-    images = draw(record.maps(shown), artefact.module) if shown else {}
-    contents = {
-        f"{artefact.name}.csv": _csv(rows, numbers, questions),
-        f"{artefact.name}.md": markdown(artefact.title, blocks),
-        f"{artefact.name}.tex": latex(artefact.title, blocks),
-        **{f"{artefact.name}.{kind}": image for kind, image in images.items()},
-    }
-    document = Document(artefact.name, artefact.title, blocks, (launch,), {"": verdicts}, images.get("png"))
+    maps = record.maps(shown) if shown else None
+    images = draw(maps, artefact.module) if maps else {}
+    caption = (
+        SHOWN[artefact.module],
+        *([clips_said(maps, artefact.module)] if maps and images else []),
+        f"Measured: {setting(launch, rows)}; numbers times 100, mean ± standard deviation over seeds.",
+        *unfinished(rows),
+    )
+    png = images.get(".png")
+    document = Document(artefact.name, artefact.title, blocks, (launch,), {"": verdicts}, caption, png)
+    files = write(document, folder, _csv(launch, rows, numbers, questions), images)
     missing = missing_lines(rows, launch.portable_command)
     tallies = (tally(artefact.name, "", verdicts),)
-    return Built(write_files(folder, contents), missing, notes, tallies, documents=(document,))
+    return Built(files, missing, notes, tallies, documents=(document,))
 
 
 def samples(row: Row, seeds: Seeds, *names: str) -> tuple[Sample, ...]:
@@ -153,7 +159,7 @@ def _verdicts(rows: Sequence[Row], numbers: Mapping[str, Seeds], questions: Sequ
     claims, evidence = [], []
     for row in rows:
         for question in questions:
-            claims.append(f"{row.label}: {question.claim}" if len(rows) > 1 else question.claim)
+            claims.append(_claim(row, question, rows))
             evidence.append(_evidence(row, numbers[row.label], question))
     return list(conclude(claims, [evidence], [SIGNIFICANCE]))
 
@@ -173,9 +179,12 @@ def _evidence(row: Row, seeds: Seeds, question: Question) -> Evidence:
     return Evidence(measured, pairs, len(seeds))
 
 
-def _grid(rows: Sequence[Row], numbers: Mapping[str, Seeds], questions: Sequence[Question]) -> Grid:
+def _grid(
+    rows: Sequence[Row], numbers: Mapping[str, Seeds], questions: Sequence[Question], verdicts: Sequence[Verdict]
+) -> Grid:
     header = ("row", "measured", "", "beside", "", "difference", "clips")
     lines: list[tuple[Entry, ...]] = []
+    claims = []
     for row, question in ((row, question) for row in rows for question in questions):
         for other in question.others:
             pair = samples(row, numbers[row.label], question.own, other) if numbers[row.label] else ()
@@ -183,7 +192,14 @@ def _grid(rows: Sequence[Row], numbers: Mapping[str, Seeds], questions: Sequence
             less = difference_text(_difference(*pair)) if pair and pair[0].seeds >= LEAST_SEEDS else MISSING
             clips = f"{pair[0].clips:.0f}" if pair else MISSING
             lines.append((row.label, NAMES[question.own], values[0], NAMES[other], values[1], less, clips))
-    return Grid(header, tuple(lines), "lwrwrrr")
+            claims.append([_claim(row, question, rows)])
+    narrow = (0, 1, 2, 3, 4)[len(rows) == 1 :]
+    marks = claim_marks({"": verdicts}, claims, named=lambda claim: [claim])
+    return Grid(header, tuple(lines), "lwrwrrr", narrow, marks)
+
+
+def _claim(row: Row, question: Question, rows: Sequence[Row]) -> str:
+    return f"{row.label}: {question.claim}" if len(rows) > 1 else question.claim
 
 
 def _difference(left: Sample, right: Sample) -> Estimate:
@@ -199,7 +215,7 @@ def _spread(each: Sample) -> str:
     return (f"{mean:.2f}" if math.isnan(std) else f"{mean:.2f} ± {std:.2f}").replace("-", "−")
 
 
-def _csv(rows: Sequence[Row], numbers: Mapping[str, Seeds], questions: Sequence[Question]) -> bytes:
+def _csv(launch: Launch, rows: Sequence[Row], numbers: Mapping[str, Seeds], questions: Sequence[Question]) -> bytes:
     """A line for each row and number: the mean over seeds of the mean over clips, as it was recorded."""
     lines = []
     for row in rows:
@@ -211,10 +227,11 @@ def _csv(rows: Sequence[Row], numbers: Mapping[str, Seeds], questions: Sequence[
                 "number": name,
                 "seeds": str(len(row.counted)),
                 "cells": " ".join(row.asked.values()),
+                **provenance(launch, row.cells.values()),
             }
             for own in found:
                 mean, std = mean_and_std(own.accuracies.tolist())
                 shown |= {"mean": f"{mean:.10g}", "std": "" if math.isnan(std) else f"{std:.10g}"}
                 shown["clips"] = f"{own.clips:.0f}"
             lines.append({"mean": "", "std": "", "clips": "", **shown})
-    return csv_bytes(["row", "number", "seeds", "mean", "std", "clips", "cells"], lines)
+    return csv_bytes(["row", "number", "seeds", "mean", "std", "clips", "cells", *PROVENANCE], lines)

@@ -5,22 +5,26 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from d3d.attention_maps import Maps
-from d3d.report.artefacts.plots import render, style
+from d3d.report.artefacts.plots import WIDTHS, images, style
 
 SHOWN = 3  # clips of a figure
 MOST_FRAMES = 12  # of a clip, in a row
+LEAST_FRAME = 0.5  # inches of a frame in a paper
 DOTS_EACH = 12  # sampled points with the most attention that are drawn in a frame
 WIDTH = 6.4  # inches
 SIDE, LINE = 0.94, 1.4  # of a frame, and of a line with its title, in cells of a frame
+JOINT_LINE, CLIP_LINE = 0.13, 0.3  # inches in a paper: of a joint's name, and below a clip's joints
+HIGHEST = 8.5  # inches of a figure in a paper
 LEAST_SIDE, MOST_SIDE = 8.0, 60.0  # area of a point or a joint, in square points
 HEAT = "inferno"
 
 
 def draw(maps: Maps, module: str, after: int = 0) -> dict[str, bytes]:
-    """The figure as PNG and PDF; none if the model has no such attention, or if no clips are left for it.
+    """The figure, as end of a file's name → bytes; none if the model lacks the attention or no clips are left for it.
 
     Args:
         maps: Of a test.
@@ -30,8 +34,16 @@ def draw(maps: Maps, module: str, after: int = 0) -> dict[str, bytes]:
     numbers = chosen(maps, after)
     if not numbers or not len(maps.volume if module == "deformable" else maps.joints):
         return {}
+    plot = _deformable if module == "deformable" else _joints
     with style():
-        return render(_deformable(maps, numbers) if module == "deformable" else _joints(maps, numbers))
+        return images(plot(maps, numbers, WIDTH), lambda width: plot(maps, numbers, width, for_paper=True))
+
+
+def clips_said(maps: Maps, module: str, after: int = 0) -> str:
+    """A sentence that names the clips that `draw` draws for a paper."""
+    numbers = chosen(maps, after)
+    drawn = numbers if module == "deformable" else _fitting(maps, numbers)
+    return f"From top to bottom: {'; '.join(_said(maps, number) for number in drawn)}."
 
 
 def chosen(maps: Maps, after: int = 0) -> list[int]:
@@ -52,19 +64,29 @@ def _said(maps: Maps, number: int) -> str:
     return f"clip {maps.clips[number]}: {action}, {verdict}"
 
 
-def _taken(frames: int) -> list[int]:
-    """At most MOST_FRAMES of T frames, evenly spread."""
-    return [int(each) for each in np.linspace(0, frames - 1, min(frames, MOST_FRAMES)).round()]
+def _fitting(maps: Maps, numbers: Sequence[int]) -> Sequence[int]:
+    """The clips whose joints fit a page of a paper one below the other."""
+    return numbers[: max(1, int(HIGHEST / (CLIP_LINE + JOINT_LINE * len(maps.names))))]
 
 
-def _deformable(maps: Maps, numbers: Sequence[int]) -> Figure:
-    """For each clip a line of frames with attention over them, on one scale, and the sampled points as dots."""
-    taken = _taken(maps.frames.shape[1])
-    height = len(numbers) * LINE
-    figure = Figure(figsize=(WIDTH, WIDTH * height / len(taken)))
+def _taken(frames: int, most: int) -> list[int]:
+    """At most `most` of T frames, evenly spread."""
+    return [int(each) for each in np.linspace(0, frames - 1, min(frames, most)).round()]
+
+
+def _deformable(maps: Maps, numbers: Sequence[int], width: float, for_paper: bool = False) -> Figure:
+    """For each clip a line of frames with attention over them, on one scale, and the sampled points as dots.
+
+    For a paper the lines have no titles, and as many frames as are LEAST_FRAME wide.
+    """
+    line, most = (1.0, min(MOST_FRAMES, int(width / LEAST_FRAME))) if for_paper else (LINE, MOST_FRAMES)
+    taken = _taken(maps.frames.shape[1], most)
+    height = len(numbers) * line
+    figure = Figure(figsize=(width, width * height / len(taken)))
     axes = figure.add_axes((0, 0, 1, 1))  # all frames in one, each a square of SIDE in a cell of 1
-    for top, number in zip(np.arange(len(numbers)) * LINE + LINE - 1, numbers, strict=True):
-        axes.text(0, top - 0.1, _said(maps, number), fontsize=7, va="bottom")
+    for top, number in zip(np.arange(len(numbers)) * line + line - 1, numbers, strict=True):
+        if not for_paper:
+            axes.text(0, top - 0.1, _said(maps, number), fontsize=7, va="bottom")
         heat = maps.volume[number] / (float(maps.volume[number].max()) or 1.0)
         for left, frame in enumerate(taken):
             place = (left, left + SIDE, top + SIDE, top)
@@ -90,22 +112,31 @@ def _dots(maps: Maps, number: int, frame: int) -> tuple[NDArray[np.float32], ...
     return x, y, weights[here] / (float(weights.max()) or 1.0)
 
 
-def _joints(maps: Maps, numbers: Sequence[int]) -> Figure:
+def _joints(maps: Maps, numbers: Sequence[int], width: float, for_paper: bool = False) -> Figure:
     """For each clip the skeleton in its middle frame, and the attention on each named joint over the frames.
 
-    A joint that is a key of no window stays white.
+    A joint that is a key of no window stays white. For a paper the clips have no titles, all letters are of 8 points,
+    and in a column there is no room for skeletons.
     """
     rows = len(maps.names)
-    figure = Figure(figsize=(WIDTH, len(numbers) * max(1.4, 0.4 + 0.12 * rows)), layout="constrained")
-    grid = figure.subplots(len(numbers), 2, squeeze=False, width_ratios=(1, 2.6))
-    for (left, right), number in zip(grid, numbers, strict=True):
+    each, names = max(1.4, 0.4 + 0.12 * rows), 4.5 if rows > 20 else 6
+    if for_paper:
+        numbers, each, names = _fitting(maps, numbers), CLIP_LINE + JOINT_LINE * rows, 8
+    figure = Figure(figsize=(width, len(numbers) * each), layout="constrained")
+    ratios = (1, 2.6) if width > WIDTHS["column"] else (1,)
+    grid = figure.subplots(len(numbers), len(ratios), squeeze=False, width_ratios=ratios)
+    for (*left, right), number in zip(grid, numbers, strict=True):
         attention = maps.joints[number]
-        _skeleton(left, maps, number, attention)
+        for axes in left:
+            _skeleton(axes, maps, number, attention)
         image = right.imshow(attention, cmap=HEAT, aspect="auto", vmin=0)
-        right.set_yticks(range(rows), [str(name)[:24] for name in maps.names], fontsize=4.5 if rows > 20 else 6)
+        right.set_yticks(range(rows), [str(name)[:24] for name in maps.names], fontsize=names)
         if number == numbers[-1]:
             right.set_xlabel("frame")
-        right.set_title(_said(maps, number), fontsize=7, loc="left")
+        if for_paper:
+            right.xaxis.set_major_locator(MaxNLocator(integer=True))
+        else:
+            right.set_title(_said(maps, number), fontsize=7, loc="left")
         figure.colorbar(image, ax=right, label="attention")
     return figure
 

@@ -11,11 +11,14 @@ from d3d.bench.declare.claims import Comparison, parse_claim
 from d3d.bench.record.schema import Launch
 from d3d.report import Built, Document
 from d3d.report.artefacts.baselines import baseline_accuracies
-from d3d.report.artefacts.registry import ACCURACY, BY_CLASS, Artefact
+from d3d.report.artefacts.claim_marks import claim_marks, labels_of
+from d3d.report.artefacts.files import write
+from d3d.report.artefacts.registry import ACCURACY, BY_CLASS, PROVENANCE, Artefact
 from d3d.report.artefacts.verdict_section import OUTCOMES, orderings, tally, verdict_blocks, verdict_heading
 from d3d.report.caveats import caveats
-from d3d.report.document.blocks import Block, Bold, Entry, Grid, Notes, Text, latex, markdown
-from d3d.report.document.writers import csv_bytes, write_files
+from d3d.report.document.blocks import Block, Bold, Entry, Grid, Notes, Text
+from d3d.report.document.writers import csv_bytes
+from d3d.report.made_by import made_by, provenance
 from d3d.report.published import Column, Method, Published, published
 from d3d.report.record import Record
 from d3d.report.rows import (
@@ -24,13 +27,13 @@ from d3d.report.rows import (
     Row,
     accuracy_values,
     chance_note,
-    made_by,
     missing_lines,
     missing_note,
     rows_of,
     seeds_note,
     setting,
     spread_text,
+    unfinished,
 )
 from d3d.report.statistics.inference import LEAST_SEEDS, SIGNIFICANCE, Sample, beside_published
 from d3d.report.statistics.verdicts import Evidence, Pair, Verdict, conclude
@@ -38,6 +41,10 @@ from d3d.report.statistics.wording import too_few
 
 OURS = "Ours"
 COLUMNS = ("method", "modality", "pretrained", "dataset", "data", "preset", "seeds", *ACCURACY, BY_CLASS, "published")
+MEASURED = (
+    "Measured: mean ± standard deviation over seeds; in brackets the difference from the published number of the same "
+    "method, which for the paper's own model is the row Ours."
+)
 HOW = (
     "Only the printed number of another method is known. It is treated as a single training with the same spread as "
     "this model's, tested on other clips: p is of a t test whose variance has a part for the seeds, for that training, "
@@ -80,7 +87,7 @@ class Run:
 
 
 def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
-    """Writes NAME.csv, NAME.md and NAME.tex, with the newest launch on each dataset.
+    """Writes the table of the newest launch on each dataset.
 
     Args:
         record: The record to read the cells from.
@@ -103,21 +110,26 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
     verdicts = _verdicts(printed, runs)
     blocks: list[Block] = [
         Text(f"{printed.caption} ({printed.section}): the published rows, then the measured rows of this record."),
-        _grid(printed, runs),
+        _grid(printed, runs, verdicts),
         Notes((*_footnotes(printed, runs), *notes, *_baseline_notes(record, runs))),
         verdict_heading(),
         *(block for run in runs for block in _orderings(printed, run)),
         *verdict_blocks(verdicts, (HOW,)),
     ]
-    contents = {
-        f"{artefact.name}.csv": csv_bytes([*COLUMNS, "difference", "cells"], _csv(printed, runs)),
-        f"{artefact.name}.md": markdown(artefact.title, blocks),
-        f"{artefact.name}.tex": latex(artefact.title, blocks),
-    }
+    columns = dict.fromkeys([*COLUMNS, "difference", "cells", *PROVENANCE])
+    csv = csv_bytes(list(columns), _csv(printed, runs))
+    launches = _launches(runs)
+    pretrained = [each.method for each in printed.methods if each.pretrained]
+    caption = (
+        *([MEASURED] if runs else []),
+        *([f"Pre-trained: {', '.join(pretrained)}."] if pretrained else []),
+        *(f"Setting: {_setting(launch, runs)}." for launch in launches),
+        *unfinished([run.row for run in runs]),
+    )
     missing = tuple(line for run in runs for line in missing_lines([run.row], run.launch.portable_command))
     tallies = (tally(artefact.name, "", verdicts),) if verdicts else ()
-    document = Document(artefact.name, artefact.title, blocks, _launches(runs), {"": verdicts})
-    return Built(write_files(folder, contents), missing, tuple(notes), tallies, documents=(document,))
+    document = Document(artefact.name, artefact.title, blocks, launches, {"": verdicts}, caption)
+    return Built(write(document, folder, csv), missing, tuple(notes), tallies, documents=(document,))
 
 
 def _runs(printed: Published, name: str, column: Column, launch: Launch, rows: Sequence[Row]) -> Iterator[Run]:
@@ -136,7 +148,7 @@ def _launches(runs: Sequence[Run]) -> list[Launch]:
     return list({run.launch.id: run.launch for run in runs}.values())
 
 
-def _grid(printed: Published, runs: Sequence[Run]) -> Grid:
+def _grid(printed: Published, runs: Sequence[Run], verdicts: Sequence[Verdict]) -> Grid:
     """One line for each method and one column for each dataset; below them the measured rows with their differences."""
     names = list(printed.columns)
     lines: list[tuple[Entry, ...]] = []
@@ -147,7 +159,11 @@ def _grid(printed: Published, runs: Sequence[Run]) -> Grid:
     for run in runs:
         numbers = ["" if name != run.column else _measured_text(run, _printed_value(printed, run)) for name in names]
         lines.append((run.name, run.modality, "", *numbers))
-    return Grid(("method", "modality", "pre-trained", *names), tuple(lines), "lll" + "r" * len(names))
+    methods = [*([each.method] for each in printed.methods), *([] for _ in runs)]
+    marks = claim_marks({"": verdicts}, methods, OURS, lambda claim: labels_of(claim.partition(": ")[2]))
+    header = ("method", "modality", "pre-trained", *names)
+    narrow = tuple(number for number, name in enumerate(header) if name != "pre-trained")
+    return Grid(header, tuple(lines), "lll" + "r" * len(names), narrow, marks)
 
 
 def _measured_text(run: Run, value: float | None) -> str:
@@ -159,14 +175,11 @@ def _measured_text(run: Run, value: float | None) -> str:
 
 def _footnotes(printed: Published, runs: Sequence[Run]) -> Iterator[str]:
     if runs:
-        yield (
-            "Measured: mean ± standard deviation over seeds; in brackets the difference from the published number of "
-            "the same method, which for the paper's own model is the row Ours."
-        )
+        yield MEASURED
     for launch in _launches(runs):
         own = [run for run in runs if run.launch.id == launch.id]
         rows = [run.row for run in own]
-        yield f"{launch.data}, preset {launch.preset}: {setting(launch, rows)}. {made_by(launch)}"
+        yield f"{launch.data}, preset {launch.preset}: {_setting(launch, runs)}. {made_by(launch)}"
         yield from (f"{run.name}: {said}" for run in own if (said := _top1_beside(run)))
         yield from (f"{launch.data}: {note}" for note in chance_note(rows))
         yield from missing_note(rows, launch.portable_command)
@@ -174,6 +187,10 @@ def _footnotes(printed: Published, runs: Sequence[Run]) -> Iterator[str]:
     for name, column in printed.columns.items():
         if all(run.column != name for run in runs):
             yield f"{name}: not run. {_how_to_run(column)}"
+
+
+def _setting(launch: Launch, runs: Sequence[Run]) -> str:
+    return setting(launch, [run.row for run in runs if run.launch.id == launch.id])
 
 
 def _top1_beside(run: Run) -> str:
@@ -259,13 +276,12 @@ def _csv(printed: Published, runs: Sequence[Run]) -> Iterator[dict[str, str]]:
             "pretrained": "false",
             "method": "measured" if run.ours else f"measured: {run.row.label}",
             "dataset": run.column,
-            "data": run.launch.data,
-            "preset": run.launch.preset,
             "seeds": str(len(run.row.cells)),
             **accuracy_values(run.row),
             "published": "" if value is None else f"{value:.1f}",
             "difference": "" if value is None or accuracy is None else f"{accuracy.mean - value:.2f}",
             "cells": " ".join(run.row.asked.values()),
+            **provenance(run.launch, run.row.cells.values()),
         }
 
 

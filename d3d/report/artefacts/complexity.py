@@ -1,24 +1,28 @@
 """Builds a table of what stride attention costs compared with full attention: measured, counted and by the formula."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from d3d.bench.declare.claims import LEVEL, Best, Comparison, parse_claim
 from d3d.bench.record.schema import Launch, Metric
 from d3d.report import Built, Document
-from d3d.report.artefacts.registry import MODULE, Artefact
-from d3d.report.artefacts.row_table import value_text
+from d3d.report.artefacts.claim_marks import claim_marks
+from d3d.report.artefacts.files import write
+from d3d.report.artefacts.registry import MODULE, PROVENANCE, Artefact
+from d3d.report.artefacts.row_table import setting_text, value_text
 from d3d.report.artefacts.verdict_section import kendall_text, tally, verdict_blocks, verdict_heading
 from d3d.report.caveats import caveats
-from d3d.report.document.blocks import Block, Grid, Notes, Text, latex, markdown
-from d3d.report.document.writers import csv_bytes, write_files
+from d3d.report.document.blocks import Block, Grid, Notes, Text
+from d3d.report.document.writers import csv_bytes
+from d3d.report.made_by import made_by, provenance, recipe
 from d3d.report.published import published
 from d3d.report.record import Record
-from d3d.report.rows import MISSING, Row, made_by, missing_lines, missing_note, recipe, rows_of
+from d3d.report.rows import MISSING, Row, missing_lines, missing_note, rows_of, unfinished
 from d3d.report.statistics.verdicts import Outcome, Verdict
 
 ATTENTION, WINDOW = "measurement.attention", "measurement.window"
 NUMBERS: tuple[str, ...] = (Metric.SCORE_PAIRS, Metric.PRINTED, Metric.FLOPS, Metric.SECONDS, Metric.MEMORY_MIB)
+APART = ("score pairs", "printed", "counted / printed")  # columns that a narrow table has no room for
 HOW = (
     "Operations are counted, not sampled, so there is no p-value: a > b holds if a does more operations, a ~ b if they "
     f"differ by at most {LEVEL:g} % of the larger, best(…) if no row of the group does more. A margin that a claim "
@@ -27,7 +31,7 @@ HOW = (
 
 
 def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
-    """Writes NAME.csv, NAME.md and NAME.tex for the newest launch.
+    """Writes the table of the newest launch.
 
     Args:
         record: The record to read the cells from.
@@ -51,7 +55,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
             "memory held between the two. "
             f"Width and heads of {recipe(launch)}. {made_by(launch)}"
         ),
-        _grid(rows),
+        _grid(rows, verdicts),
         Notes((*missing_note(rows, launch.portable_command), *notes)),
         verdict_heading(),
         Text(f"The paper ({printed.section}) says: {printed.claim}. The formula is for one window."),
@@ -59,18 +63,19 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
         *verdict_blocks(verdicts, (HOW,)),
     ]
     axes = dict.fromkeys(key for row in rows for key in row.axes)
-    contents = {
-        f"{artefact.name}.csv": csv_bytes(["row", *axes, *NUMBERS, "cells"], [_values(row) for row in rows]),
-        f"{artefact.name}.md": markdown(artefact.title, blocks),
-        f"{artefact.name}.tex": latex(artefact.title, blocks),
-    }
+    csv = csv_bytes(["row", *axes, *NUMBERS, "cells", *PROVENANCE], [_values(launch, row, axes) for row in rows])
+    caption = (
+        f"One attention module on one clip, with the width and heads of {recipe(launch)}: the operations of a forward "
+        "pass, the time of a forward and a backward pass, and the memory held between the two.",
+        *unfinished(rows),
+    )
     tallies = (tally(artefact.name, "", verdicts),) if verdicts else ()
-    document = Document(artefact.name, artefact.title, blocks, (launch,), {"": verdicts})
+    document = Document(artefact.name, artefact.title, blocks, (launch,), {"": verdicts}, caption)
     missing = missing_lines(rows, launch.portable_command)
-    return Built(write_files(folder, contents), missing, notes, tallies, documents=(document,))
+    return Built(write(document, folder, csv), missing, notes, tallies, documents=(document,))
 
 
-def _grid(rows: Sequence[Row]) -> Grid:
+def _grid(rows: Sequence[Row], verdicts: Sequence[Verdict]) -> Grid:
     axes = [key for key in dict.fromkeys(key for row in rows for key in row.axes) if key != MODULE]
     names = [key.rpartition(".")[2].replace("_", " ") for key in axes]
     header = (*names, "score pairs", "printed", "counted / printed", "MFLOPs", "of full", "ms", "MiB")
@@ -92,7 +97,9 @@ def _grid(rows: Sequence[Row]) -> Grid:
                 _scaled(numbers[Metric.MEMORY_MIB], 1, "{:.2f}"),
             )
         )
-    return Grid(header, tuple(lines), "r" * len(header))
+    narrow = tuple(number for number, name in enumerate(header) if name not in APART)
+    marks = claim_marks({"": verdicts}, [[row.label] for row in rows])
+    return Grid(header, tuple(lines), "r" * len(header), narrow, marks)
 
 
 def full_attention(row: Row, rows: Sequence[Row]) -> Row | None:
@@ -158,12 +165,13 @@ def _holds(part: Comparison | Best, flops: dict[str, float | None]) -> bool | No
     return left - right > margin if part.relation == ">" else abs(left - right) <= margin
 
 
-def _values(row: Row) -> dict[str, str]:
+def _values(launch: Launch, row: Row, axes: Iterable[str]) -> dict[str, str]:
     """Column → text of a row in the CSV."""
     numbers = {name: row.metric(name) for name in NUMBERS}
     shown = {name: "" if number is None else f"{number:.10g}" for name, number in numbers.items()}
-    axes = {key: value_text(value) for key, value in row.axes.items()}
-    return {"row": row.label, **axes, **shown, "cells": " ".join(row.asked.values())}
+    settings = {key: setting_text(row, key) for key in axes}
+    made = provenance(launch, row.cells.values())
+    return {"row": row.label, **settings, **shown, "cells": " ".join(row.asked.values()), **made}
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:

@@ -8,7 +8,8 @@ from d3d.bench.declare.claims import Best, Comparison, parse_claim
 from d3d.bench.record.schema import Launch
 from d3d.errors import RecordError
 from d3d.report import Built
-from d3d.report.artefacts.curve_plot import Line, Number, Point, draw
+from d3d.report.artefacts.claim_marks import claim_marks
+from d3d.report.artefacts.curve_plot import Line, Number, Point, caption, draw
 from d3d.report.artefacts.measured_rows import Measured, measure
 from d3d.report.artefacts.registry import Artefact, Axis, is_number
 from d3d.report.artefacts.row_table import finish, row_grid
@@ -35,9 +36,9 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
     measured = replace(measured, recipe=replace(measured.recipe, rows=rows))
     shown: list[Block] = [row_grid(measured)]
     if artefact.lines:
-        pivots = [_pivot(lines, artefact, part) for part in ("", *parts_of(rows))]
+        pivots = [_pivot(lines, measured, part) for part in ("", *parts_of(rows))]
         shown = [*pivots, _repeats(lines, artefact)]
-    return finish(measured, folder, shown, draw(measured, lines))
+    return finish(measured, folder, shown, caption(measured, lines), draw(measured, lines))
 
 
 def lines_of(measured: Measured) -> list[Line]:
@@ -73,11 +74,12 @@ def _claimed_best(launch: Launch) -> set[str]:
     return best - {part.right for part in higher}
 
 
-def _pivot(lines: Sequence[Line], artefact: Artefact, part: str) -> Grid:
+def _pivot(lines: Sequence[Line], measured: Measured, part: str) -> Grid:
     """The means as a table, with a line of the table for each curve and a column for each x.
 
     They are those of a part of the labels, such as the verb; with an empty part of the whole label, the best in bold.
     """
+    artefact = measured.artefact
     assert artefact.x and artefact.lines
     across = sorted({point.x for line in lines for point in line.points})
     rows = []
@@ -92,7 +94,9 @@ def _pivot(lines: Sequence[Line], artefact: Artefact, part: str) -> Grid:
         f"{part}, {artefact.lines.name}" if part else artefact.lines.name,
         *(f"{artefact.x.name} {x}" for x in across),
     )
-    return Grid(header, tuple(rows), "r" * len(header))
+    shown = [[point.row.label for point in line.points] for line in lines]
+    marks = () if part else claim_marks(measured.judged, shown)
+    return Grid(header, tuple(rows), "r" * len(header), marks=marks)
 
 
 def _repeats(lines: Sequence[Line], artefact: Artefact) -> Notes:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from d3d.report.artefacts.measured_rows import Measured
-from d3d.report.artefacts.plots import render, style
+from d3d.report.artefacts.plots import images, style
 from d3d.report.rows import Row, interval_heading, setting
 
 Number = int | float
@@ -42,24 +42,37 @@ SPREAD = 0.1  # horizontal distance between the error bars of neighbouring lines
 
 
 def draw(measured: Measured, lines: Sequence[Line]) -> dict[str, bytes]:
-    """The images of the figure, as file extension ("png", "pdf") → bytes."""
+    """The images of the figure, as end of a file's name → bytes."""
+    several = len(lines) > 1
     with style():
-        figure = Figure(figsize=(5.4, 4.0 if len(lines) > 1 else 3.4), layout="constrained")
-        axes = figure.subplots()
-        for index, line in enumerate(lines):
-            number = index if len(lines) > 1 else len(COLOURS) - 1  # one line alone is the darkest
-            name = f"{measured.artefact.lines.name} {line.value}" if measured.artefact.lines else ""
-            offset = (index - (len(lines) - 1) / 2) * SPREAD
-            _draw_line(axes, line, number % len(COLOURS), offset, name)
-            tuned = [(point.x + offset, _mean(row)) for point in line.points for row in _tuned(measured, point)]
-            axes.plot(*_columns(tuned), color=COLOURS[number % len(COLOURS)], **TUNED)
-        best = measured.baselines.best if measured.baselines else None
-        if best:
-            axes.axhline(_mean(best), color="0.45", linewidth=0.7, linestyle=(0, (5, 3)), zorder=1)
-            place = axes.get_yaxis_transform()
-            axes.text(1, _mean(best), best.label, transform=place, fontsize=6, color="0.45", ha="right", va="bottom")
-        _label(figure, axes, measured, lines)
-        return render(figure)
+        figure, axes = _plot(measured, lines, (5.4, 4.0 if several else 3.4))
+        title = f"{measured.launch.data}, preset {measured.launch.preset}"
+        axes.set_title(title, loc="left", pad=20 if several else 8)
+        said = "\n".join(line for text in caption(measured, lines) for line in wrap(text, 128))
+        figure.supxlabel(said, x=0.012, ha="left", fontsize=6, linespacing=1.4, color="0.35")
+        return images(figure, lambda width: _plot(measured, lines, (width, 2.8 if several else 2.4), 8)[0])
+
+
+def _plot(
+    measured: Measured, lines: Sequence[Line], size: tuple[float, float], smallest: float = 6
+) -> tuple[Figure, Axes]:
+    """The figure without title and caption, `size` inches wide and high, with letters of `smallest` points or more."""
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    for index, line in enumerate(lines):
+        number = index if len(lines) > 1 else len(COLOURS) - 1  # one line alone is the darkest
+        name = f"{measured.artefact.lines.name} {line.value}" if measured.artefact.lines else ""
+        offset = (index - (len(lines) - 1) / 2) * SPREAD
+        _draw_line(axes, line, number % len(COLOURS), offset, name)
+        tuned = [(point.x + offset, _mean(row)) for point in line.points for row in _tuned(measured, point)]
+        axes.plot(*_columns(tuned), color=COLOURS[number % len(COLOURS)], **TUNED)
+    best = measured.baselines.best if measured.baselines else None
+    if best:
+        axes.axhline(_mean(best), color="0.45", linewidth=0.7, linestyle=(0, (5, 3)), zorder=1)
+        place = axes.get_yaxis_transform()
+        axes.text(1, _mean(best), best.label, transform=place, fontsize=smallest, color="0.45", ha="right", va="bottom")
+    _label(axes, measured, lines, legend_columns=4 if size[0] > 5 else 2)
+    return figure, axes
 
 
 def _draw_line(axes: Axes, line: Line, index: int, offset: float, name: str) -> None:
@@ -95,8 +108,8 @@ def _draw_line(axes: Axes, line: Line, index: int, offset: float, name: str) -> 
         axes.plot([line.claimed], [0.025], "v", color=colour, markersize=6, transform=axes.get_xaxis_transform())
 
 
-def _label(figure: Figure, axes: Axes, measured: Measured, lines: Sequence[Line]) -> None:
-    """Labels the axes, and explains markers and error bars in a caption inside the figure."""
+def _label(axes: Axes, measured: Measured, lines: Sequence[Line], legend_columns: int) -> None:
+    """Labels the axes and the lines."""
     assert measured.artefact.x
     across = sorted({point.x for line in lines for point in line.points})
     axes.set_xticks(across)
@@ -109,14 +122,12 @@ def _label(figure: Figure, axes: Axes, measured: Measured, lines: Sequence[Line]
     axes.set_ylabel("top-1 accuracy (%)")
     axes.grid(axis="y")
     if len(lines) > 1:
-        axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.99), ncols=4, columnspacing=1.6, frameon=False)
-    title = f"{measured.launch.data}, preset {measured.launch.preset}"
-    axes.set_title(title, loc="left", pad=20 if len(lines) > 1 else 8)
-    caption = "\n".join(line for text in _caption(measured, lines) for line in wrap(text, 128))
-    figure.supxlabel(caption, x=0.012, ha="left", fontsize=6, linespacing=1.4, color="0.35")
+        place = (-0.01, 0.99)
+        axes.legend(loc="lower left", bbox_to_anchor=place, ncols=legend_columns, columnspacing=1.6, frameon=False)
 
 
-def _caption(measured: Measured, lines: Sequence[Line]) -> list[str]:
+def caption(measured: Measured, lines: Sequence[Line]) -> list[str]:
+    """How the figure was measured, and what its markers and error bars mean."""
     several = len(lines) > 1
     marks = [f"Bars: {interval_heading(measured.rows)}."]
     if not several and any(len(row.counted) > 1 for row in measured.rows):
@@ -132,13 +143,13 @@ def _caption(measured: Measured, lines: Sequence[Line]) -> list[str]:
     if measured.baselines and measured.baselines.best:
         name, frames = measured.baselines.best.label, measured.launch.frames
         marks.append(f"Dashed line: {name}, without deep learning, on the joints of {frames} frames alone.")
-    caption = [f"Measured: {setting(measured.launch, measured.rows)}.", " ".join(marks)]
+    said = [f"Measured: {setting(measured.launch, measured.rows)}.", " ".join(marks)]
     if measured.printed.claim:
-        caption.append(measured.printed.without_values)
+        said.append(measured.printed.without_values)
     unfinished = sum(bool(row.missing) for row in measured.rows)
     if unfinished:
-        caption.append(f"Unfinished: {unfinished} of the {len(measured.rows)} points.")
-    return caption
+        said.append(f"Unfinished: {unfinished} of the {len(measured.rows)} points.")
+    return said
 
 
 def _tuned(measured: Measured, point: Point) -> list[Row]:

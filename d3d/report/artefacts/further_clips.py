@@ -6,20 +6,22 @@ from pathlib import Path
 from d3d.bench.record.schema import Launch
 from d3d.report import Built, Document
 from d3d.report.artefacts.attention import SHOWN
-from d3d.report.artefacts.attention_plot import chosen, draw
-from d3d.report.artefacts.registry import Artefact
+from d3d.report.artefacts.attention_plot import chosen, clips_said, draw
+from d3d.report.artefacts.files import write
+from d3d.report.artefacts.registry import PROVENANCE, Artefact
 from d3d.report.caveats import caveats
-from d3d.report.document.blocks import Block, Grid, Notes, Text, latex, markdown
-from d3d.report.document.writers import csv_bytes, write_files
+from d3d.report.document.blocks import Block, Grid, Notes, Text
+from d3d.report.document.writers import csv_bytes
+from d3d.report.made_by import made_by, provenance
 from d3d.report.record import Record
-from d3d.report.rows import made_by, missing_lines, missing_note, rows_of, setting
+from d3d.report.rows import missing_lines, missing_note, rows_of, setting, unfinished
 
 COLUMNS = ("clip", "action", "predicted")
 BEFORE = {"deformable": "Figure 5", "joint": "Figure 6"}
 
 
 def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
-    """Writes NAME.csv, .md, .tex, .png and .pdf for the newest launch, of the maps of its first row and seed.
+    """Writes the figure of the newest launch, of the maps of its first row and seed.
 
     Where the test kept the maps of no further clip, nothing is written, and a note says so.
 
@@ -39,14 +41,18 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
     shown = next((cell for row in rows for cell in row.counted.values()), None)
     lines: list[tuple[str, ...]] = []
     images: dict[str, bytes] = {}
+    said: list[str] = []
+    made: dict[str, str] = {}
     if shown:
         maps = record.maps(shown)
         numbers = chosen(maps, artefact.after)
         if not numbers:
             note = f"{artefact.title}: not drawn, because the test kept the maps of {len(maps.clips)} clips alone"
-            return Built((), missing, (note,))
+            return Built({}, missing, (note,))
         lines = [tuple(str(names[each]) for names in (maps.clips, maps.actions, maps.predicted)) for each in numbers]
         images = draw(maps, artefact.module, artefact.after)
+        said = [clips_said(maps, artefact.module, artefact.after)] if images else []
+        made = provenance(launch, [shown])
     notes = caveats(launch, cells)
     blocks: list[Block] = [
         Text(f"Where the model looks in further clips: {setting(launch, rows)}. {made_by(launch)}"),
@@ -56,11 +62,8 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
         Grid(COLUMNS, tuple(lines), "lll"),
         Notes((*missing_note(rows, launch.portable_command), *notes)),
     ]
-    contents = {
-        f"{artefact.name}.csv": csv_bytes(COLUMNS, [dict(zip(COLUMNS, line, strict=True)) for line in lines]),
-        f"{artefact.name}.md": markdown(artefact.title, blocks),
-        f"{artefact.name}.tex": latex(artefact.title, blocks),
-        **{f"{artefact.name}.{kind}": image for kind, image in images.items()},
-    }
-    document = Document(artefact.name, artefact.title, blocks, (launch,), {}, images.get("png"))
-    return Built(write_files(folder, contents), missing, notes, documents=(document,))
+    caption = (SHOWN[artefact.module], *said, f"Measured: {setting(launch, rows)}.", *unfinished(rows))
+    document = Document(artefact.name, artefact.title, blocks, (launch,), {}, caption, images.get(".png"))
+    table = [dict(zip(COLUMNS, line, strict=True)) | made for line in lines]
+    files = write(document, folder, csv_bytes([*COLUMNS, *PROVENANCE], table), images)
+    return Built(files, missing, notes, documents=(document,))

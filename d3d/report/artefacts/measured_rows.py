@@ -66,6 +66,11 @@ class Measured:
         return {"": self.recipe} if self.tuned is None else {RECIPE: self.recipe, TUNED: self.tuned}
 
     @property
+    def judged(self) -> dict[str, tuple[Verdict, ...]]:
+        """The verdicts of each of the parts."""
+        return {part: each.verdicts for part, each in self.parts.items()}
+
+    @property
     def tallies(self) -> tuple[Tally, ...]:
         """The counts of verdicts, for each part with claims."""
         return tuple(

@@ -1,6 +1,7 @@
 """The style that all figures share, and rendering them to the same bytes every time."""
 
 import io
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -8,6 +9,11 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 DOTS = 300  # to the inch of a picture
+WIDTHS = {"column": 3.25, "text": 6.75}  # inches: of a column, and of both together, of a two-column page
+NAMELESS: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same
     "font.size": 8,
@@ -34,12 +40,19 @@ def style() -> AbstractContextManager[None]:
     return matplotlib.style.context(STYLE, after_reset=True)
 
 
-def render(figure: Figure) -> dict[str, bytes]:
-    """The figure as "png" (DOTS to the inch) and "pdf", without dates and without matplotlib's version."""
-    nameless = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
-    images = {}
-    for kind, metadata in nameless.items():
-        stream = io.BytesIO()
-        figure.savefig(stream, format=kind, dpi=DOTS, metadata=metadata)
-        images[kind] = stream.getvalue()
-    return images
+def images(figure: Figure, for_paper: Callable[[float], Figure]) -> dict[str, bytes]:
+    """End of a file's name → the image: the figure as PNG and PDF, and as PDF in the widths of a two-column page.
+
+    Args:
+        figure: With its title and caption in it.
+        for_paper: Width in inches → the figure of that width without them, in letters of 8 points.
+    """
+    whole = {f".{kind}": image_bytes(figure, kind) for kind in NAMELESS}
+    return whole | {f"_{name}.pdf": image_bytes(for_paper(width), "pdf") for name, width in WIDTHS.items()}
+
+
+def image_bytes(figure: Figure, kind: str) -> bytes:
+    """The figure as "png" (DOTS to the inch) or "pdf", without dates and without matplotlib's version."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format=kind, dpi=DOTS, metadata=NAMELESS[kind])
+    return stream.getvalue()

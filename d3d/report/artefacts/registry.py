@@ -13,6 +13,7 @@ MODULE = "measurement.module"
 ATTENTION = "evaluation.attention"
 ACCURACY = ("top1_mean", "top1_std", "top1_low", "top1_high", "clips")
 BY_CLASS = "mean_class_accuracy"
+PROVENANCE = ("preset", "data", "overrides", "launch", "code")  # the columns at the end of every CSV
 
 
 @dataclass(frozen=True)

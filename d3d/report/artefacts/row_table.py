@@ -4,14 +4,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from d3d.bench.declare.ablations import RECIPE, Value
+from d3d.bench.declare.ablations import RECIPE, TUNED, Value
 from d3d.bench.record.schema import Launch
 from d3d.report import Built, Document
 from d3d.report.artefacts import costs
 from d3d.report.artefacts.baselines import chosen_notes
+from d3d.report.artefacts.claim_marks import claim_marks
+from d3d.report.artefacts.files import write
 from d3d.report.artefacts.measured_rows import Measured, measure
 from d3d.report.artefacts.movement import movement_notes
-from d3d.report.artefacts.registry import ACCURACY, BY_CLASS, Artefact
+from d3d.report.artefacts.registry import ACCURACY, BY_CLASS, PROVENANCE, Artefact
 from d3d.report.artefacts.tuned_section import (
     COLUMNS,
     tuned_entries,
@@ -22,8 +24,9 @@ from d3d.report.artefacts.tuned_section import (
 )
 from d3d.report.artefacts.verdict_section import how_judged, orderings, verdict_blocks
 from d3d.report.artefacts.verdict_section import verdict_heading as heading
-from d3d.report.document.blocks import Block, Bold, Entry, Grid, Heading, Notes, Text, latex, markdown
-from d3d.report.document.writers import csv_bytes, write_files
+from d3d.report.document.blocks import Block, Bold, Entry, Grid, Heading, Notes, Text
+from d3d.report.document.writers import csv_bytes
+from d3d.report.made_by import made_by, provenance
 from d3d.report.record import Record
 from d3d.report.rows import (
     MISSING,
@@ -35,7 +38,6 @@ from d3d.report.rows import (
     interval_heading,
     interval_note,
     interval_text,
-    made_by,
     missing_lines,
     missing_note,
     parts_note,
@@ -43,17 +45,20 @@ from d3d.report.rows import (
     seeds_note,
     setting,
     spread_text,
+    unfinished,
 )
 from d3d.report.statistics.wording import difference_text, ordering, p_text, signed
 
 REFERENCE = ("to_reference", "to_reference_low", "to_reference_high", "p_value")  # columns of the CSV
 OF_PART = (*(name for name in ACCURACY if name != "clips"), "published")  # columns for each part of the labels
+NARROW = ("row", "published", "measured", RECIPE, TUNED, "mean class accuracy")  # columns in a column of a page
 DOUBTFUL = "?"  # after a published number that a note says more about
+PARAMS = {"model": "model.system"}  # key of a row → the parameter of its cells, where that has another name
 AVERAGED = "finegym"  # data whose classes are so unequal in size that accuracy is averaged over classes too
 
 
 def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder: Path, partial: bool) -> Built:
-    """Writes NAME.csv, NAME.md and NAME.tex for the newest launch.
+    """Writes the table of the newest launch.
 
     Args:
         record: The record to read the cells from.
@@ -65,20 +70,29 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
     Raises RecordError if the record contradicts itself.
     """
     measured = measure(record, artefact, launches[0], partial)
-    return finish(measured, folder, [row_grid(measured)], {})
+    caption = (
+        f"Top-1 in percent, mean ± standard deviation over seeds: {setting(measured.launch, measured.rows)}.",
+        *unfinished(measured.rows),
+        *tuned_notes(measured.launch, _tuned(measured))[:1],
+        *_footnotes(measured),
+        *_doubts(measured),
+    )
+    return finish(measured, folder, [row_grid(measured)], caption, {})
 
 
-def finish(measured: Measured, folder: Path, shown: Sequence[Block], images: Mapping[str, bytes]) -> Built:
+def finish(
+    measured: Measured, folder: Path, shown: Sequence[Block], caption: Sequence[str], images: Mapping[str, bytes]
+) -> Built:
     """Writes the CSV and the documents of a table or figure of rows.
 
     Args:
         measured: The rows and everything that is said about them.
         folder: Where the files go.
         shown: The blocks in the middle of the document, usually the table.
-        images: File extension → bytes of an image of that format; empty for a table.
+        caption: What a paper says below it.
+        images: End of a file's name, such as ".png" → bytes; empty for a table.
     """
-    name, launch, rows = measured.artefact.name, measured.launch, measured.rows
-    title = measured.artefact.title
+    artefact, launch, rows = measured.artefact, measured.launch, measured.rows
     blocks = [
         Text(f"Top-1 in percent, mean ± standard deviation over seeds: {setting(launch, rows)}. {made_by(launch)}"),
         *shown,
@@ -86,17 +100,11 @@ def finish(measured: Measured, folder: Path, shown: Sequence[Block], images: Map
         heading(),
         *_verdict(measured),
     ]
-    contents = {
-        f"{name}.csv": _csv(measured),
-        f"{name}.md": markdown(title, blocks),
-        f"{name}.tex": latex(title, blocks),
-        **{f"{name}.{kind}": image for kind, image in images.items()},
-    }
     missing = (*missing_lines(rows, launch.portable_command), *tuned_missing(launch, _tuned(measured)))
-    judged = {part: each.verdicts for part, each in measured.parts.items()}
-    document = Document(name, title, blocks, (launch,), judged, images.get("png"))
-    paths = write_files(folder, contents)
-    return Built(paths, missing, measured.caveats, measured.tallies, documents=(document,))
+    png = images.get(".png")
+    document = Document(artefact.name, artefact.title, blocks, (launch,), measured.judged, caption, png)
+    files = write(document, folder, _csv(measured), images)
+    return Built(files, missing, measured.caveats, measured.tallies, documents=(document,))
 
 
 def row_grid(measured: Measured) -> Grid:
@@ -149,12 +157,22 @@ def row_grid(measured: Measured) -> Grid:
             line += costs.cost_entries(row)
         lines.append(tuple(line))
     align = "".join("l" if name in ("row", "in the paper", "budget", "reads") else "r" for name in header)
-    return Grid(tuple(header), tuple(lines), align)
+    narrow = tuple(number for number, name in enumerate(header) if name in (*NARROW, *parts))
+    marks = claim_marks(measured.judged, [[row.label] for row in measured.rows], launch.reference)
+    return Grid(tuple(header), tuple(lines), align, narrow, marks)
 
 
 def value_text(value: Value) -> str:
     """A configuration value as YAML writes it."""
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def setting_text(row: Row, key: str) -> str:
+    """What a row sets a key to, or else what its cells recorded of it; empty if it has none or none is finished."""
+    if key in row.axes:
+        return value_text(row.axes[key])
+    recorded = next((cell.params.get(PARAMS.get(key, key), "") for cell in row.cells.values()), "")
+    return {"None": "null", "True": "true", "False": "false"}.get(recorded, recorded)
 
 
 def _csv(measured: Measured) -> bytes:
@@ -163,6 +181,7 @@ def _csv(measured: Measured) -> bytes:
     columns |= {key: key for key in COLUMNS if measured.launch.tuned}
     columns |= {key: key for key in costs.COSTS if measured.artefact.costs}
     columns |= {key: key for row in measured.rows for key in _of_folds(row)}
+    columns |= {key: key for key in PROVENANCE}
     values = [_values(measured, row) for row in measured.rows]
     return csv_bytes(list(columns), [{column: row.get(key, "") for column, key in columns.items()} for row in values])
 
@@ -188,8 +207,7 @@ def _values(measured: Measured, row: Row) -> dict[str, str]:
     low, high = (difference and difference.interval) or (None, None)
     return {
         "row": row.label,
-        **dict.fromkeys((key for other in measured.rows for key in other.axes), ""),
-        **{key: value_text(value) for key, value in row.axes.items()},
+        **{key: setting_text(row, key) for other in measured.rows for key in other.axes},
         "seeds": str(len(row.cells)),
         **accuracy_values(row),
         "published": f"{printed.value:.1f}" if printed else "",
@@ -203,6 +221,7 @@ def _values(measured: Measured, row: Row) -> dict[str, str]:
         **{key: text for part in parts_of(measured.rows) for key, text in _part_values(measured, row, part).items()},
         **tuned_values(measured.launch, _tuned(measured), row.label),
         **costs.cost_values(row),
+        **provenance(measured.launch, row.cells.values()),
     }
 
 

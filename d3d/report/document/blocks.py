@@ -18,7 +18,15 @@ class Bold:
     text: str
 
 
-Entry = str | Bold
+@dataclass(frozen=True)
+class Link:
+    """A table entry that leads to a section of the same page of HTML; in other documents it is its text."""
+
+    text: str
+    place: str  # of the section
+
+
+Entry = str | Bold | Link
 
 
 @dataclass(frozen=True)
@@ -45,11 +53,16 @@ class Notes:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table. `align` has one letter for each column: l left, r right, w words that may be broken over lines."""
+    """A table. `align` has one letter for each column: l left, r right, w words that may be broken over lines.
+
+    `narrow` and `marks` are about the table in a column of a two-column page, d3d/report/document/tabular.py.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[Entry, ...], ...]
     align: str
+    narrow: tuple[int, ...] = ()  # numbers of the columns that it has there; empty: all
+    marks: tuple[str, ...] = ()  # one for each row, in a last column there; empty: none
 
 
 Block = Heading | Text | Notes | Grid
@@ -82,7 +95,7 @@ def _markdown(block: Block) -> str:
 
 
 def _markdown_line(entries: Sequence[Entry]) -> str:
-    texts = [f"**{_cell(entry.text)}**" if isinstance(entry, Bold) else _cell(entry) for entry in entries]
+    texts = [f"**{_cell(each.text)}**" if isinstance(each, Bold) else _cell(text_of(each)) for each in entries]
     return "| " + " | ".join(texts) + " |"
 
 
@@ -143,9 +156,19 @@ def _tabular(grid: Grid) -> str:
 
 
 def _latex_line(entries: Sequence[Entry]) -> str:
-    texts = [rf"\textbf{{{escape(entry.text)}}}" if isinstance(entry, Bold) else escape(entry) for entry in entries]
+    texts = [latex_entry(entry) for entry in entries]
     guard = "{}" if texts[0].startswith(("[", "*")) else ""  # or LaTeX reads it as an option of the \\ before
     return guard + " & ".join(texts) + r" \\"
+
+
+def latex_entry(entry: Entry) -> str:
+    """An entry of a table as LaTeX."""
+    return rf"\textbf{{{escape(entry.text)}}}" if isinstance(entry, Bold) else escape(text_of(entry))
+
+
+def text_of(entry: Entry) -> str:
+    """The text of an entry of a table."""
+    return entry if isinstance(entry, str) else entry.text
 
 
 _CHARACTERS = {
@@ -176,6 +199,7 @@ _CHARACTERS = {
     "²": r"$^2$",
     "†": r"\dag{}",
     "✓": r"$\surd$",
+    "○": r"$\circ$",
     "…": r"\ldots{}",
     "½": r"$\frac{1}{2}$",
     "①": r"\textcircled{1}",

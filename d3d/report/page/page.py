@@ -16,13 +16,14 @@ from d3d.bench.record.schema import Launch
 from d3d.report import PAGE, Built, Document
 from d3d.report.artefacts.row_table import value_text
 from d3d.report.artefacts.verdict_section import OUTCOMES
-from d3d.report.document.blocks import Block, Bold, Entry, Grid, Heading, Notes, Text
+from d3d.report.document.blocks import Block, Bold, Entry, Grid, Heading, Link, Notes, Text
 from d3d.report.document.writers import write_files
+from d3d.report.made_by import made_by, recipe
 from d3d.report.page.readings import readings
 from d3d.report.page.reference_row import reference_row, trained
 from d3d.report.page.section import Gallery, Picture, Section
 from d3d.report.record import Cell, Record
-from d3d.report.rows import Row, made_by, recipe, rows_of
+from d3d.report.rows import Row, rows_of
 from d3d.report.statistics.verdicts import Outcome
 from d3d.report.statistics.wording import p_text
 from d3d.text import shown
@@ -74,7 +75,7 @@ def html(title: str, content: Sequence[Section]) -> bytes:
     environment.filters["parts"] = parts
     environment.tests |= {
         kind.__name__.lower(): lambda block, kind=kind: isinstance(block, kind)
-        for kind in (Bold, Gallery, Grid, Heading, Notes, Picture, Text)
+        for kind in (Bold, Gallery, Grid, Heading, Link, Notes, Picture, Text)
     }
     environment.tests["outcome"] = lambda bold: bold.text in get_args(Outcome)
     text = environment.get_template("page.html.jinja").render(title=title, sections=content)
@@ -98,7 +99,8 @@ def _verdicts(built: Built) -> Iterator[Block]:
             place = f"{document.title} ({part})" if part else document.title
             for each in verdicts:
                 said = each.remark or each.difference
-                row = (each.claim, Bold(each.outcome), p_text(each.p_value), place, each.measured, said)
+                link = Link(place, _place(document))
+                row = (each.claim, Bold(each.outcome), p_text(each.p_value), link, each.measured, said)
                 rows[each.outcome].append(row)
     ordered = tuple(row for each in rows.values() for row in each)
     if ordered:
@@ -131,7 +133,11 @@ def _document(document: Document) -> Section:
     if document.image:
         alt = f"{document.title}, as a figure. Its numbers are in the table that follows."
         picture = [Picture(document.image, alt)]
-    return Section(document.title, [*picture, *document.blocks])
+    return Section(document.title, [*picture, *document.blocks], place=_place(document))
+
+
+def _place(document: Document) -> str:
+    return f"artefact-{document.name}"
 
 
 def _reference_rows(record: Record, launches: Sequence[Launch]) -> list[Section]:

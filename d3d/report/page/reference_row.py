@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from d3d.bench.record.schema import Launch, Metric
 from d3d.prediction import Prediction
-from d3d.report.artefacts.plots import render, style
+from d3d.report.artefacts.plots import image_bytes, style
 from d3d.report.document.blocks import Block, Grid, Heading, Notes, Text
 from d3d.report.page.section import Gallery, Photograph, Picture, Section
 from d3d.report.record import Cell, Record
@@ -79,7 +79,7 @@ def _learning(record: Record, row: Row) -> list[Block | Picture]:
         left, right = figure.subplots(1, 2)
         _plot(left, "loss", 1, {metric: each for metric, each in curves.items() if metric.endswith("loss")})
         _plot(right, "top-1 (%)", 100, {metric: each for metric, each in curves.items() if metric.endswith("top1")})
-        png = render(figure)["png"]
+        png = image_bytes(figure, "png")
     last = [
         f"{CURVES[Metric(metric)]} {fmean(list(each.values())[-1] for each in histories):.3f}"
         for metric, histories in curves.items()
@@ -138,7 +138,7 @@ def _confusion(seeds: Sequence[Sequence[Prediction]], names: _Names) -> list[Blo
         axes.set_xlabel("predicted action")
         axes.set_ylabel("true action")
         figure.colorbar(image, label="clips of the true action (%)")
-        png = render(figure)["png"]
+        png = image_bytes(figure, "png")
     rows = []
     for number in sorted(there, key=lambda each: (shares[each, each], each)):
         other = confused[number]

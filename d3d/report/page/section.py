@@ -58,3 +58,4 @@ class Section:
     title: str
     blocks: Sequence[Block | Picture | Gallery] = ()
     sections: Sequence["Section"] = ()
+    place: str = ""  # its name in a `Link`; empty: nothing leads to it by name

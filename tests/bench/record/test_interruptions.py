@@ -48,7 +48,7 @@ def carry_out(plan: Plan, table: Path) -> None:
                     elif not run.finished:
                         run.finish(PREDICTIONS, {"gmacs": 0.5})
     record.log_plans(plan)
-    record.log_tables(plan, [table], {})
+    record.log_tables(plan, {table.stem: [table]}, {})
 
 
 def content(record: Record) -> list[Any]:

@@ -277,7 +277,8 @@ def test_each_report_keeps_its_own_tables(record: Record, plan: Callable[..., Pl
     with record.reports(everything):
         pass
     paths[2].write_text("# How many blocks\n")
-    record.log_tables(everything, paths, {"table4": {"holds": 2, "not tested": 1}, "figure7a": {"fails": 3}})
+    files = {path.stem: [path] for path in paths}
+    record.log_tables(everything, files, {"table4": {"holds": 2, "not tested": 1}, "figure7a": {"fails": 3}})
     for run in runs(record, "tags.kind = 'report'"):
         kept = [each.path for each in files_of(run, record.uri).list_artifacts("tables")]
         expected = {"complexity": ["tables/tableA1.csv", "tables/tableA2.csv"], "depth": ["tables/depth.md"]}

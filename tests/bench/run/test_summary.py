@@ -72,8 +72,9 @@ def test_all_is_described_ablation_by_ablation(
     todo = ", ".join(f"{count} to {kind.verb}" for kind, count in counts.items() if count)
     assert said[-1].startswith(f"{todo}: about {counts[TRAINING] + counts[PRETRAINING]} s, 1 at a time")
     assert all(verb in todo for verb in ("train", "test", "fit", "measure"))
-    summarise(everything, {}, Ended(), [], [Path("tables/depth.csv"), Path("tables/norm.csv"), Path("tables/norm.md")])
-    assert capsys.readouterr().out.splitlines()[:2] == ["tables/depth.csv", "tables/norm.csv, .md"]
+    norm = [Path(f"tables/norm{end}") for end in (".csv", ".md", "_tabular.tex")]
+    summarise(everything, {}, Ended(), [], {"depth": [Path("tables/depth.csv")], "norm": norm})
+    assert capsys.readouterr().out.splitlines()[:2] == ["tables/depth.csv", "tables/norm.csv, .md, _tabular.tex"]
 
 
 def test_weights_that_are_gone_are_said_to_be(plan: Callable[..., Plan], record: Record) -> None:
@@ -105,7 +106,7 @@ def test_an_ablation_of_measurements_shows_no_accuracy(
     plan: Callable[..., Plan], capsys: pytest.CaptureFixture[str]
 ) -> None:
     measured = plan("ablation=complexity")
-    summarise(measured, {}, Ended(), [], [])
+    summarise(measured, {}, Ended(), [], {})
     assert capsys.readouterr().out == f"{measured.launch.storage / 'mlflow.db'}\n"
 
 
@@ -114,8 +115,8 @@ def test_the_best_of_each_window_is_marked(
 ) -> None:
     grid = plan("ablation=stride_grid")
     finish(record, grid, lambda i: 100 + i)  # cells come in the order of window, then stride
-    paths = [Path(f"tables/figure7a.{kind}") for kind in ("csv", "md")]
-    summarise(grid, finished_in(record), Ended(), ["note: mixed code"], paths)
+    files = {"figure7a": [Path(f"tables/figure7a.{kind}") for kind in ("csv", "md")]}
+    summarise(grid, finished_in(record), Ended(), ["note: mixed code"], files)
     shown = capsys.readouterr().out
     rows = {line.split("│")[1].strip(): line for line in shown.splitlines() if line.startswith("│")}
     assert rows.keys() == {"4", "6", "8", "10"}
@@ -125,7 +126,7 @@ def test_the_best_of_each_window_is_marked(
     assert "note: mixed code" in shown
     assert "tables/figure7a.csv, .md\n" in shown
     assert "under fixed names" not in shown
-    summarise(grid, finished_in(record), Ended(), [], paths, [Path("tables/latest/figure7a.csv")])
+    summarise(grid, finished_in(record), Ended(), [], files, [Path("tables/latest/figure7a.csv")])
     assert capsys.readouterr().out.count("complete tables and figures, under fixed names: tables/latest\n") == 1
 
 
@@ -142,7 +143,7 @@ def test_labels_are_shown_as_they_are(
     mine = plan(f"ablation='{tmp_path / 'mine.yaml'}'")
     finish(record, mine, lambda i: 100 + i)
     print(describe(mine, {}))
-    summarise(mine, finished_in(record), Ended(), [], [])
+    summarise(mine, finished_in(record), Ended(), [], {})
     progress = Progress(mine.cells, 0, console())
     for cell in mine.cells:
         progress.started(cell.id)
@@ -162,7 +163,7 @@ def test_what_is_missing_shows_as_missing_and_failures_say_why(
         second: Failure("memory", "CUDA out of memory"),
         third: Failure("unforeseen", "ValueError: no"),
     }
-    summarise(full, {}, Ended(failed, [f"{first}: a checkpoint was damaged"]), [], [])
+    summarise(full, {}, Ended(failed, [f"{first}: a checkpoint was damaged"]), [], {})
     shown = capsys.readouterr().out
     assert "–" in shown
     assert shown[shown.index(first) :].splitlines()[:-1] == [
@@ -181,10 +182,10 @@ def test_a_point_counts_only_with_all_of_its_seeds(
 ) -> None:
     finish(record, plan("ablation=full"), lambda i: 50)
     both = plan("ablation=full", "seeds=2")
-    summarise(both, finished_in(record), Ended(), [], [])
+    summarise(both, finished_in(record), Ended(), [], {})
     assert "–" in capsys.readouterr().out
     finish(record, plan("ablation=full", "seeds=[1]"), lambda i: 100)
-    summarise(both, finished_in(record), Ended(), [], [])
+    summarise(both, finished_in(record), Ended(), [], {})
     assert "37.50" in capsys.readouterr().out, "the mean of 25 and 50 %"
 
 
@@ -198,7 +199,7 @@ def test_of_labels_that_are_a_verb_and_a_noun_both_are_shown(
         for clip, (verb, noun) in enumerate(zip(verbs, nouns, strict=True))
     ]
     record.begin(full.cells[0], TAGS).finish(predictions)
-    summarise(full, finished_in(record), Ended(), [], [])
+    summarise(full, finished_in(record), Ended(), [], {})
     shown = [line.replace("│", " ").replace("┃", " ").split() for line in capsys.readouterr().out.splitlines()]
     assert ["mean", "verb", "noun"] in shown
     assert [*full.reports[0].points[0].row.split(), "25.00", "75.00", "50.00"] in shown

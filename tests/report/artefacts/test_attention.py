@@ -7,6 +7,7 @@ from d3d import report
 from d3d.attention_maps import NUMBERS, write_maps, write_numbers
 from d3d.errors import RecordError
 from d3d.report.artefacts.attention_plot import chosen, draw
+from tests.report.conftest import PICTURES
 from tests.report.fake_record import CLIPS, FakeRecord, point, row_cell
 from tests.report.maps import maps
 
@@ -15,8 +16,7 @@ from tests.report.maps import maps
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than everything else."""
     for module in ("attention", "further_clips"):
-        images = {"png": b"png", "pdf": b"pdf"}
-        monkeypatch.setattr(f"d3d.report.artefacts.{module}.draw", lambda *_, images=images: images)
+        monkeypatch.setattr(f"d3d.report.artefacts.{module}.draw", lambda *_: {".png": b"png"})
 
 
 def looked_at(record: FakeRecord, seeds: int, own: float, others: float) -> None:
@@ -48,7 +48,7 @@ def test_what_is_above_its_control_holds_and_what_is_below_fails(
     looked_at(record, 3, own, others)
     built = report.build([], record.storage)
     assert [tally.outcomes for tally in built.verdicts] == [{outcome: 2}] * 2
-    assert {path.suffix for path in built.latest} == {".csv", ".md", ".tex", ".png", ".pdf"}
+    assert {path.suffix for path in built.latest} == {".csv", ".md", ".tex", ".txt", ".png"}
     text = record.made("figure5.md").read_text("utf-8")
     assert f"{100 * own:.0f}." in text or f"{100 * own - 1:.0f}." in text
 
@@ -85,7 +85,7 @@ def test_right_and_wrong_clips_are_drawn_in_turn_where_there_is_attention() -> N
     assert chosen(replace(maps(), predicted=maps().actions)) == [0, 1, 2]
     for module in ("deformable", "joint"):
         images = draw(maps(2), module)
-        assert images["png"].startswith(b"\x89PNG") and images["pdf"].startswith(b"%PDF")
+        assert images[".png"].startswith(b"\x89PNG") and all(images[end].startswith(b"%PDF") for end in PICTURES[1:])
         assert draw(maps(2), module) == images
     assert draw(replace(maps(), volume=np.zeros(0, np.float32)), "deformable") == {}
     assert draw(maps(), "joint", after=2) == {}

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from d3d import report
+from d3d.report.artefacts.registry import PROVENANCE
 from tests.report.fake_record import CLIPS, COMMAND, FakeRecord, cell_of, label_of, point, tuned
 
 ROWS = {"full": 0.9, "no_joint": 0.8, "no_temporal": 0.7}
@@ -41,8 +42,10 @@ def test_tuned_rows_stand_beside_those_of_the_same_recipe_with_the_budget(record
     (line,) = (line for line in text.splitlines() if line.startswith("| no_joint | "))
     entries = [entry.strip() for entry in line.strip("|").split("|")]
     assert entries[1] == "80.83 ± 0.83" and entries[3].startswith("−10.00 (−") and entries[5] == "**90.00 ± 0.00**"
+    assert r"row & same recipe & tuned & claims \tabularnewline" in record.made("depth_tabular.tex").read_text()
+    assert "same recipe, full > no joint" in record.made("depth.txt").read_text("utf-8")
     assert entries[7] == "30 trials (12 pruned, 1 failed), 410 epochs"
-    assert list(frame.columns[-8:]) == [f"tuned_{name}" for name in COLUMNS]
+    assert list(frame.columns[-8 - len(PROVENANCE) : -len(PROVENANCE)]) == [f"tuned_{name}" for name in COLUMNS]
     row = frame.set_index("row").loc["no_temporal"]
     assert (row.tuned_seeds, row.tuned_mean, row.tuned_trials, row.tuned_epochs) == (3, 60.0, 30, 410)
     assert row.tuned_cells == "tuned no_temporal 0 tuned no_temporal 1 tuned no_temporal 2"

@@ -107,6 +107,9 @@ def test_every_link_leads_to_a_part_of_the_page(whole: bytes) -> None:
     places = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(places) == len(set(places))
     assert {each["href"] for each in page.of("a")} <= {f"#{place}" for place in places}
+    text = whole.decode()
+    assert '<a href="#artefact-table4">Table 4: attention modules</a>' in text, "beside each of its claims"
+    assert '<h3 id="artefact-table4">' in text
 
 
 def test_the_same_record_gives_the_same_bytes_wherever_it_is(
