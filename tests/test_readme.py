@@ -14,7 +14,7 @@ from d3d.bench.declare.compose import compose, compose_inspection
 from tests.typed_commands import KEYS, check_keys
 
 ROOT = Path(__file__).parent.parent
-TABLES = "python orchestrate.py tables"
+TABLES = ("python orchestrate.py tables", "python orchestrate.py report")
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = sorted(
     str(path.relative_to(ROOT))
@@ -34,7 +34,7 @@ COMMANDS = [
 ] + re.findall(r"`((?:python|make) [^`]+)`", README)
 
 
-def commands(start: str) -> list[str]:
+def commands(start: str | tuple[str, ...]) -> list[str]:
     return sorted({command for command in COMMANDS if command.startswith(start)})
 
 

@@ -68,7 +68,7 @@ def everything(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -
     _launch(record, "depth", "depth", {"depth 1": 80, "depth 2": 90}, axes=axes, title="How many blocks")
     _complexity(record)
     for data, right in (("penn_action, rendered", 110), ("synthetic, files", 90)):
-        names = ["table1", "table2", "table3"]
+        names = ["table1", "table2", "table3", "systems"]
         _launch(record, "comparison", names, {f"full on {data}": right}, data=data, launch=data[:4], seeds=3)
     return Everything(record, report.build([], record.storage))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from d3d.attention_maps import NUMBERS, write_numbers
 from d3d.bench.record.provenance import current_code
@@ -14,6 +15,7 @@ from d3d.bench.record.schema import EXPERIMENT, Tag, clips_tested
 from d3d.errors import RecordError
 from d3d.report.record import Record, folder_of
 from d3d.report.rows import rows_of
+from d3d.worst_clips import CAPTION, SIDE, write_pictures
 from tests.report.fake_record import CLIPS, COMMAND, FakeRecord, asking, cell_of, point, tuned, wait_a_millisecond
 
 TODAY = current_code()["training of d3d"].digest
@@ -285,3 +287,10 @@ def test_joined_folds_name_their_cells_and_the_fold_of_each_clip(record: FakeRec
     for fold in opened.each_fold(joined):
         record.file(fold.run_id, "attention.csv").write_text(write_numbers(numbers))
     assert opened.attention(joined) == {"fold 1: a": numbers["a"], "fold 2: a": numbers["a"]}
+    assert opened.pictures(joined) == {}, "none were kept"
+    picture = {"a": Image.new("RGB", (SIDE, SIDE + CAPTION))}
+    record.file(opened.each_fold(joined)[1].run_id, "worst_clips.jpg").write_bytes(write_pictures(picture))
+    assert list(opened.pictures(joined)) == ["fold 2: a"]
+    record.file(opened.each_fold(joined)[1].run_id, "worst_clips.jpg").write_bytes(b"")
+    with pytest.raises(RecordError, match=rf"of {folds[1]}: worst_clips\.jpg: "):
+        opened.pictures(joined)

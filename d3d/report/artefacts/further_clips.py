@@ -47,7 +47,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
         maps = record.maps(shown)
         numbers = chosen(maps, artefact.after)
         if not numbers:
-            note = f"{artefact.title}: not drawn, because the test kept the maps of {len(maps.clips)} clips alone"
+            note = f"{artefact.title}: not drawn, because the test kept the maps of only {len(maps.clips)} clips"
             return Built({}, missing, (note,))
         lines = [tuple(str(names[each]) for names in (maps.clips, maps.actions, maps.predicted)) for each in numbers]
         images = draw(maps, artefact.module, artefact.after)

@@ -60,7 +60,7 @@ def test_figures_of_the_appendix_go_on_with_the_clips_that_are_left(record: Fake
     assert [each.name for each in built.documents] == ["figureA2", "figureA3"]
     assert record.made("figureA3.csv").read_text() == "clip,action,predicted\n0002,jump,r$un\n0004,jump,r$un\n"
     note = (
-        "Figure A4: 3D deformable attention, further clips: not drawn, because the test kept the maps of 5 clips alone"
+        "Figure A4: 3D deformable attention, further clips: not drawn, because the test kept the maps of only 5 clips"
     )
     assert note in built.notes
     assert not built.verdicts, "Figures 5 and 6 have the verdicts"

@@ -34,4 +34,4 @@ def test_the_table_of_systems_has_a_column_for_each_and_says_what_they_are(recor
     report.build(["systems"], record.storage)
     text = record.made("systems.md").read_text()
     assert "| reads | parameters | frozen | GMACs | ms, training | ms, test |" in text and "- Reads: P joints" in text
-    assert list(pd.read_csv(record.made("systems.csv")).columns[-len(COSTS) :]) == list(COSTS)
+    assert set(COSTS) <= set(pd.read_csv(record.made("systems.csv")).columns)
