@@ -23,6 +23,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,13 +35,16 @@ from d3d.redaction import redacted
 from d3d.terminal import WIDTH, console, make_output_last, output_fault
 
 if TYPE_CHECKING:
-    from d3d.bench.declare.launch import Launch
+    from mlflow.entities import Run
+
+    from d3d.bench.declare.launch import Launch, Output
     from d3d.bench.plan.planning import Plan
 
 # All other imports are made by the functions that need them: they take seconds, and libraries must not see the
 # environment variables as the user has set them.
 
 COMMANDS = ("run", "config", "check", "show", "poses", "tables", "report", "status", "compare", "clean", "predict")
+OUTPUTS: "dict[str, Output]" = {"-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose"}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -62,7 +66,10 @@ def carry_out(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
 
     `asked` are the environment variables as the user has set them.
     """
-    command, rest = split_command(arguments)
+    output, words = split_output(arguments)
+    command, rest = split_command(words)
+    if output != "normal" and command != "run":
+        raise ConfigError(f"{command}: prints the same with -q and -v, which are for launches; leave them out")
     if command in ("tables", "report", "status", "compare"):
         return read_record(command, rest, asked)
     if command in ("clean", "predict"):
@@ -74,12 +81,20 @@ def carry_out(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
         return show_help(rest)
     if command == "config":
         return show_config(rest)
-    return run(rest, asked) if command == "run" else inspect_data(command, rest)
+    return run(rest, asked, output) if command == "run" else inspect_data(command, rest)
 
 
 def program() -> str:
     """The command as the user typed it: "d3d" or "python orchestrate.py"."""
     return "d3d" if Path(sys.argv[0]).name == "d3d" else "python orchestrate.py"
+
+
+def split_output(arguments: Sequence[str]) -> "tuple[Output, Sequence[str]]":
+    """How much of what a launch says is printed, and the other arguments. Raises ConfigError for both -q and -v."""
+    asked: set[Output] = {OUTPUTS[argument] for argument in arguments if argument in OUTPUTS}
+    if len(asked) > 1:
+        raise ConfigError("-q -v: print less and print more; leave one of them out")
+    return next(iter(asked), "normal"), [argument for argument in arguments if argument not in OUTPUTS]
 
 
 def split_command(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
@@ -162,17 +177,17 @@ def inspect_data(command: str, arguments: Sequence[str]) -> int:
     return {"check": run_check, "show": run_show}[command](inspection, console())
 
 
-def run(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
+def run(arguments: Sequence[str], asked: Mapping[str, str], output: "Output" = "normal") -> int:
     """The command `run`: launches, and explains a full disk and an unusable record. Returns the exit status."""
     from d3d.bench.declare.compose import compose
     from d3d.bench.plan.machine import check_resources, check_storage
 
-    launch = compose(arguments)
+    launch = replace(compose(arguments), output=output)
     check_storage(launch.storage)
     check_resources(launch)
     local = launch.cluster.address is None
     note_unused(asked, local=local)
-    with quiet(local=local):
+    with quiet(local=local, verbose=output == "verbose"):
         from d3d.bench.record.access import check_answers, record_errors_explained
         from d3d.bench.run.failures import full_disk_explained
 
@@ -188,42 +203,66 @@ def note_unused(asked: Mapping[str, str], *, local: bool) -> None:
 
 
 def run_launch(launch: "Launch") -> int:
-    """Plans a launch, runs its unfinished cells and trials, builds its tables and prints a summary.
-
-    With `seeds=settle`, running is repeated as long as open claims need more seeds. Returns the exit status.
-    """
+    """Plans a launch and, unless it is a dry run, carries it out. Returns the exit status."""
     from d3d import report
     from d3d.bench.plan.machine import locked
     from d3d.bench.plan.planning import make_plan
-    from d3d.bench.record.tracking import finished_cells, timed_cells
-    from d3d.bench.run.execute import execute
-    from d3d.bench.run.summary import describe, summarise
+    from d3d.bench.record.tracking import finished_cells
+    from d3d.bench.run.launch_log import LAUNCH, logged
     from d3d.bench.search.tuned_rows import with_tuned_rows
 
     check_artefacts(launch, report.ARTEFACTS)
     plan = at_next_look(with_tuned_rows(make_plan(launch)))
     finished = finished_cells(plan)
-    print(describe(plan, timed_cells(plan) | finished), flush=True)
     if launch.dry_run:
+        say_plan(plan, finished)
         for line in seeds_needed(plan):
-            print(line)
+            LAUNCH.info(line)
         return 0
-    with locked(launch.storage):
-        done = execute(plan, finished, console())
-        ended = done.ended
-        while (grown := at_next_look(done.plan)) is not done.plan and not ended.failed:
-            done = execute(grown, finished_cells(grown), console())
-            ended |= done.ended
-        plan = done.plan
-        built = report.Built((), (), ())
-        if plan.artefacts:
-            split, own = launch.config.data.split, [each.id for each in plan.reports]
-            built = report.build(plan.artefacts, launch.storage, launch.tracking_uri, split=split, own=own)
-            done.record.log_tables(
-                plan, built.paths, {each.artefact: each.outcomes for each in reversed(built.verdicts)}
-            )
+    with locked(launch.storage), logged(launch, f"{program()} {shlex.join(launch.arguments)}"):
+        say_plan(plan, finished)
+        return carry_out_plan(plan, finished)
+
+
+def say_plan(plan: "Plan", finished: "Mapping[str, Run]") -> None:
+    """Says what is asked for, how much of it is finished, what the rest costs, and what is doubtful about it."""
+    from d3d.bench.record.tracking import timed_cells
+    from d3d.bench.run.launch_log import LAUNCH
+    from d3d.bench.run.summary import describe, doubts
+
+    known = {**timed_cells(plan), **finished}
+    LAUNCH.info(describe(plan, known))
+    for line in doubts(plan, known):
+        LAUNCH.warning(line)
+
+
+def carry_out_plan(plan: "Plan", finished: "Mapping[str, Run]") -> int:
+    """Runs a plan's unfinished cells and trials, builds its tables and says a summary.
+
+    With `seeds=settle`, running is repeated as long as open claims need more seeds. Returns the exit status.
+    """
+    from d3d import report
+    from d3d.bench.record.tracking import finished_cells
+    from d3d.bench.run.execute import execute
+    from d3d.bench.run.summary import summarise
+    from d3d.report.published import published
+
+    launch = plan.launch
+    shown = console(live=launch.output == "normal")
+    done = execute(plan, finished, shown)
+    ended = done.ended
+    while (grown := at_next_look(done.plan)) is not done.plan and not ended.failed:
+        done = execute(grown, finished_cells(grown), shown)
+        ended |= done.ended
+    plan = done.plan
+    built = report.Built((), (), ())
+    if plan.artefacts:
+        split, own = launch.config.data.split, [each.id for each in plan.reports]
+        built = report.build(plan.artefacts, launch.storage, launch.tracking_uri, split=split, own=own)
+        done.record.log_tables(plan, built.paths, {each.artefact: each.outcomes for each in reversed(built.verdicts)})
     said = [*(f"missing: {line}" for line in built.missing), *(f"note: {line}" for line in built.notes)]
-    summarise(plan, done.finished, ended, [*said, *map(str, built.verdicts)], built.paths, built.latest)
+    printed = {label: row.value for name in plan.artefacts for label, row in published(name).rows.items()}
+    summarise(plan, done.finished, ended, [*said, *map(str, built.verdicts)], built.paths, built.latest, printed)
     return 1 if ended.failed or built.missing or plan.untuned else 0
 
 

@@ -153,9 +153,12 @@ def test_a_launch_is_interrupted_continued_and_not_run_twice(user: User) -> None
     for folder in folders:
         assert sorted(path.name for path in folder.iterdir()) == ["mine.csv", "mine.md", "mine.tex"]
 
-    again = user.run(*LAUNCH)
+    again = user.run(LAUNCH[0], "-q", *LAUNCH[1:])
     assert (again.returncode, again.stderr) == (0, "")
-    assert "3 distinct cells, 3 finished" in again.stdout
+    assert again.stdout.startswith("top-1 in %\n"), "no more than the summary"
+    log = (storage / "logs" / "mine.log").read_text("utf-8")
+    assert log.count(f"  $ python orchestrate.py {' '.join(LAUNCH)}\n") == 3
+    assert "  interrupted\n" in log and "3 distinct cells, 3 finished" in log
     assert {name: run.info.end_time for name, run in cells(storage).items()} == {
         name: run.info.end_time for name, run in after.items()
     }
@@ -291,6 +294,8 @@ def test_bad_input_ends_the_process_before_anything_is_started(user: User) -> No
         (["ablation=full", "epochs=3"], "did you mean training.epochs?"),
         (["ablation=full", "device=cuda"], "a GPU is used where there is one, and resources.gpus_per_cell=0 uses none"),
         (["ablation=full", "seeds=0,1,2"], "write seeds=[0,1,2]"),
+        (["ablation=full", "-q", "-v"], "leave one of them out"),
+        (["-q", "status"], "status: prints the same with -q and -v"),
         (["stride_grid"], "stride_grid: is no command; did you mean ablation=stride_grid?"),
         (["cast", "preset=smoke"], "cast: is no command; did you mean ablation=cast?"),
         (["ablation=modules,tokens"], "a launch has one ablation, or one of the groups all and cast"),

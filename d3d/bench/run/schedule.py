@@ -9,12 +9,14 @@ import logging
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, chdir, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import psutil
@@ -28,6 +30,7 @@ from ray.tune.search import Searcher
 from d3d.bench.database import sqlite_file
 from d3d.bench.declare.launch import Launch
 from d3d.bench.kinds.kind import Kind
+from d3d.bench.kinds.registry import TRAINING
 from d3d.bench.plan.cell import Cell
 from d3d.bench.plan.machine import gpus_per_cell
 from d3d.bench.plan.planning import Plan
@@ -35,6 +38,7 @@ from d3d.bench.record.schema import Tag
 from d3d.bench.run.environment import FIXED, SETTINGS
 from d3d.bench.run.failures import STOPPING, Attempts, Failure, failure_of, stopping
 from d3d.bench.run.interruption import INTERRUPTED, listen
+from d3d.bench.run.launch_log import LAUNCH, libraries_heard, log_of
 from d3d.bench.run.progress import Progress
 from d3d.bench.run.worker import Job, run_cell
 from d3d.cpus import cpu_count
@@ -287,19 +291,36 @@ def _error_of(trial: Trial) -> BaseException:
 
 @contextmanager
 def attached(launch: Launch) -> Iterator[CellResources]:
-    """Starts Ray, or attaches to a cluster, without output; yields the resources of a cell.
+    """Starts Ray, or attaches to a cluster, without output unless it is verbose; yields the resources of a cell.
 
     Raises ScheduleError where that fails, and where no node fits a cell.
     """
     OTHERS.clear()
     OTHERS.update(psutil.Process().children(recursive=True))
+    with libraries_heard(launch):
+        try:
+            with _hang_up_held():
+                _start_ray(launch)
+            listen()  # Ray's own handler of SIGTERM aborts the process
+            resources = _cell_resources(launch)
+            LAUNCH.debug(
+                f"Ray has started; trainings at once: {resources.slots}, of each {resources.request(TRAINING)}"
+            )
+            yield resources
+        finally:
+            _end_ray()
+            if launch.output == "verbose" and launch.cluster.address is None:
+                _keep_logs(log_of(launch).with_suffix(".ray"))
+
+
+def _keep_logs(place: Path) -> None:
+    """Copies what Ray's processes and the workers have logged, which would go with the temporary folder."""
+    written = Path(tempfile.gettempdir(), "ray", "session_latest", "logs")
     try:
-        with _hang_up_held():
-            _start_ray(launch)
-        listen()  # Ray's own handler of SIGTERM aborts the process
-        yield _cell_resources(launch)
-    finally:
-        _end_ray()
+        shutil.copytree(written, place, dirs_exist_ok=True)
+        LAUNCH.debug(f"what Ray's processes and the workers have logged: {place}")
+    except (OSError, shutil.Error) as error:
+        LAUNCH.warning(f"note: {place}: not all of Ray's logs could be kept ({shorten(str(error), 200)})")
 
 
 def _start_ray(launch: Launch) -> None:
@@ -312,7 +333,9 @@ def _start_ray(launch: Launch) -> None:
     here = str(Path.cwd())
     looked_at = JobConfig(_py_driver_sys_path=[here] if here in sys.path else [])
     with chdir(PACKAGE.parent):
-        _init_ray(launch, job_config=looked_at, log_to_driver=False, logging_level=logging.CRITICAL)
+        heard = launch.output == "verbose"
+        level = logging.INFO if heard else logging.CRITICAL
+        _init_ray(launch, job_config=looked_at, log_to_driver=heard, logging_level=level)
 
 
 def _init_ray(launch: Launch, **options: Any) -> None:
