@@ -22,7 +22,7 @@ A first word without "=" is a subcommand; without one the command is `run`:
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -77,8 +77,11 @@ def carry_out(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
     if "--version" in rest:
         print(f"d3d {version('d3d')}")
         return 0
+    reproduces = command == "run" and any(argument.startswith("cell=") for argument in rest)
     if {"--help", "-h"} & set(rest):
-        return show_help(rest)
+        return show_help(rest) if not reproduces else show_help_of_reproduction()
+    if reproduces:
+        return reproduce(rest, asked, output)
     if command == "config":
         return show_config(rest)
     return run(rest, asked, output) if command == "run" else inspect_data(command, rest)
@@ -142,6 +145,15 @@ def show_help(arguments: Sequence[str]) -> int:
     return 0
 
 
+def show_help_of_reproduction() -> int:
+    """What `run cell=ID` does. Returns the exit status."""
+    from d3d.bench.run.reproduction import HELP, KEYS
+    from d3d.key_values import usage
+
+    print(usage(HELP, KEYS))
+    return 0
+
+
 def show_config(arguments: Sequence[str]) -> int:
     """The command `config`, which says what a launch's arguments mean. Returns the exit status."""
     from d3d.bench.declare.compose import compose
@@ -202,18 +214,55 @@ def note_unused(asked: Mapping[str, str], *, local: bool) -> None:
         print(f"note: {line}", file=sys.stderr)
 
 
+def reproduce(arguments: Sequence[str], asked: Mapping[str, str], output: "Output") -> int:
+    """The command `run cell=ID`: runs a cell of a record anew, and compares. Returns the exit status."""
+    from d3d.bench.plan.machine import check_resources, check_storage
+    from d3d.bench.run.reproduction import asked_reproduction, plan_reproduction
+
+    wanted = asked_reproduction(arguments)
+    check_storage(wanted.storage)
+    note_unused(asked, local=True)
+    with quiet(local=True, verbose=output == "verbose"):
+        from d3d.bench.record.access import check_answers, record_errors_explained
+        from d3d.bench.run.failures import full_disk_explained
+        from d3d.bench.run.launch_log import LAUNCH, RESULT
+        from d3d.report.contrast.reproduced import reproduced
+        from d3d.report.record import Record
+
+        def conclude() -> int:
+            recorded = Record(wanted.recorded, wanted.recorded_uri)
+            found = reproduced(wanted.cell, recorded, Record(wanted.storage))
+            for line in found.lines:
+                LAUNCH.log(RESULT, line)
+            return 0 if found.same else 1
+
+        check_answers(wanted.recorded_uri)
+        with full_disk_explained(), record_errors_explained(wanted.recorded_uri):
+            plan = plan_reproduction(wanted, output)
+            check_resources(plan.launch)
+            return run_plan(plan, conclude)
+
+
 def run_launch(launch: "Launch") -> int:
-    """Plans a launch and, unless it is a dry run, carries it out. Returns the exit status."""
+    """Plans a launch, and runs its plan. Returns the exit status."""
     from d3d import report
-    from d3d.bench.plan.machine import locked
     from d3d.bench.plan.planning import make_plan
-    from d3d.bench.record.tracking import finished_cells
-    from d3d.bench.run.launch_log import LAUNCH, logged
     from d3d.bench.search.tuned_rows import with_tuned_rows
 
     check_artefacts(launch, report.ARTEFACTS)
-    plan = at_next_look(with_tuned_rows(make_plan(launch)))
-    finished = finished_cells(plan)
+    return run_plan(at_next_look(with_tuned_rows(make_plan(launch))))
+
+
+def run_plan(plan: "Plan", conclude: Callable[[], int] = lambda: 0) -> int:
+    """Says what a plan is and, unless it is a dry run, carries it out. Returns the exit status.
+
+    `conclude` is called once all has been run that was to be run; it returns the exit status.
+    """
+    from d3d.bench.plan.machine import locked
+    from d3d.bench.record.tracking import finished_cells
+    from d3d.bench.run.launch_log import LAUNCH, logged
+
+    launch, finished = plan.launch, finished_cells(plan)
     if launch.dry_run:
         say_plan(plan, finished)
         for line in seeds_needed(plan):
@@ -221,7 +270,7 @@ def run_launch(launch: "Launch") -> int:
         return 0
     with locked(launch.storage), logged(launch, f"{program()} {shlex.join(launch.arguments)}"):
         say_plan(plan, finished)
-        return carry_out_plan(plan, finished)
+        return carry_out_plan(plan, finished) or conclude()
 
 
 def say_plan(plan: "Plan", finished: "Mapping[str, Run]") -> None:

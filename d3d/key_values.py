@@ -27,6 +27,13 @@ def boolean(key: str, value: str) -> bool:
     return value == "true"
 
 
+def whole_number(key: str, value: str) -> int:
+    """The whole number that a value is. Raises ConfigError for any other value."""
+    if not value.isdecimal():
+        raise ConfigError(f"{key}={value}: must be a whole number")
+    return int(value)
+
+
 def usage(heading: str, keys: Mapping[str, str]) -> str:
     """The help of a command: what it does, then its keys with their meanings."""
     width = max(map(len, keys)) + 1

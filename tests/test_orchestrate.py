@@ -271,6 +271,11 @@ def test_a_command_with_keys_of_its_own_has_a_help_of_its_own(command: str, caps
     assert said.startswith(f"{command} ") and "\nkeys:\n" in said and "storage=" in said
 
 
+def test_running_one_cell_has_a_help_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "cell=c1", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("run cell=ID ")
+
+
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert re.fullmatch(r"d3d \d+\.\d+\.\d+\n", capsys.readouterr().out)

@@ -15,7 +15,7 @@ from d3d.data.poses.models import SIZES, load, read_models, require_runtime
 from d3d.data.readers.pickled_annotations import find_annotation
 from d3d.data.skeleton import COCO
 from d3d.errors import ConfigError, DataError
-from d3d.key_values import key_values, usage
+from d3d.key_values import key_values, usage, whole_number
 from d3d.text import printable
 from d3d.trained_cell import Answer, TrainedCell, load_cell
 from d3d.typed_path import typed_path
@@ -61,7 +61,7 @@ def run_predict(arguments: Sequence[str]) -> int:
     cell = load_cell(storage, values["cell"], tracking_uri=values.get("tracking.uri"))
     joints = _joints(cell, video, values)
     clip = cell.clip(video, joints.keypoint, joints.score) if joints else cell.clip(video)
-    answer = cell.predict(clip, views=_whole("views", values.get("views", "1")))
+    answer = cell.predict(clip, views=whole_number("views", values.get("views", "1")))
     picture = typed_path("picture", values.get("picture", str(storage / "answers" / f"{video.stem}-{cell.id}.png")))
     title = f"{video.name}: {_named(answer)[0]}"
     sheet = sheet_of(clip.clip, clip.read, cell.skeleton, cell.config.data, cell.config.training.frames, title)
@@ -85,12 +85,6 @@ def run_predict(arguments: Sequence[str]) -> int:
 def _named(answer: Answer) -> list[str]:
     """Each class with its probability."""
     return [f"{name} {100 * probability:.1f} %" for name, probability in answer.probabilities.items()]
-
-
-def _whole(key: str, value: str) -> int:
-    if not value.isdecimal():
-        raise ConfigError(f"{key}={value}: must be a whole number")
-    return int(value)
 
 
 def _joints(cell: TrainedCell, video: Path, values: dict[str, str]) -> Joints | None:
