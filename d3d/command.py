@@ -15,6 +15,7 @@ A first word without "=" is a subcommand; without one the command is `run`:
     compare   compares two of its results
     clean     removes checkpoints that can be done without
     predict   says what a trained cell recognises in a video
+    completion  prints a script with which a shell completes commands, keys and values
 
 `--help` lists everything that can be launched. In an installation the command is called `d3d`.
 """
@@ -43,7 +44,10 @@ if TYPE_CHECKING:
 # All other imports are made by the functions that need them: they take seconds, and libraries must not see the
 # environment variables as the user has set them.
 
-COMMANDS = ("run", "config", "check", "show", "poses", "tables", "report", "status", "compare", "clean", "predict")
+COMMANDS = (
+    *("run", "config", "check", "show", "poses", "tables", "report"),
+    *("status", "compare", "clean", "predict", "completion"),
+)
 OUTPUTS: "dict[str, Output]" = {"-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose"}
 
 
@@ -78,12 +82,14 @@ def carry_out(arguments: Sequence[str], asked: Mapping[str, str]) -> int:
         print(f"d3d {version('d3d')}")
         return 0
     reproduces = command == "run" and any(argument.startswith("cell=") for argument in rest)
-    if {"--help", "-h"} & set(rest):
-        return show_help(rest) if not reproduces else show_help_of_reproduction()
     if reproduces:
         return reproduce(rest, asked, output)
+    if {"--help", "-h"} & set(rest):
+        return show_help(rest)
     if command == "config":
         return show_config(rest)
+    if command == "completion":
+        return show_completion(rest)
     return run(rest, asked, output) if command == "run" else inspect_data(command, rest)
 
 
@@ -145,21 +151,21 @@ def show_help(arguments: Sequence[str]) -> int:
     return 0
 
 
-def show_help_of_reproduction() -> int:
-    """What `run cell=ID` does. Returns the exit status."""
-    from d3d.bench.run.reproduction import HELP, KEYS
-    from d3d.key_values import usage
-
-    print(usage(HELP, KEYS))
-    return 0
-
-
 def show_config(arguments: Sequence[str]) -> int:
     """The command `config`, which says what a launch's arguments mean. Returns the exit status."""
     from d3d.bench.declare.compose import compose
     from d3d.bench.declare.resolved import resolved
 
     print(resolved(compose(arguments), program()), end="")
+    return 0
+
+
+def show_completion(arguments: Sequence[str]) -> int:
+    """The command `completion`, which prints a script for a shell. Returns the exit status."""
+    from d3d import report
+    from d3d.bench.declare.completion import completion_script
+
+    print(completion_script(arguments, COMMANDS, report.ARTEFACTS), end="")
     return 0
 
 
@@ -216,9 +222,13 @@ def note_unused(asked: Mapping[str, str], *, local: bool) -> None:
 
 def reproduce(arguments: Sequence[str], asked: Mapping[str, str], output: "Output") -> int:
     """The command `run cell=ID`: runs a cell of a record anew, and compares. Returns the exit status."""
+    from d3d.bench.declare.usages import REPRODUCE
     from d3d.bench.plan.machine import check_resources, check_storage
     from d3d.bench.run.reproduction import asked_reproduction, plan_reproduction
 
+    if {"--help", "-h"} & set(arguments):
+        print(REPRODUCE)
+        return 0
     wanted = asked_reproduction(arguments)
     check_storage(wanted.storage)
     note_unused(asked, local=True)

@@ -6,16 +6,15 @@ run is what was run.
 
 import ast
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from mlflow.entities import Run
 from pydantic import TypeAdapter
 
 from d3d.bench.declare.ablations import MODEL
-from d3d.bench.declare.configuration import read_config
+from d3d.bench.declare.configuration import key_types, read_config
 from d3d.bench.plan.cell import Cell, join_folds, make_cell, make_fusion, make_test
 from d3d.bench.record.location import shown
 from d3d.bench.record.schema import Tag
@@ -90,8 +89,8 @@ class RecordedCells:
         if system not in SYSTEMS and system != self.system:
             fault = f"ran model.system={system}, code of a user's own"
             raise ConfigError(f"cell={id}: {fault}; to import and run it add model.system={system}")
-        kinds = {key: kind for key, kind in _kinds(Config).items() if not key.startswith(f"{MODEL}.")}
-        kinds |= _kinds(config_type(system), f"{MODEL}.")
+        kinds = {key: kind for key, kind in key_types(Config).items() if not key.startswith(f"{MODEL}.")}
+        kinds |= key_types(config_type(system), f"{MODEL}.")
         try:
             values = {key: _value(text, kinds[key]) for key, text in params.items()}
         except (KeyError, ValueError) as error:
@@ -110,15 +109,6 @@ class RecordedCells:
         nearest = get_close_matches(id, known, 1)
         near = f"did you mean {nearest[0]}? " if nearest else ""
         return f"{shown(self.record.uri)} has no such cell; {near}The CSVs in tables/ list the cells of each row"
-
-
-def _kinds(owner: Any, within: str = "") -> dict[str, Any]:
-    """Dotted key → type, for the fields of a dataclass, and those of the dataclasses in it."""
-    hints, kinds = get_type_hints(owner), dict[str, Any]()
-    for each in fields(owner):
-        key, kind = f"{within}{each.name}", hints[each.name]
-        kinds |= _kinds(kind, f"{key}.") if is_dataclass(kind) else {key: kind}
-    return kinds
 
 
 def _value(text: str, kind: Any) -> Any:

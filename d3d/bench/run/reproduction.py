@@ -6,6 +6,7 @@ from pathlib import Path
 
 from d3d.bench.declare.ablations import Ablation, Row
 from d3d.bench.declare.launch import Cluster, Launch, Output, Resources
+from d3d.bench.declare.usages import FILES, REPRODUCE
 from d3d.bench.plan.planning import Plan, Report
 from d3d.bench.plan.recorded_cell import RecordedCells
 from d3d.bench.record.access import exists
@@ -13,36 +14,13 @@ from d3d.bench.record.location import record_uri, shown
 from d3d.bench.record.provenance import current_code
 from d3d.bench.record.schema import ENVIRONMENT_PREFIX, Point, Tag
 from d3d.bench.record.tracking import Record
-from d3d.config import PLACES
 from d3d.cpus import cpu_count
 from d3d.errors import ConfigError, RecordError
 from d3d.key_values import boolean, key_values, whole_number
-from d3d.models.registry import SYSTEMS, config_type
 from d3d.redaction import redacted
 from d3d.typed_path import typed_path
 
 NAME = "reproduction"  # of the launch
-FILES = (
-    *(f"data.{key}" for key in PLACES),
-    *dict.fromkeys(f"model.{key}" for system in SYSTEMS for key in config_type(system).files),
-)
-KEYS = {
-    "cell": "id of a finished cell; required",
-    "storage": "folder that all is written to; default <recorded.storage>/reproduced/ID",
-    "recorded.storage": "folder of the launch that ran the cell, where nothing is changed; default results",
-    "recorded.tracking.uri": "MLflow server or database of that launch; default <recorded.storage>/mlflow.db",
-    "resources.cpus_per_cell": "threads; default as recorded, as far as there are CPUs",
-    "model.system": "package.module:Class, if the cell ran this code of your own, which is then imported and run",
-    "dry_run": "true: prints the plan and starts nothing; default false",
-    **dict.fromkeys(FILES, "where this file or folder is now, if it has moved"),
-}
-HELP = """run cell=ID [KEY=VALUE …]
-
-Runs one cell of a record anew, and what it needs: the training of a test, the folds of a mean. Then says whether top-1
-and all predictions are the same and, if not, what differs in code, versions, processor and threads. The recorded cell
-stays as it is. Exit status 1 if the result is another one.
-
-keys:"""
 
 
 @dataclass(frozen=True)
@@ -59,7 +37,7 @@ class Reproduction:
 
 def asked_reproduction(arguments: Sequence[str]) -> Reproduction:
     """What the arguments ask for. Raises ConfigError, also where the recorded cell would be overwritten."""
-    values = key_values(arguments, KEYS)
+    values = key_values(arguments, REPRODUCE.keys)
     recorded = typed_path("recorded.storage", values.get("recorded.storage", "results")).absolute()
     storage = typed_path("storage", values.get("storage", str(recorded / "reproduced" / values["cell"]))).absolute()
     uri = record_uri(values.get("recorded.tracking.uri"), recorded)

@@ -43,9 +43,7 @@ def _probabilities(recorded: Record, before: Cell, anew: Record, now: Cell) -> s
     if not all(first.values()):
         return ""
     most = max(abs(a - b) for clip in first for a, b in zip(first[clip], second[clip], strict=True))
-    return (
-        f"; probabilities differ by at most {most:.1g}" if most else ", with the same probabilities to the last bit"
-    )
+    return f"; probabilities differ by at most {most:.1g}" if most else ", with the same probabilities to the last bit"
 
 
 def _differences(differing: dict[str, tuple[str, str]]) -> Iterator[str]:
