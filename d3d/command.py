@@ -4,17 +4,17 @@
 
 A first word without "=" is a subcommand; without one the command is `run`:
 
-    run       runs an ablation, or all, and builds its tables and figures
-    config    prints what the arguments of `run` mean
-    check     reads a whole dataset, and says what is broken or odd
-    show      draws a clip of it
-    poses     estimates the joints of videos
-    tables    builds tables and figures from the record again
-    report    builds one page of HTML with all of them
-    status    lists the launches of the record
-    compare   compares two of its results
-    clean     removes checkpoints that can be done without
-    predict   says what a trained cell recognises in a video
+    run         runs an ablation, or all, and builds its tables and figures; cell=ID runs one recorded cell anew
+    config      prints what the arguments of `run` mean
+    check       reads a whole dataset, and says what is broken or odd
+    show        draws a clip of it
+    poses       estimates the joints of videos
+    tables      builds tables and figures from the record again
+    report      builds one page of HTML with all of them
+    status      lists the launches of the record
+    compare     compares two of its results
+    clean       removes checkpoints that can be done without
+    predict     says what a trained cell recognises in a video
     completion  prints a script with which a shell completes commands, keys and values
 
 `--help` lists everything that can be launched. In an installation the command is called `d3d`.

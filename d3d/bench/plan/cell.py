@@ -87,9 +87,8 @@ def make_cell(row: str, config: Config, dataset: Dataset | None) -> Cell:
     if kind is TRAINING and TRAINING.canonical(asked).evaluation != EvaluationConfig():
         _check_clips(asked.evaluation.attention_clips, dataset)
         # Each cuts the configured windows and strides to its own number of frames.
-        return make_test(
-            row, asked, make_cell(f"{row}, training", replace(asked, evaluation=EvaluationConfig()), dataset)
-        )
+        training = make_cell(f"{row}, training", replace(asked, evaluation=EvaluationConfig()), dataset)
+        return make_test(row, asked, training)
     starts = kind.canonical(asked).model.starts.values() if kind.trains else ()
     needs = tuple(make_cell(f"{row}, {start.name}", _earlier(asked, start), dataset) for start in starts)
     return replace(_cell(kind, row, asked, dataset.digest, needs), left_out=dataset.left_out)

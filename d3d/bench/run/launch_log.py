@@ -9,13 +9,16 @@ RESULT for what is said at the end. `-q` prints the last two.
 import io
 import os
 import re
+import shutil
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from datetime import datetime
 from logging import DEBUG, ERROR, INFO, WARNING, Handler, LogRecord, StreamHandler, getLogger
 from pathlib import Path
+from textwrap import shorten
 from types import TracebackType
 from typing import TextIO
 
@@ -125,6 +128,18 @@ def libraries_heard(launch: Launch) -> Iterator[None]:
             yield
     finally:
         _TERMINAL.stream = None
+
+
+def keep_logs_of_ray(launch: Launch) -> None:
+    """With `-v`, copies what this launch's own Ray and its workers have logged in the temporary folder."""
+    if launch.output != "verbose" or launch.cluster.address is not None:
+        return
+    place = log_of(launch).with_suffix(".ray")
+    try:
+        shutil.copytree(Path(tempfile.gettempdir(), "ray", "session_latest", "logs"), place, dirs_exist_ok=True)
+        LAUNCH.debug(f"what Ray's processes and the workers have logged: {place}")
+    except OSError as error:  # shutil's error, which lists all files, is one too
+        LAUNCH.warning(f"note: {place}: not all of Ray's logs could be kept ({shorten(str(error), 200)})")
 
 
 class _Heard(io.TextIOBase):

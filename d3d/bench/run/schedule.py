@@ -9,14 +9,12 @@ import logging
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, chdir, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import psutil
@@ -38,7 +36,7 @@ from d3d.bench.record.schema import Tag
 from d3d.bench.run.environment import FIXED, SETTINGS
 from d3d.bench.run.failures import STOPPING, Attempts, Failure, failure_of, stopping
 from d3d.bench.run.interruption import INTERRUPTED, listen
-from d3d.bench.run.launch_log import LAUNCH, libraries_heard, log_of
+from d3d.bench.run.launch_log import LAUNCH, keep_logs_of_ray, libraries_heard
 from d3d.bench.run.progress import Progress
 from d3d.bench.run.worker import Job, run_cell
 from d3d.cpus import cpu_count
@@ -309,18 +307,7 @@ def attached(launch: Launch) -> Iterator[CellResources]:
             yield resources
         finally:
             _end_ray()
-            if launch.output == "verbose" and launch.cluster.address is None:
-                _keep_logs(log_of(launch).with_suffix(".ray"))
-
-
-def _keep_logs(place: Path) -> None:
-    """Copies what Ray's processes and the workers have logged, which would go with the temporary folder."""
-    written = Path(tempfile.gettempdir(), "ray", "session_latest", "logs")
-    try:
-        shutil.copytree(written, place, dirs_exist_ok=True)
-        LAUNCH.debug(f"what Ray's processes and the workers have logged: {place}")
-    except (OSError, shutil.Error) as error:
-        LAUNCH.warning(f"note: {place}: not all of Ray's logs could be kept ({shorten(str(error), 200)})")
+            keep_logs_of_ray(launch)
 
 
 def _start_ray(launch: Launch) -> None:
