@@ -1,6 +1,6 @@
 """The arguments KEY=VALUE of the commands that compose no configuration."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 from d3d.errors import ConfigError
@@ -27,7 +27,8 @@ def boolean(key: str, value: str) -> bool:
     return value == "true"
 
 
-def usage(heading: str, keys: Mapping[str, str]) -> str:
-    """The help of a command: what it does, then its keys with their meanings."""
-    width = max(map(len, keys)) + 1
-    return "\n".join([heading, *(f"  {key + '=':<{width}} {meaning}" for key, meaning in keys.items())])
+def whole_number(key: str, value: str) -> int:
+    """The whole number that a value is. Raises ConfigError for any other value."""
+    if not value.isdecimal():
+        raise ConfigError(f"{key}={value}: must be a whole number")
+    return int(value)

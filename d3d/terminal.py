@@ -11,7 +11,7 @@ import select
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -74,15 +74,24 @@ def _lasting(stream: TextIO) -> TextIO:
     )
 
 
-def console(*, least: int = 1) -> Console:
+def console(*, least: int = 1, live: bool = True) -> Console:
     """A console on standard output that prints text as it is, without colours or markup in it.
 
     It is a terminal only where the output is one that can move the cursor, whatever variables such as FORCE_COLOR say.
 
     Args:
         least: Its width in characters where the terminal, or the variable COLUMNS, has fewer.
+        live: Whether something may be shown on it that moves; otherwise it is never a terminal.
     """
-    terminal = sys.stdout.isatty() and os.environ.get("TERM", "").lower() not in DUMB
+    terminal = live and sys.stdout.isatty() and os.environ.get("TERM", "").lower() not in DUMB
     plain = Console(highlight=False, markup=False, emoji=False, force_terminal=terminal)
     plain.width = max(least, plain.width)
     return plain
+
+
+def rendered(shown: RenderableType) -> str:
+    """The text that a console would print on standard output, at least WIDTH characters wide."""
+    wide = console(least=WIDTH)
+    with wide.capture() as printed:
+        wide.print(shown)
+    return printed.get().rstrip("\n")

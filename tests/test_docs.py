@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from d3d.bench.declare.ablations import ablations, flatten
-from d3d.bench.declare.compose import compose, compose_inspection
+from d3d.bench.declare.ablations import flatten
 from d3d.bench.declare.searches import Search
 from d3d.folders import EXPERIMENTS
-from d3d.report import ARTEFACTS
 from d3d.yaml_file import read_yaml
-from tests.typed_commands import KEYS, check_keys
+from tests.typed_commands import check_command
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -50,17 +48,7 @@ def test_a_command_composes(page: Path, command: str, tmp_path: Path, monkeypatc
         for name in re.findall(r"^class (\w+)\(System\)", block, re.MULTILINE):
             module = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
             (tmp_path / f"{module}.py").write_text(block, "utf-8")
-    arguments = shlex.split(command)[2:]
-    if arguments[0] == "config":
-        arguments = arguments[1:]
-    if arguments[0] in ("tables", "report"):
-        assert all("=" in word or word in (*ARTEFACTS, *ablations()) for word in arguments[1:])
-    elif arguments[0] in KEYS:
-        check_keys(arguments[0], arguments[1:])
-    elif arguments[0] in ("check", "show", "poses"):
-        compose_inspection(arguments[0], arguments[1:])
-    else:
-        assert compose(arguments).ablations
+    check_command(shlex.split(command)[2:])
 
 
 def test_the_index_names_every_page_once() -> None:

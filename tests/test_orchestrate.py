@@ -167,9 +167,12 @@ def test_a_launch_is_interrupted_continued_and_not_run_twice(user: User, here: H
             "mine_tabular.tex",
         ]
 
-    again = here(*LAUNCH)
+    again = here(LAUNCH[0], "-q", *LAUNCH[1:])
     assert (again.returncode, again.stderr) == (0, "")
-    assert "3 distinct cells, 3 finished" in again.stdout
+    assert again.stdout.startswith("top-1 in %\n"), "no more than the summary"
+    log = (storage / "logs" / "mine.log").read_text("utf-8")
+    assert log.count(f"  $ python orchestrate.py {' '.join(LAUNCH)}\n") == 3
+    assert "  interrupted\n" in log and "3 distinct cells, 3 finished" in log
     assert {name: run.info.end_time for name, run in cells(storage).items()} == {
         name: run.info.end_time for name, run in after.items()
     }
@@ -282,6 +285,11 @@ def test_a_command_with_keys_of_its_own_has_a_help_of_its_own(command: str, caps
     assert said.startswith(f"{command} ") and "\nkeys:\n" in said and "storage=" in said
 
 
+def test_running_one_cell_has_a_help_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "cell=c1", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("run cell=ID ")
+
+
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert re.fullmatch(r"d3d \d+\.\d+\.\d+\n", capsys.readouterr().out)
@@ -305,6 +313,8 @@ def test_bad_input_ends_the_process_before_anything_is_started(user: User) -> No
         (["ablation=full", "epochs=3"], "did you mean training.epochs?"),
         (["ablation=full", "device=cuda"], "a GPU is used where there is one, and resources.gpus_per_cell=0 uses none"),
         (["ablation=full", "seeds=0,1,2"], "write seeds=[0,1,2]"),
+        (["ablation=full", "-q", "-v"], "leave one of them out"),
+        (["-q", "status"], "status: prints the same with -q and -v"),
         (["stride_grid"], "stride_grid: is no command; did you mean ablation=stride_grid?"),
         (["cast", "preset=smoke"], "cast: is no command; did you mean ablation=cast?"),
         (["ablation=modules,tokens"], "a launch has one ablation, or one of the groups all and cast"),

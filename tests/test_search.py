@@ -112,6 +112,6 @@ def test_a_search_is_killed_and_continued_to_exactly_its_budget(user: User) -> N
     assert {"mine_narrow-history.png", "mine_wide-history.png"} <= pictures
     assert "tuned" in done.stdout
     assert sorted(path.name for path in storage.iterdir() if not path.name.startswith((".", "mlflow", "optuna"))) == [
-        "artifacts", "cells", "data", "tables",
+        "artifacts", "cells", "data", "logs", "tables",
     ]  # fmt: skip
     assert not list(user.home.iterdir())

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from d3d.bench.declare.usages import TABLE_KEYS
 from d3d.errors import D3DError
 from d3d.key_values import boolean, key_values
 from d3d.report import ARTEFACTS, PAGE, STORAGE, Built, build
@@ -17,12 +18,6 @@ MEANINGS = {
     "tables": "Builds tables and figures from the record, as CSV, Markdown and LaTeX.",
     "report": f"Builds the same, and from them one page, <storage>/tables/{PAGE}, that needs no network and no script.",
 }
-KEYS = {
-    "storage": f"folder of the record, and of the tables built from it; default {STORAGE}",
-    "launch": "id of a launch in the record; default the newest for each artefact",
-    "partial": "true: a row with some of its seeds has numbers, and missing cells are no failure; default false",
-    "tracking.uri": "MLflow server or database; default <storage>/mlflow.db",
-}
 
 
 def main(arguments: Sequence[str], command: str = "tables") -> int:
@@ -32,7 +27,7 @@ def main(arguments: Sequence[str], command: str = "tables") -> int:
         return 0
     try:
         names = [argument for argument in arguments if "=" not in argument]
-        values = key_values([argument for argument in arguments if "=" in argument], KEYS)
+        values = key_values([argument for argument in arguments if "=" in argument], TABLE_KEYS)
         partial = boolean("partial", values.get("partial", "false"))
         storage = typed_path("storage", values.get("storage", STORAGE))
         built = build(names, storage, values.get("tracking.uri"), values.get("launch"), partial)
@@ -70,5 +65,5 @@ def _help(command: str) -> str:
     ]
     lines += table({name: artefact.meaning for name, artefact in ARTEFACTS.items()}, "")
     lines += table({"ABLATION": "the rows of any other ablation, under its own name"}, "")
-    lines += ["", "keys:", *table(KEYS, "=")]
+    lines += ["", "keys:", *table(TABLE_KEYS, "=")]
     return "\n".join(lines)

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Iterator, Sequence
 
+from d3d.bench.declare.usages import COMPARE
 from d3d.bench.record.access import record_errors_explained
 from d3d.errors import ConfigError, D3DError
-from d3d.key_values import key_values, usage
+from d3d.key_values import key_values
 from d3d.report import STORAGE
 from d3d.report.contrast.contrast import Contrast, contrast
 from d3d.report.contrast.selected import Selected, select
@@ -16,30 +17,12 @@ from d3d.text import aligned, printable
 from d3d.typed_path import typed_path
 
 MOST_CLIPS = 5  # named of those that one side alone has right
-KEYS = {
-    "storage": f"folder of the record; default {STORAGE}",
-    "tracking.uri": "MLflow server or database; default <storage>/mlflow.db",
-    "other.storage": "folder of the record that B is looked up in; default that of A",
-    "other.tracking.uri": "MLflow server or database of B; default <other.storage>/mlflow.db",
-}
-HELP = """compare A B [KEY=VALUE …]
-
-Compares two results that were tested on the same clips: the difference of their top-1 with its interval and p-value,
-the clips that one of them alone has right, and the configuration keys, code and conditions in which they differ.
-
-A and B are each one of
-  CELL          the id of a cell
-  LAUNCH/ROW    a row of a launch, with all its finished seeds
-  LAUNCH        a launch, of which all rows are compared that the other launch has too
-where LAUNCH is an id that `status` lists, or the name of an ablation, which stands for its newest launch.
-
-keys:"""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs `compare`. Returns the exit status: 0, or 2 if the two cannot be compared."""
     if {"-h", "--help"} & set(arguments):
-        print(usage(HELP, KEYS))
+        print(COMPARE)
         return 0
     try:
         left, right = _selected(arguments)
@@ -59,7 +42,7 @@ def _selected(arguments: Sequence[str]) -> tuple[Selected, Selected]:
     if len(names) != 2:
         given = " ".join(names) or "nothing"
         raise ConfigError(f"compare {given}: name two results, such as `compare modules/full modules/no_joint`")
-    values = key_values(keys, KEYS)
+    values = key_values(keys, COMPARE.keys)
     storage = typed_path("storage", values.get("storage", STORAGE))
     record = Record(storage, values.get("tracking.uri"))
     other = record

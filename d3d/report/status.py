@@ -3,34 +3,24 @@
 import sys
 from collections.abc import Iterator, Sequence
 
+from d3d.bench.declare.usages import STATUS
 from d3d.bench.record.access import record_errors_explained
 from d3d.errors import D3DError
-from d3d.key_values import key_values, usage
+from d3d.key_values import key_values
 from d3d.report import STORAGE, where_recorded
 from d3d.report.progress import Progress, progress
 from d3d.report.record import Record
 from d3d.text import aligned, printable
 from d3d.typed_path import typed_path
 
-KEYS = {
-    "storage": f"folder of the record; default {STORAGE}",
-    "tracking.uri": "MLflow server or database; default <storage>/mlflow.db",
-}
-HELP = """status [KEY=VALUE …]
-
-Lists the launches of the record, the one that was run last first: their ids, how many of their cells have finished,
-failed or begun, and the commands that run what is missing. A cell that has begun is running, or was interrupted.
-
-keys:"""
-
 
 def main(arguments: Sequence[str]) -> int:
     """Runs `status`. Returns the exit status: 0, or 2 if the record cannot be read."""
     if {"-h", "--help"} & set(arguments):
-        print(usage(HELP, KEYS))
+        print(STATUS)
         return 0
     try:
-        values = key_values(arguments, KEYS)
+        values = key_values(arguments, STATUS.keys)
         storage = typed_path("storage", values.get("storage", STORAGE))
         record = Record(storage, values.get("tracking.uri"))
         with record_errors_explained(record.uri):

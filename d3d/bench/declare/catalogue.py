@@ -35,6 +35,7 @@ def show_catalogue(console: Console, program: str) -> None:
     """Prints the help; `program` is the command as the user typed it."""
     console.print(f"usage: {program} ablation=NAME|FILE|all [search=NAME|FILE] [preset=NAME] [data=NAME]")
     console.print(f"       {' ' * len(program)} [KEY=VALUE ...]")
+    console.print(f"       {program} run cell=ID [KEY=VALUE ...]")
     console.print(f"       {program} config ablation=NAME|FILE|all [KEY=VALUE ...]")
     console.print(f"       {program} check data=NAME [data.root=DIR] [KEY=VALUE ...]")
     console.print(f"       {program} show clip=ID data=NAME [data.root=DIR] [KEY=VALUE ...]")
@@ -43,9 +44,12 @@ def show_catalogue(console: Console, program: str) -> None:
     console.print(f"       {program} status [storage=DIR] [KEY=VALUE ...]")
     console.print(f"       {program} compare A B [storage=DIR] [KEY=VALUE ...]")
     console.print(f"       {program} clean storage=DIR [KEY=VALUE ...]")
-    console.print(f"       {program} predict cell=ID video=FILE [storage=DIR] [KEY=VALUE ...]\n")
+    console.print(f"       {program} predict cell=ID video=FILE [storage=DIR] [KEY=VALUE ...]")
+    console.print(f"       {program} completion bash|zsh\n")
     console.print("Runs the unfinished cells of an ablation of the paper, and makes its table or figure.")
     console.print("The same command again continues a launch that was interrupted.")
+    console.print("-q prints only what is wrong and the summary, -v also what Ray and its workers say.")
+    console.print("run cell=ID runs one recorded cell anew and compares, see run cell=ID --help.")
     console.print("config prints every key of a launch with the value that it has, and starts nothing.")
     console.print("check reads a whole dataset and lists everything that is broken; show draws a clip with its joints;")
     console.print("poses estimates the joints of your own videos, see docs/own_videos.md;")
@@ -53,7 +57,8 @@ def show_catalogue(console: Console, program: str) -> None:
     console.print("report builds one page of HTML with all of them; status lists the launches of a record;")
     console.print("compare compares two of its results, see compare --help;")
     console.print("clean removes checkpoints that can be done without, see clean --help;")
-    console.print("predict says what a trained cell recognises in a video, see predict --help.\n")
+    console.print("predict says what a trained cell recognises in a video, see predict --help;")
+    console.print("completion prints a script for your shell: source <(d3d completion bash).\n")
     rows = {
         each.name: [each.title, f"makes {', '.join(each.artefacts) or 'no table'} ({each.section})", each.cost]
         for each in ablations().values()

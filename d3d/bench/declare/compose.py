@@ -73,6 +73,7 @@ MEANT = {
 _CHOICE, _SETTINGS, _POSES = TypeAdapter(Choice), TypeAdapter(Settings), TypeAdapter(Poses)
 OWN: Mapping[str, Sequence[str]] = {"check": (), "show": ("clip",), "poses": POSES}
 """The keys that only one command takes."""
+LAUNCHED = ("ablation", "search")  # groups of keys that only a launch takes
 
 
 def compose(arguments: Sequence[str]) -> Launch:
@@ -81,7 +82,7 @@ def compose(arguments: Sequence[str]) -> Launch:
     name, chosen = _chosen(_parse_all(named, ["ablation"])) if named else ("", ())
     words = _with_model(arguments, chosen)
     system = _system_of(words)
-    known = _known_keys(system)
+    known = known_keys(system)
     overrides = _parse_all(words, known)
     if not named:
         raise ConfigError(f"ablation= is missing; {_offered()}")
@@ -120,11 +121,10 @@ def compose(arguments: Sequence[str]) -> Launch:
 
 def compose_inspection(command: str, arguments: Sequence[str]) -> Inspection:
     """What the overrides of the command `check`, `show` or `poses` ask for. Raises ConfigError."""
-    apart = ("ablation", "search")
     system = _system_of(arguments)
-    known = [key for key in _known_keys(system) if key.partition(".")[0] not in apart and key != "seeds.most"]
+    known = inspection_keys(system)
     for argument in arguments:
-        if argument.partition("=")[0].partition(".")[0] in apart:
+        if argument.partition("=")[0].partition(".")[0] in LAUNCHED:
             raise ConfigError(f"{argument}: {command} reads data and trains nothing; leave it out")
     overrides = _parse_all(arguments, [*known, *OWN[command]])
     own = {override.key_or_group: override.value() for override in overrides if override.key_or_group in OWN[command]}
@@ -357,11 +357,17 @@ def _schema(system: str, preset: str) -> dict[str, Any]:
     return tree | {"models": {}}
 
 
-def _known_keys(system: str) -> list[str]:
+def known_keys(system: str) -> list[str]:
+    """The keys that a launch of a system takes. Raises ConfigError for an unknown system."""
     settings = {key: value for key, value in read_yaml(EXPERIMENTS / "config.yaml").items() if key != "defaults"}
     searched = [f"search.{key}" for key in KEYS if key != "space"]  # a space can only be written in a file
     keys = [*flatten(settings), "model.system", *settable(config_type(system))]
     return ["ablation", *SECTIONS, "search", *searched, "seeds.most", *keys]
+
+
+def inspection_keys(system: str) -> list[str]:
+    """Those of them that commands take which read data and train nothing."""
+    return [key for key in known_keys(system) if key.partition(".")[0] not in LAUNCHED and key != "seeds.most"]
 
 
 def _check_rows(launch: Launch, ablation: Ablation) -> None:

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -35,6 +35,15 @@ def read_config(tree: Mapping[str, Any]) -> Config:
     model = typed(system_adapter(own["system"]), own, (MODEL,))
     rest = typed(_CONFIG, {**tree, MODEL: {"system": own["system"]}})
     return replace(rest, model=model)
+
+
+def key_types(owner: Any, within: str = "") -> dict[str, Any]:
+    """Dotted key → type, for the fields of a dataclass and those of the dataclasses in it; `within` starts each key."""
+    hints, types = get_type_hints(owner), dict[str, Any]()
+    for each in fields(owner):
+        key, kind = f"{within}{each.name}", hints[each.name]
+        types |= key_types(kind, f"{key}.") if is_dataclass(kind) else {key: kind}
+    return types
 
 
 @cache  # because creating one takes longer than everything else that is done for a row

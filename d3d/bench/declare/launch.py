@@ -15,6 +15,8 @@ from d3d.models.config import SystemConfig
 
 MOST_CPUS = 10_000  # of a machine; a larger number is a mistake
 
+Output = Literal["quiet", "normal", "verbose"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
@@ -84,6 +86,7 @@ class Launch:
     stale: Literal["keep", "rerun"]  # what to do with finished cells that other code made
     resources: Resources
     cluster: Cluster
+    output: Output = "normal"  # how much of what it says is printed
 
     def configure(self, row: Row) -> Config:
         """The configuration of an ablation's row. Raises ConfigError for an unknown key or an invalid value."""

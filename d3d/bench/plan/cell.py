@@ -88,10 +88,16 @@ def make_cell(row: str, config: Config, dataset: Dataset | None) -> Cell:
         _check_clips(asked.evaluation.attention_clips, dataset)
         # Each cuts the configured windows and strides to its own number of frames.
         training = make_cell(f"{row}, training", replace(asked, evaluation=EvaluationConfig()), dataset)
-        return replace(_cell(tester_of(asked), row, asked, dataset.digest, (training,)), left_out=dataset.left_out)
+        return make_test(row, asked, training)
     starts = kind.canonical(asked).model.starts.values() if kind.trains else ()
     needs = tuple(make_cell(f"{row}, {start.name}", _earlier(asked, start), dataset) for start in starts)
     return replace(_cell(kind, row, asked, dataset.digest, needs), left_out=dataset.left_out)
+
+
+def make_test(row: str, config: Config, training: Cell) -> Cell:
+    """The cell that tests the weights of a training, on its clips, as the configuration says."""
+    test = _cell(tester_of(config), row, config, training.data_digest, (training,))
+    return replace(test, left_out=training.left_out)
 
 
 def make_fusion(row: str, cells: Sequence[Cell]) -> Cell:

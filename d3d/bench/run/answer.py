@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from d3d.bench.declare.usages import PREDICT
 from d3d.data.frames.footage import measure
 from d3d.data.look.contact_sheet import sheet_of
 from d3d.data.poses.annotate import estimate
@@ -15,29 +16,12 @@ from d3d.data.poses.models import SIZES, load, read_models, require_runtime
 from d3d.data.readers.pickled_annotations import find_annotation
 from d3d.data.skeleton import COCO
 from d3d.errors import ConfigError, DataError
-from d3d.key_values import key_values, usage
+from d3d.key_values import key_values, whole_number
 from d3d.text import printable
 from d3d.trained_cell import Answer, TrainedCell, load_cell
 from d3d.typed_path import typed_path
 
 MOST = 5  # classes that are printed
-KEYS = {
-    "cell": "id of a cell that was trained, or tested; required",
-    "video": "a video, or a folder of images; required",
-    "joints": "FILE.pkl with the joints of the video, in PYSKL's layout",
-    "poses.models": "folder of BlazePose's models, which estimate the joints; see docs/own_videos.md",
-    "poses.size": f"of the models: {', '.join(SIZES)}; default the most accurate one there",
-    "views": "how often the video is seen, in frames at other places; default 1",
-    "picture": "FILE.png to draw; default <storage>/answers/VIDEO-CELL.png",
-    "storage": "folder of the launch that trained the cell; default results",
-    "tracking.uri": "MLflow server or database; default <storage>/mlflow.db",
-}
-HELP = """predict cell=ID video=FILE [KEY=VALUE …]
-
-Prints what a trained cell recognises in a video, with probabilities, and draws the answer and the joints on the frames
-that it saw. A cell that reads joints takes them from joints=FILE.pkl, or estimates them with poses.models=DIR.
-
-keys:"""
 
 
 class Joints(NamedTuple):
@@ -51,9 +35,9 @@ class Joints(NamedTuple):
 def run_predict(arguments: Sequence[str]) -> int:
     """Runs `predict`. Returns the exit status 0. Raises D3DError where there is no answer."""
     if {"-h", "--help"} & set(arguments):
-        print(usage(HELP, KEYS))
+        print(PREDICT)
         return 0
-    values = key_values(arguments, KEYS)
+    values = key_values(arguments, PREDICT.keys)
     for key in ("cell", "video"):
         if key not in values:
             raise ConfigError(f"{key}= is missing; name it, such as predict cell=0123456789abcdef video=jump.mp4")
@@ -61,7 +45,7 @@ def run_predict(arguments: Sequence[str]) -> int:
     cell = load_cell(storage, values["cell"], tracking_uri=values.get("tracking.uri"))
     joints = _joints(cell, video, values)
     clip = cell.clip(video, joints.keypoint, joints.score) if joints else cell.clip(video)
-    answer = cell.predict(clip, views=_whole("views", values.get("views", "1")))
+    answer = cell.predict(clip, views=whole_number("views", values.get("views", "1")))
     picture = typed_path("picture", values.get("picture", str(storage / "answers" / f"{video.stem}-{cell.id}.png")))
     title = f"{video.name}: {_named(answer)[0]}"
     sheet = sheet_of(clip.clip, clip.read, cell.skeleton, cell.config.data, cell.config.training.frames, title)
@@ -85,12 +69,6 @@ def run_predict(arguments: Sequence[str]) -> int:
 def _named(answer: Answer) -> list[str]:
     """Each class with its probability."""
     return [f"{name} {100 * probability:.1f} %" for name, probability in answer.probabilities.items()]
-
-
-def _whole(key: str, value: str) -> int:
-    if not value.isdecimal():
-        raise ConfigError(f"{key}={value}: must be a whole number")
-    return int(value)
 
 
 def _joints(cell: TrainedCell, video: Path, values: dict[str, str]) -> Joints | None:

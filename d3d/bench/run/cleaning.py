@@ -5,30 +5,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from d3d.bench.declare.usages import CLEAN
 from d3d.bench.plan.machine import locked
 from d3d.bench.record.location import checkpoints, record_uri
 from d3d.bench.record.tracking import cells_that_finished
 from d3d.errors import ConfigError
-from d3d.key_values import boolean, key_values, usage
+from d3d.key_values import boolean, key_values
 from d3d.text import printable
 from d3d.training.checkpoint import FILE, PREVIOUS
 from d3d.typed_path import typed_path
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
-KEYS = {
-    "storage": "folder that is cleaned; required",
-    "tracking.uri": "MLflow server or database that says which cells finished; default <storage>/mlflow.db",
-    "weights": "true: also the weights of finished cells; default false",
-    "yes": "true: removes without asking; default false",
-}
-HELP = """clean storage=DIR [KEY=VALUE …]
-
-Lists the files of a storage folder that no result needs, says how much room they take, and removes them if you say yes:
-what processes that were killed left half written, and of finished cells the checkpoint before the last. Results, tables
-and pictures stay. With weights=true the weights of finished cells go too: their numbers stay, but another test of them,
-a look at their attention, or a training that starts from them trains them again.
-
-keys:"""
 
 
 @dataclass(frozen=True)
@@ -47,9 +34,9 @@ class Spare:
 def run_clean(arguments: Sequence[str]) -> int:
     """Runs `clean`. Returns the exit status 0. Raises ConfigError, RecordError or ScheduleError."""
     if {"-h", "--help"} & set(arguments):
-        print(usage(HELP, KEYS))
+        print(CLEAN)
         return 0
-    values = key_values(arguments, KEYS)
+    values = key_values(arguments, CLEAN.keys)
     if "storage" not in values:
         raise ConfigError("storage= is missing; name the folder to clean, such as storage=results")
     storage = typed_path("storage", values["storage"]).absolute()

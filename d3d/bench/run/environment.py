@@ -42,6 +42,9 @@ FIXED = {
 }
 """Variables of a launch and its workers, whatever the user has set."""
 
+VERBOSE = {"PYTHONWARNINGS": "default", "MLFLOW_LOGGING_LEVEL": "WARNING"}
+"""Variables of a launch that is asked to print what libraries say (-v)."""
+
 KEPT = re.compile(
     "RAY_(memory_.*|DISABLE_MEMORY_MONITOR)"  # when Ray ends a worker for its memory
     "|MLFLOW_(TRACKING_(?!URI$|DIR$)|HTTP_|S3_|GCS_|BOTO_|KERBEROS_|MYSQL_|SQLALCHEMYSTORE_)"  # how to reach a server
@@ -89,12 +92,13 @@ def settled(*, local: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def quiet(*, local: bool) -> Iterator[None]:
+def quiet(*, local: bool, verbose: bool = False) -> Iterator[None]:
     """The context in which a launch imports its libraries and starts its processes: as `settled`, with a temporary
     folder for the files of every library and process.
 
-    A launch that is not `local` leaves Ray's own temporary folder to the cluster it attaches to. Raises ScheduleError
-    where there is no place for the folder, and where Python runs without docstrings.
+    A launch that is not `local` leaves Ray's own temporary folder to the cluster it attaches to. With `verbose`, the
+    workers show the warnings of libraries. Raises ScheduleError where there is no place for the folder, and where
+    Python runs without docstrings.
     """
     if sys.flags.optimize > 1:
         fault = "PYTHONOPTIMIZE=2, or python -OO, removes docstrings, which Ray reads"
@@ -102,7 +106,7 @@ def quiet(*, local: bool) -> Iterator[None]:
     with settled(local=local), temporary_folder() as folder:
         os.environ.setdefault("MPLCONFIGDIR", folder)  # otherwise Matplotlib caches fonts in the home folder
         tempfile.tempdir = folder
-        os.environ |= _missing_user(folder)
+        os.environ |= _missing_user(folder) | (VERBOSE if verbose else {})
         if local:
             # Ray would store a permanent token in ~/.ray; this one lives as long as this launch and its processes. Ray
             # reads all of these when it is imported.

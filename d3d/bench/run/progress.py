@@ -1,8 +1,9 @@
-"""What a launch shows while it runs: a live table on a terminal, plain lines elsewhere."""
+"""What a launch shows while it runs: a line for each cell that ends, below them a live table on a terminal."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from logging import DEBUG, INFO, WARNING
 from statistics import fmean
 
 from rich.console import Console, Group, RenderableType
@@ -12,8 +13,9 @@ from rich.table import Table
 from d3d.bench.plan.cell import Cell
 from d3d.bench.plan.estimate import duration
 from d3d.bench.run.failures import AGAIN, Failure
+from d3d.bench.run.launch_log import LAUNCH
 
-INTERVAL = 10.0  # seconds between plain lines while no cell ends
+INTERVAL = 10.0  # seconds between lines while no cell ends
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Running:
     """The state of a running cell."""
 
     cell: Cell
-    since: float  # seconds; when its last epoch ended, or the cell was started
+    begun: float  # seconds; when this attempt was started
+    since: float  # when its last epoch ended, or the attempt was started
     epoch: int = 0
     top1: float | None = None  # of its last test
 
@@ -50,7 +53,7 @@ class Progress:
     Args:
         cells: to run.
         finished: the number of cells that are finished already.
-        console: where it is shown: a live table on a terminal, plain lines elsewhere.
+        console: where the live table is shown, if that is a terminal.
         clock: returns seconds.
         expected: the number of cells that a search will propose while it runs.
     """
@@ -75,7 +78,7 @@ class Progress:
         self.total = finished + len(cells) + expected
         self.console = console
         self.clock = clock
-        self.printed = clock()
+        self.printed = clock()  # when a line was last said
         self.seconds: list[float] = []  # of each epoch of this launch, except the first of each cell
         self.at_once = 1  # the most cells that ran at the same time
         self.live = Live(get_renderable=self.table, console=console, refresh_per_second=2, transient=True)
@@ -110,8 +113,10 @@ class Progress:
 
     def started(self, id: str) -> None:
         """A worker started the cell."""
-        self.running[id] = Running(self.waiting.pop(id), self.clock())
+        cell, now = self.waiting.pop(id), self.clock()
+        self.running[id] = Running(cell, now, now)
         self.at_once = max(self.at_once, len(self.running))
+        LAUNCH.debug(f"{cell.label} ({id}): given to a worker")
 
     def result(self, id: str, top1: float | None, epoch: int | None = None) -> None:
         """The cell finished an epoch of its training, or its test; `top1` is a fraction, None after no test."""
@@ -121,7 +126,7 @@ class Progress:
         running.epoch, running.since = epoch or 0, now
         running.top1 = running.top1 if top1 is None else top1
         if now - self.printed >= INTERVAL:
-            self._print(self.line())
+            self._say(self.line(), DEBUG if self.console.is_terminal else INFO)  # a terminal shows it in the table
 
     def noticed(self, id: str, notice: str) -> None:
         """Stores a notice about the cell, to be printed at the end."""
@@ -131,7 +136,7 @@ class Progress:
         """An attempt at the cell failed; it waits to be tried again."""
         cell = self.running.pop(id).cell
         self.waiting[id] = cell
-        self._print(f"{cell.label}: {AGAIN[failure.kind]}: {failure.reason}")
+        self._say(f"{cell.label}: {AGAIN[failure.kind]}: {failure.reason}", WARNING)
 
     def ended(self, id: str, failure: Failure | None = None, *, pruned: bool = False) -> None:
         """The cell finished, was pruned, or failed."""
@@ -140,11 +145,11 @@ class Progress:
             self.finished += 1
             self.pruned += pruned
             outcome = f"{running.cell.label}: done" if running.top1 is None else str(running)
-            outcome += ", pruned" if pruned else ""
+            outcome += f"{', pruned' * pruned}, {duration(self.clock() - running.begun)}"
         else:
             self.failed[id] = failure
             outcome = f"{running.cell.label}: failed, {failure.reason}"
-        self._print(f"{outcome} ({self.counts()})")
+        self._say(f"{outcome} ({self.counts()})", WARNING if failure else INFO)
 
     def counts(self) -> str:
         """The number of cells in each state, and the time that is left."""
@@ -180,7 +185,6 @@ class Progress:
             table.add_row(running.cell.label, epochs, "" if running.top1 is None else f"{100 * running.top1:.1f} %")
         return Group(self.counts(), table)
 
-    def _print(self, line: str) -> None:
+    def _say(self, line: str, level: int) -> None:
         self.printed = self.clock()
-        if not self.console.is_terminal:
-            print(line, file=self.console.file, flush=True)
+        LAUNCH.log(level, line)

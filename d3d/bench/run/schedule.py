@@ -28,6 +28,7 @@ from ray.tune.search import Searcher
 from d3d.bench.database import sqlite_file
 from d3d.bench.declare.launch import Launch
 from d3d.bench.kinds.kind import Kind
+from d3d.bench.kinds.registry import TRAINING
 from d3d.bench.plan.cell import Cell
 from d3d.bench.plan.machine import gpus_per_cell
 from d3d.bench.plan.planning import Plan
@@ -35,6 +36,7 @@ from d3d.bench.record.schema import Tag
 from d3d.bench.run.environment import FIXED, SETTINGS
 from d3d.bench.run.failures import STOPPING, Attempts, Failure, failure_of, stopping
 from d3d.bench.run.interruption import INTERRUPTED, listen
+from d3d.bench.run.launch_log import LAUNCH, keep_logs_of_ray, libraries_heard
 from d3d.bench.run.progress import Progress
 from d3d.bench.run.worker import Job, run_cell
 from d3d.cpus import cpu_count
@@ -287,19 +289,25 @@ def _error_of(trial: Trial) -> BaseException:
 
 @contextmanager
 def attached(launch: Launch) -> Iterator[CellResources]:
-    """Starts Ray, or attaches to a cluster, without output; yields the resources of a cell.
+    """Starts Ray, or attaches to a cluster, without output unless it is verbose; yields the resources of a cell.
 
     Raises ScheduleError where that fails, and where no node fits a cell.
     """
     OTHERS.clear()
     OTHERS.update(psutil.Process().children(recursive=True))
-    try:
-        with _hang_up_held():
-            _start_ray(launch)
-        listen()  # Ray's own handler of SIGTERM aborts the process
-        yield _cell_resources(launch)
-    finally:
-        _end_ray()
+    with libraries_heard(launch):
+        try:
+            with _hang_up_held():
+                _start_ray(launch)
+            listen()  # Ray's own handler of SIGTERM aborts the process
+            resources = _cell_resources(launch)
+            LAUNCH.debug(
+                f"Ray has started; trainings at once: {resources.slots}, of each {resources.request(TRAINING)}"
+            )
+            yield resources
+        finally:
+            _end_ray()
+            keep_logs_of_ray(launch)
 
 
 def _start_ray(launch: Launch) -> None:
@@ -312,7 +320,9 @@ def _start_ray(launch: Launch) -> None:
     here = str(Path.cwd())
     looked_at = JobConfig(_py_driver_sys_path=[here] if here in sys.path else [])
     with chdir(PACKAGE.parent):
-        _init_ray(launch, job_config=looked_at, log_to_driver=False, logging_level=logging.CRITICAL)
+        heard = launch.output == "verbose"
+        level = logging.INFO if heard else logging.CRITICAL
+        _init_ray(launch, job_config=looked_at, log_to_driver=heard, logging_level=level)
 
 
 def _init_ray(launch: Launch, **options: Any) -> None:

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
+from types import MappingProxyType
 
 from mlflow.entities import Run
 from rich.table import Column, Table
@@ -16,15 +17,18 @@ from d3d.bench.kinds.registry import KINDS
 from d3d.bench.plan.cell import Cell
 from d3d.bench.plan.estimate import estimate
 from d3d.bench.plan.planning import Plan, Report, Seeds, with_seeds
-from d3d.bench.record.location import shown
+from d3d.bench.record.location import checkpoints, shown
 from d3d.bench.record.schema import Metric, Point
 from d3d.bench.run.failures import NAMES, Failure
+from d3d.bench.run.launch_log import LAUNCH, RESULT
 from d3d.bench.run.progress import Ended
 from d3d.bench.search.study_progress import StudyProgress
 from d3d.prediction import PARTS
-from d3d.terminal import WIDTH, console
+from d3d.terminal import rendered
 from d3d.text import printable
+from d3d.training.checkpoint import finished_epochs
 
+MOST_CONTINUED = 8  # cells that are named which go on from a checkpoint
 _STALE = {
     "keep": "they are kept (stale=rerun runs them again)",
     "rerun": "they are run again (stale=keep keeps them)",
@@ -38,7 +42,6 @@ def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
     `finished` are the finished runs of the record, by id of the cell.
     """
     launch = plan.launch
-    stale, recorded = plan.stale(finished), sum(cell.id in finished for cell in plan.cells)
     finished = plan.counted(finished)
     seeds = ", ".join(map(str, launch.seeds))
     if launch.settle:
@@ -56,15 +59,33 @@ def describe(plan: Plan, finished: Mapping[str, Run]) -> str:
             for report in plan.reports
         ]
         lines = [f"{launch.name}: {len(plan.reports)} ablations", setting, *each, f"  {'in all':<{width}}  {total}"]
-    lines += [f"note: {remark}" for remark in plan.remarks]
-    if stale:
-        lines.append(f"{len(stale)} of {recorded} finished cells were made by other code; {_STALE[launch.stale]}")
     todo = plan.unfinished(finished)
     if todo:
-        lines.append(_work(plan, todo, finished))
+        lines += [_work(plan, todo, finished), *_continued(plan, todo)]
     if plan.study_progress:
         lines.append(_search(plan, finished))
     return "\n".join([*lines, *_looks(plan, finished)])
+
+
+def doubts(plan: Plan, finished: Mapping[str, Run]) -> list[str]:
+    """What should be known of the plan's data and of its finished cells, a line each; `finished` as in `describe`."""
+    lines = [f"note: {remark}" for remark in plan.remarks]
+    if stale := plan.stale(finished):
+        recorded = sum(cell.id in finished for cell in plan.cells)
+        fault = f"{len(stale)} of {recorded} finished cells were made by other code"
+        lines.append(f"{fault}; {_STALE[plan.launch.stale]}")
+    return lines
+
+
+def _continued(plan: Plan, todo: Sequence[Cell]) -> Iterator[str]:
+    """Which trainings go on from a checkpoint; with stale=rerun that depends on the code that wrote it."""
+    folder = checkpoints(plan.launch.storage)
+    done = [(cell, finished_epochs(folder / cell.id, cell.config)) for cell in todo if not plan.continued]
+    begun = [(cell, epochs) for cell, epochs in done if 0 < epochs < cell.epochs]
+    for cell, epochs in begun[:MOST_CONTINUED]:
+        yield f"goes on after epoch {epochs} of {cell.epochs}: {cell.label}"
+    if len(begun) > MOST_CONTINUED:
+        yield f"so do {len(begun) - MOST_CONTINUED} others, each after the last epoch of its checkpoint"
 
 
 def _looks(plan: Plan, finished: Mapping[str, Run]) -> Iterator[str]:
@@ -149,8 +170,9 @@ def summarise(
     doubts: Sequence[str],
     files: Mapping[str, Sequence[Path]],
     latest: Sequence[Path] = (),
+    published: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
-    """Prints top-1 where one ablation was launched, searches, failures, doubts, and where everything is.
+    """Says top-1 where one ablation was launched, searches, failures, doubts, and where everything is.
 
     Args:
         plan: of the launch.
@@ -159,18 +181,17 @@ def summarise(
         doubts: lines about the tables and figures.
         files: artefact → the files of that table or figure.
         latest: copies of those that are complete.
+        published: the top-1 in percent that a paper prints, by row.
     """
-    if len(plan.reports) == 1:
-        _show_top1(plan.reports[0], finished)
-    for study in plan.studies:
-        print(_outcome(study.label, plan.study_progress[study.id]))
-    for line in (*ended.notices, *_failures(plan, ended.failed), *doubts):
-        print(printable(line))
+    lines = [*(_table_of_top1(plan.reports[0], finished, published) if len(plan.reports) == 1 else ())]
+    lines += [_outcome(study.label, plan.study_progress[study.id]) for study in plan.studies]
+    lines += map(printable, (*ended.notices, *_failures(plan, ended.failed), *doubts))
     for artefact, own in files.items():
-        print(", ".join([str(own[0]), *(path.name.removeprefix(artefact) for path in own[1:])]))
+        lines.append(", ".join([str(own[0]), *(path.name.removeprefix(artefact) for path in own[1:])]))
     if latest:
-        print(f"complete tables and figures, under fixed names: {latest[0].parent}")
-    print(shown(plan.launch.tracking_uri))
+        lines.append(f"complete tables and figures, under fixed names: {latest[0].parent}")
+    for line in (*lines, shown(plan.launch.tracking_uri)):
+        LAUNCH.log(RESULT, line)
 
 
 def _failures(plan: Plan, failed: Mapping[str, Failure]) -> Iterator[str]:
@@ -200,21 +221,21 @@ def _short(value: Value) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _show_top1(report: Report, finished: Mapping[str, Run]) -> None:
-    """Prints mean top-1 over seeds: a grid where the ablation has two axes, otherwise a row for each row."""
+def _table_of_top1(report: Report, finished: Mapping[str, Run], published: Mapping[str, float]) -> list[str]:
+    """Top-1 over seeds: a grid of means where the ablation has two axes, otherwise a line for each row."""
     silent = {cell.id for cell in report.cells if not cell.kind.predicts}
     points = [point for point in report.points if point.cell not in silent]
     if not points:
-        return
+        return []
     tuned = report.tuned.points if report.tuned else ()
     axes = report.ablation.axes
     if len(axes) == 2 and all(point.axes.keys() == set(axes) for point in points):
         down, across = (axis.rpartition(".")[2].replace("_", " ") for axis in axes)
-        print(f"top-1 in %, {down} × {across}; * the best {across} of each {down}")
-        console(least=WIDTH).print(_grid(points, finished, *axes))
-    else:
-        print("top-1 in %")
-        console(least=WIDTH).print(_rows(points, tuned, finished))
+        heading = f"top-1 in %, {down} × {across}; * the best {across} of each {down}"
+        return [heading, rendered(_grid(points, finished, *axes))]
+    several = len({point.seed for point in points}) > 1
+    heading = f"top-1 in %{', mean ± standard deviation over seeds' * several}"
+    return [heading, rendered(_rows(points, tuned, finished, published))]
 
 
 def _grid(points: Sequence[Point], finished: Mapping[str, Run], down: str, across: str) -> Table:
@@ -231,16 +252,20 @@ def _grid(points: Sequence[Point], finished: Mapping[str, Run], down: str, acros
     return table
 
 
-def _rows(points: Sequence[Point], tuned: Sequence[Point], finished: Mapping[str, Run]) -> Table:
-    """A line for each row: its mean, that of each part that the labels have, and that of its tuned cells."""
+def _rows(
+    points: Sequence[Point], tuned: Sequence[Point], finished: Mapping[str, Run], published: Mapping[str, float]
+) -> Table:
+    """A line for each row: its top-1, that of each part that the labels have, and that of its tuned cells."""
     recorded = {metric for point in points if point.cell in finished for metric in finished[point.cell].data.metrics}
-    columns = [(RECIPE if tuned else "mean", points, Metric.TOP1)]
+    columns = [(RECIPE if tuned else "measured", points, Metric.TOP1)]
     columns += [(part, points, metric) for part, metric in OF_PARTS.items() if metric in recorded]
     columns += [(TUNED, tuned, Metric.TOP1)] if tuned else []
-    table = Table(*(Column(heading, overflow="fold") for heading in ("", *(heading for heading, *_ in columns))))
+    headings = ["", *(["published"] if published else []), *(heading for heading, *_ in columns)]
+    table = Table(*(Column(heading, overflow="fold", justify="right" if heading else "left") for heading in headings))
     for row in dict.fromkeys(point.row for point in points):
-        means = [_mean([p for p in asked if p.row == row], finished, metric) for _, asked, metric in columns]
-        table.add_row(row, *(_entry(mean, None) for mean in means))
+        printed = [f"{published[row]:.1f}" if row in published else ""] if published else []
+        own = (_accuracies([p for p in asked if p.row == row], finished, metric) for _, asked, metric in columns)
+        table.add_row(row, *printed, *map(_spread, own))
     return table
 
 
@@ -250,11 +275,26 @@ def _entry(mean: float | None, best: float | None) -> Text:
     return Text(f"*{100 * mean:.2f}", "bold") if mean == best else Text(f"{100 * mean:.2f}")
 
 
-def _mean(points: Sequence[Point], finished: Mapping[str, Run], metric: Metric = Metric.TOP1) -> float | None:
-    """The mean of a metric over these points, a fraction; None where one is not finished or has no such metric."""
-    recorded = [finished[point.cell].data.metrics for point in points if point.cell in finished]
+def _spread(values: Sequence[float]) -> str:
+    """Mean and, of several seeds, standard deviation."""
+    if not values:
+        return "–"
+    spread = f" ± {100 * stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{100 * fmean(values):.2f}{spread}"
+
+
+def _mean(points: Iterable[Point], finished: Mapping[str, Run]) -> float | None:
+    """The mean top-1 of these points, a fraction; None where one is not finished."""
+    values = _accuracies(points, finished, Metric.TOP1)
+    return fmean(values) if values else None
+
+
+def _accuracies(points: Iterable[Point], finished: Mapping[str, Run], metric: Metric) -> list[float]:
+    """An accuracy of the cells of these points, fractions; none where one is not finished or has no such metric."""
+    cells = dict.fromkeys(point.cell for point in points)
+    recorded = [finished[cell].data.metrics for cell in cells if cell in finished]
     values = [metrics[metric] for metrics in recorded if metric in metrics]
-    return fmean(values) if values and len(values) == len(points) else None
+    return values if len(values) == len(cells) else []
 
 
 def _values(points: Iterable[Point], axis: str) -> list[Value]:

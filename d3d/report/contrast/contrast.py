@@ -63,7 +63,7 @@ def contrast(left: Selected, right: Selected) -> tuple[Contrast, ...]:
     estimates = [None if obstacle(*pair) else row_difference(*pair) for pair in pairs]
     p_values = holm([_p_value(*pair, estimate) for pair, estimate in zip(pairs, estimates, strict=True)]).tolist()
     return tuple(
-        Contrast(*pair, _outcomes(*pair), estimate, None if math.isnan(p) else p, _changed(*pair))
+        Contrast(*pair, _outcomes(*pair), estimate, None if math.isnan(p) else p, changed(*pair))
         for pair, estimate, p in zip(pairs, estimates, p_values, strict=True)
     )
 
@@ -120,7 +120,7 @@ def _share_right(row: Row) -> dict[str, float]:
     return {clip: fmean(cell.correct[clip] for cell in cells) for clip in cells[0].correct}
 
 
-def _changed(left: Row, right: Row) -> dict[str, tuple[str, str]]:
+def changed(left: Row, right: Row) -> dict[str, tuple[str, str]]:
     """The configuration keys and conditions that differ; where a row's seeds have several values, all of them."""
     ours, theirs = _described(left), _described(right)
     return {

@@ -30,13 +30,13 @@ def progress(plan: Callable[..., Plan], clock: Clock) -> Progress:
     return Progress(cells, 2, Console(file=io.StringIO()), clock)
 
 
-def lines(progress: Progress) -> list[str]:
-    file = progress.console.file
-    assert isinstance(file, io.StringIO)
-    return file.getvalue().splitlines()
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
+    """The lines that have been printed since the last call."""
+    return lambda: capsys.readouterr().out.splitlines()
 
 
-def test_cells_are_counted_where_they_are(progress: Progress) -> None:
+def test_cells_are_counted_where_they_are(progress: Progress, lines: Callable[[], list[str]]) -> None:
     first, second, third, _ = progress.waiting
     assert progress.counts() == "2/6 done, 0 running, 4 waiting"
     progress.started(first)
@@ -48,23 +48,28 @@ def test_cells_are_counted_where_they_are(progress: Progress) -> None:
     progress.interrupted(third, Failure("worker", "its process died"))
     assert progress.counts() == "3/6 done, 0 running, 2 waiting, 1 failed"
     assert progress.failed == {second: FAILURE}
-    assert lines(progress)[-1] == "full: full model, seed 2: will be continued: its process died"
+    assert lines()[-1] == "full: full model, seed 2: will be continued: its process died"
 
 
-def test_plain_lines_say_what_ended_and_how(progress: Progress) -> None:
+def test_a_line_says_what_ended_how_and_when(progress: Progress, clock: Clock, lines: Callable[[], list[str]]) -> None:
     first, second, *_ = progress.waiting
     progress.started(first)
     progress.started(second)
+    clock.now = 40.0
     progress.result(first, 0.5, 5)
+    clock.now = 42.0
+    lines()
     progress.ended(first)
     progress.ended(second, FAILURE)
-    assert lines(progress) == [
-        "full: full model, seed 0: epoch 5/5, 50.0 % (3/6 done, 1 running, 2 waiting)",
+    assert lines() == [
+        "full: full model, seed 0: epoch 5/5, 50.0 %, 42 s (3/6 done, 1 running, 2 waiting)",
         "full: full model, seed 1: failed, ValueError: no (3/6 done, 0 running, 2 waiting, 1 failed)",
     ]
 
 
-def test_tests_and_measurements_have_no_epochs(plan: Callable[..., Plan], clock: Clock) -> None:
+def test_tests_and_measurements_have_no_epochs(
+    plan: Callable[..., Plan], clock: Clock, lines: Callable[[], list[str]]
+) -> None:
     training, test, *_ = plan("ablation=joint_noise").cells
     measurement = plan("ablation=complexity").cells[0]
     progress = Progress([test, measurement], 0, Console(file=io.StringIO()), clock)
@@ -75,22 +80,24 @@ def test_tests_and_measurements_have_no_epochs(plan: Callable[..., Plan], clock:
     progress.result(test.id, 0.25)
     progress.ended(test.id)
     progress.ended(measurement.id)
-    assert lines(progress) == [
-        f"{test.label}: 25.0 % (1/2 done, 1 running, 0 waiting)",
-        f"{measurement.label}: done (2/2 done, 0 running, 0 waiting)",
+    assert lines() == [
+        f"{test.label}: 25.0 %, 1 s (1/2 done, 1 running, 0 waiting)",
+        f"{measurement.label}: done, 1 s (2/2 done, 0 running, 0 waiting)",
     ]
     assert progress.seconds_left() is None
     assert (training.epochs, test.epochs, measurement.epochs) == (1, 0, 0)
 
 
-def test_plain_lines_come_at_intervals_while_nothing_ends(progress: Progress, clock: Clock) -> None:
+def test_lines_come_at_intervals_while_nothing_ends(
+    progress: Progress, clock: Clock, lines: Callable[[], list[str]]
+) -> None:
     cell = next(iter(progress.waiting))
     progress.started(cell)
     progress.result(cell, 0.1, 1)
-    assert not lines(progress)
+    assert not lines()
     clock.now += INTERVAL
     progress.result(cell, 0.2, 2)
-    assert [line.rpartition(": ")[2] for line in lines(progress)] == ["epoch 2/5, 20.0 %"]
+    assert [line.rpartition(": ")[2] for line in lines()] == ["epoch 2/5, 20.0 %"]
 
 
 def test_the_time_left_follows_the_pace_of_the_epochs(progress: Progress, clock: Clock) -> None:
@@ -106,7 +113,9 @@ def test_the_time_left_follows_the_pace_of_the_epochs(progress: Progress, clock:
     assert progress.seconds_left() == pytest.approx((3 + 5 + 2 * 5) * 3 / 2), "18 epochs, two at a time"
 
 
-def test_a_terminal_gets_a_table_that_goes_away(plan: Callable[..., Plan], clock: Clock) -> None:
+def test_a_terminal_gets_a_table_that_goes_away_and_lines_that_stay(
+    plan: Callable[..., Plan], clock: Clock, lines: Callable[[], list[str]]
+) -> None:
     cells = plan("ablation=full", "training.epochs=5", "seeds=2").cells
     console = Console(file=io.StringIO(), force_terminal=True, width=100, highlight=False, color_system=None)
     progress = Progress(cells, 0, console, clock)
@@ -115,8 +124,16 @@ def test_a_terminal_gets_a_table_that_goes_away(plan: Callable[..., Plan], clock
         progress.result(cells[0].id, 0.4, 3)
         with console.capture() as shown:
             console.print(progress.table())
+        progress.ended(cells[0].id)
     assert "0/2 done, 1 running, 1 waiting" in shown.get()
     assert "full: full model, seed 0" in shown.get()
     assert "3/5" in shown.get()
     assert "40.0 %" in shown.get()
     assert "seed 1" not in shown.get(), "it waits"
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    assert "seed 0: epoch 3/5, 40.0 %, 0 s (1/2 done" in file.getvalue(), "above the table"
+    clock.now = 2 * INTERVAL
+    progress.started(cells[1].id)
+    progress.result(cells[1].id, 0.4, 1)
+    assert not lines(), "the table has shown it"

@@ -11,11 +11,11 @@ from d3d.bench.plan.planning import Plan
 from d3d.bench.record.tracking import Record
 from d3d.bench.run.failures import Failure
 from d3d.bench.run.progress import Ended, Progress
-from d3d.bench.run.summary import describe, summarise
+from d3d.bench.run.summary import describe, doubts, summarise
 from d3d.data.clip import Dataset
 from d3d.prediction import PartPrediction, Prediction
 from d3d.terminal import console
-from tests.bench.conftest import finished_in
+from tests.bench.conftest import finished_in, save_weights
 
 TAGS = {"code_digest": "c0de"}
 
@@ -52,10 +52,10 @@ def test_a_plan_says_what_should_be_known_of_its_data(
     plan: Callable[..., Plan], dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modules = plan("ablation=modules", "resources.cpus=1")
-    assert "note: " not in describe(modules, {})
+    assert not doubts(modules, {})
     remarked = replace(dataset, remarks=("its joints are taken for others",))
     made = replace(modules, opened=dict.fromkeys(modules.opened, remarked))
-    assert describe(made, {}).splitlines().count("note: its joints are taken for others") == 1
+    assert doubts(made, {}) == ["note: its joints are taken for others"]
 
 
 def test_all_is_described_ablation_by_ablation(
@@ -88,16 +88,19 @@ def test_a_plan_says_what_other_code_made(plan: Callable[..., Plan], record: Rec
     kept = plan("ablation=full", "seeds=3")
     own, *others = kept.cells
     record.begin(own, {"code_digest": kept.codes["training of d3d"].digest}).finish([Prediction("0001", 1, 1)])
-    assert "other code" not in describe(kept, finished_in(record))
+    assert not doubts(kept, finished_in(record))
     for cell in others:
         record.begin(cell, TAGS).finish([Prediction("0001", 1, 1)])
     said = describe(kept, finished_in(record))
     assert "3 distinct cells, 3 finished" in said
-    assert "2 of 3 finished cells were made by other code; they are kept (stale=rerun runs them again)" in said
+    [doubt] = doubts(kept, finished_in(record))
+    assert doubt == "2 of 3 finished cells were made by other code; they are kept (stale=rerun runs them again)"
     assert "to train" not in said
-    said = describe(plan("ablation=full", "seeds=3", "stale=rerun"), finished_in(record))
+    again = plan("ablation=full", "seeds=3", "stale=rerun")
+    said = describe(again, finished_in(record))
     assert "3 distinct cells, 1 finished" in said
-    assert "2 of 3 finished cells were made by other code; they are run again (stale=keep keeps them)" in said
+    [doubt] = doubts(again, finished_in(record))
+    assert doubt == "2 of 3 finished cells were made by other code; they are run again (stale=keep keeps them)"
     assert "2 to train:" in said
     assert "once more" not in said
 
@@ -128,6 +131,34 @@ def test_the_best_of_each_window_is_marked(
     assert "under fixed names" not in shown
     summarise(grid, finished_in(record), Ended(), [], files, [Path("tables/latest/figure7a.csv")])
     assert capsys.readouterr().out.count("complete tables and figures, under fixed names: tables/latest\n") == 1
+
+
+def test_seeds_have_a_spread_and_stand_beside_what_a_paper_prints(
+    plan: Callable[..., Plan], record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    modules = plan("ablation=modules", "seeds=3")
+    finish(record, modules, lambda i: 100 + i)
+    summarise(modules, finished_in(record), Ended(), [], {}, published={"full": 94.3, "elsewhere": 1.0})
+    shown = capsys.readouterr().out
+    rows = {line.split("│")[1].strip(): line.split("│")[2:-1] for line in shown.splitlines() if line.startswith("│")}
+    assert rows.keys() == {row.label for row in modules.launch.ablations[0].rows}
+    assert [entry.strip() for entry in rows["full"]] == ["94.3", "52.50 ± 2.50"]
+    assert not rows["no_joint"][0].strip()
+    assert shown.startswith("top-1 in %, mean ± standard deviation over seeds\n")
+
+
+def test_a_plan_says_which_trainings_go_on_and_from_where(
+    plan: Callable[..., Plan], record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("d3d.bench.run.summary.MOST_CONTINUED", 1)
+    full = plan("ablation=full", "training.epochs=5", "seeds=4")
+    for cell, epochs in zip(full.cells, (5, 2, 3), strict=False):
+        save_weights(full.launch.storage / "cells" / cell.id, cell.config, epochs)
+    assert describe(full, {}).splitlines()[-2:] == [
+        "goes on after epoch 2 of 5: full: full model, seed 1",
+        "so do 1 others, each after the last epoch of its checkpoint",
+    ]
+    assert "goes on" not in describe(plan("ablation=full", "training.epochs=5", "stale=rerun"), {})
 
 
 PREDICTED = {"verb": (0, 0, 0, 1), "noun": (0, 1, 1, 0)}  # of four clips, of which all should be 0
