@@ -145,10 +145,12 @@ def test_curves_are_drawn_of_the_epochs_that_are_recorded(record: FakeRecord) ->
     for epoch in range(3):
         record.client.log_metric(cell, "train_loss", 2.0 - epoch, step=epoch)
         record.client.log_metric(cell, "eval_top1", 0.25 * epoch, step=epoch)
+        record.client.log_metric(cell, "eval_verb_top1", 0.375 * epoch, step=epoch)
     record.launch([{"row": "full", "axes": {}, "seed": 0, "cell": "c1"}], reference="full")
     page = read(write_page(report.build([], record.storage), record.storage).read_bytes())
     said = [each["alt"] or "" for each in page.of("img")]
-    assert any("training loss 0.000, top-1 on the clips tested 0.500" in alt for alt in said)
+    numbers = "training loss 0.000, top-1 on the clips tested 0.500, verbs on the clips tested 0.750."
+    assert any(numbers in alt for alt in said)
 
 
 def test_actions_have_their_names_and_the_worst_clips_are_the_least_probable(record: FakeRecord) -> None:
