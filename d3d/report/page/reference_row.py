@@ -27,8 +27,11 @@ CURVES = {  # metric of each epoch → its name
     Metric.TRAIN_TOP1: "training top-1",
     Metric.EVAL_TOP1: "top-1 on the clips tested",
     Metric.TEST_TOP1: "top-1 on the clips tested",
+    Metric.EVAL_VERB_TOP1: "verbs on the clips tested",
+    Metric.EVAL_NOUN_TOP1: "nouns on the clips tested",
 }
 TRAINING, TESTED = "#2c2c6c", "#cf4a5e"
+COLOURS: dict[str, str] = {Metric.EVAL_VERB_TOP1: "#e8963a", Metric.EVAL_NOUN_TOP1: "#86408f"}
 WORST = 20  # clips are listed
 LICENCE = (
     "The pictures show what the model saw of some of these clips, with the mean probability of both actions over the "
@@ -95,7 +98,7 @@ def _learning(record: Record, row: Row) -> list[Block | Picture]:
 def _plot(axes: Axes, label: str, scale: float, curves: Mapping[str, Sequence[Mapping[int, float]]]) -> None:
     """Draws each seed of each metric as a line, `scale` times what was recorded."""
     for metric, histories in curves.items():
-        colour = TRAINING if metric.startswith("train") else TESTED
+        colour = COLOURS.get(metric, TRAINING if metric.startswith("train") else TESTED)
         for number, history in enumerate(histories):
             marker = "o" if len(history) == 1 else ""
             name = "" if number else CURVES[Metric(metric)]

@@ -152,12 +152,14 @@ def test_curves_are_drawn_of_the_epochs_that_are_recorded_and_a_test_of_the_same
     for epoch in range(3):
         record.client.log_metric(cell, "train_loss", 2.0 - epoch, step=epoch)
         record.client.log_metric(cell, "eval_top1", 0.25 * epoch, step=epoch)
+        record.client.log_metric(cell, "eval_verb_top1", 0.375 * epoch, step=epoch)
     record.finish("c2", trained="c1")
     record.launch([point("full", "c1")], "first", reference="full")
     record.launch([point("looked at", "c2")], "second", ablation="other", artefacts=["other"], reference="looked at")
     page = read(write_page(report.build([], record.storage), record.storage).read_bytes())
     said = [each["alt"] or "" for each in page.of("img")]
-    assert any("training loss 0.000, top-1 on the clips tested 0.500" in alt for alt in said)
+    numbers = "training loss 0.000, top-1 on the clips tested 0.500, verbs on the clips tested 0.750."
+    assert any(numbers in alt for alt in said)
     assert page.texts.count("Learning curves") == 1
 
 
