@@ -1,5 +1,7 @@
 """Reads the numbers and claims that papers publish from tables/published, a file for each paper."""
 
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
@@ -8,6 +10,8 @@ from pydantic import TypeAdapter
 
 from d3d.folders import PUBLISHED
 from d3d.yaml_file import read_yaml
+
+DOUBTFUL = "?"  # after a published number that a note says more about
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,12 @@ class Method:
     modality: str  # P pose, R RGB, † estimated pose
     values: tuple[float | None, ...]  # percent, one for each column; None if the paper prints none
     pretrained: bool = False
+    doubt: str = ""  # why its numbers may not be what they seem; empty: nothing is known
+
+    def is_of(self, system: str, modality: str) -> bool:
+        """Whether it is the row of a system, named without citation, that reads this: R, P or R+P; empty: unknown."""
+        name = re.sub(r" \[\d+\]", "", self.method).partition(", ")[0]
+        return name == system and modality in ("", self.modality.rstrip("†"))
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,16 @@ class Published:
         if not self.claim:
             return "The paper gives no numbers for these rows."
         return f"The paper ({self.section}) gives no numbers for these rows, but it claims: {self.claim}."
+
+
+def doubts_said(doubts: Mapping[str, str]) -> Iterator[str]:
+    """A note for each reason to doubt published numbers; `doubts` maps each row to its own, empty where it has none."""
+    rows: dict[str, list[str]] = {}
+    for label, doubt in doubts.items():
+        if doubt:
+            rows.setdefault(doubt, []).append(label)
+    for doubt, labels in rows.items():
+        yield f"{DOUBTFUL} published of {', '.join(labels)}: {doubt}."
 
 
 def published(artefact: str) -> Published:

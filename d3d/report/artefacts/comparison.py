@@ -19,7 +19,7 @@ from d3d.report.caveats import caveats
 from d3d.report.document.blocks import Block, Bold, Entry, Grid, Notes, Text
 from d3d.report.document.writers import csv_bytes
 from d3d.report.made_by import made_by, provenance
-from d3d.report.published import Column, Method, Published, published
+from d3d.report.published import DOUBTFUL, Column, Method, Published, doubts_said, published
 from d3d.report.record import Record
 from d3d.report.rows import (
     MISSING,
@@ -122,6 +122,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
     pretrained = [each.method for each in printed.methods if each.pretrained]
     caption = (
         *([MEASURED] if runs else []),
+        *_doubts(printed),
         *([f"Pre-trained: {', '.join(pretrained)}."] if pretrained else []),
         *(f"Setting: {_setting(launch, runs)}." for launch in launches),
         *unfinished([run.row for run in runs]),
@@ -136,10 +137,10 @@ def _runs(printed: Published, name: str, column: Column, launch: Launch, rows: S
     """The rows of a launch in the column `name`. The launch's reference is the paper's own model."""
     own = next((row for row in rows if row.label == launch.reference), rows[0])
     for row in rows:
-        label = OURS if row is own else row.label
-        method = next((each for each in printed.methods if each.method == label), None)
-        recorded = [cell.modality for cell in row.cells.values() if cell.modality]
-        modality = recorded[0] if recorded else method.modality if method else ""
+        recorded = next((cell.modality for cell in row.cells.values() if cell.modality), "")
+        named = ((each.method == OURS) if row is own else each.is_of(row.label, recorded) for each in printed.methods)
+        method = next((each for each, is_it in zip(printed.methods, named, strict=True) if is_it), None)
+        modality = recorded or (method.modality if method else "")
         yield Run(name, launch, row, method, modality, column.metric)
 
 
@@ -153,8 +154,9 @@ def _grid(printed: Published, runs: Sequence[Run], verdicts: Sequence[Verdict]) 
     names = list(printed.columns)
     lines: list[tuple[Entry, ...]] = []
     for each in printed.methods:
+        doubtful = DOUBTFUL if each.doubt else ""
         texts: list[str] = [each.method, each.modality, "✓" if each.pretrained else ""]
-        texts += ["" if value is None else f"{value:.1f}" for value in each.values]
+        texts += ["" if value is None else f"{value:.1f}{doubtful}" for value in each.values]
         lines.append(tuple(Bold(text) if text and each.method == OURS else text for text in texts))
     for run in runs:
         numbers = ["" if name != run.column else _measured_text(run, _printed_value(printed, run)) for name in names]
@@ -176,6 +178,7 @@ def _measured_text(run: Run, value: float | None) -> str:
 def _footnotes(printed: Published, runs: Sequence[Run]) -> Iterator[str]:
     if runs:
         yield MEASURED
+    yield from _doubts(printed)
     for launch in _launches(runs):
         own = [run for run in runs if run.launch.id == launch.id]
         rows = [run.row for run in own]
@@ -187,6 +190,10 @@ def _footnotes(printed: Published, runs: Sequence[Run]) -> Iterator[str]:
     for name, column in printed.columns.items():
         if all(run.column != name for run in runs):
             yield f"{name}: not run. {_how_to_run(column)}"
+
+
+def _doubts(printed: Published) -> Iterator[str]:
+    return doubts_said({each.method: each.doubt for each in printed.methods})
 
 
 def _setting(launch: Launch, runs: Sequence[Run]) -> str:

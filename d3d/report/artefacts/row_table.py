@@ -27,6 +27,7 @@ from d3d.report.artefacts.verdict_section import verdict_heading as heading
 from d3d.report.document.blocks import Block, Bold, Entry, Grid, Heading, Notes, Text
 from d3d.report.document.writers import csv_bytes
 from d3d.report.made_by import made_by, provenance
+from d3d.report.published import DOUBTFUL, doubts_said
 from d3d.report.record import Record
 from d3d.report.rows import (
     MISSING,
@@ -52,7 +53,6 @@ from d3d.report.statistics.wording import difference_text, ordering, p_text, sig
 REFERENCE = ("to_reference", "to_reference_low", "to_reference_high", "p_value")  # columns of the CSV
 OF_PART = (*(name for name in ACCURACY if name != "clips"), "published")  # columns for each part of the labels
 NARROW = ("row", "published", "measured", RECIPE, TUNED, "mean class accuracy")  # columns in a column of a page
-DOUBTFUL = "?"  # after a published number that a note says more about
 PARAMS = {"model": "model.system"}  # key of a row → the parameter of its cells, where that has another name
 AVERAGED = "finegym"  # data whose classes are so unequal in size that accuracy is averaged over classes too
 
@@ -268,13 +268,7 @@ def _other_data(measured: Measured) -> Iterator[str]:
 
 
 def _doubts(measured: Measured) -> Iterator[str]:
-    """A note for each reason to doubt a published number, with the rows that it is about."""
-    rows: dict[str, list[str]] = {}
-    for label, theirs in measured.printed.rows.items():
-        if theirs.doubt:
-            rows.setdefault(theirs.doubt, []).append(label)
-    for doubt, labels in rows.items():
-        yield f"{DOUBTFUL} published of {', '.join(labels)}: {doubt}."
+    return doubts_said({label: theirs.doubt for label, theirs in measured.printed.rows.items()})
 
 
 def _verdict(measured: Measured) -> Iterator[Block]:
