@@ -2,16 +2,16 @@
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from d3d.bench.declare.ablations import RECIPE, Ablation, Row, ablations, overrides_of
+from d3d.bench.declare.ablations import RECIPE, Ablation, ablations, overrides_of
 from d3d.bench.declare.launch import Launch
-from d3d.bench.kinds.registry import KINDS, PRETRAINING, TRAINING
-from d3d.bench.plan.cell import Cell, join_folds, make_cell, make_fusion
+from d3d.bench.kinds.registry import KINDS, TRAINING
+from d3d.bench.plan.cell import Cell
 from d3d.bench.plan.identity import short_hash
+from d3d.bench.plan.row_cells import Configs, Datasets, cell_of, ids_of, row_cell
 from d3d.bench.record import schema
 from d3d.bench.record.location import checkpoints
 from d3d.bench.record.provenance import Code, code_of, current_code, part_of
@@ -29,8 +29,6 @@ from d3d.training.checkpoint import finished_epochs
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-Configs = Mapping[str, Config]  # row → what it is trained and tested with, but for the seed
-Datasets = Mapping[DataConfig, Dataset]
 Seeds = Mapping[str, Mapping[str, int]]
 """`RECIPE` or `TUNED` → row → the number of seeds it should have, where that is more than at first."""
 
@@ -158,7 +156,7 @@ class Plan:
         """The project's other ablations → the number of its reports' cells that they ask for too."""
         cells = {cell.id for report in self.reports for cell in report.cells}
         others = [each for each in ablations().values() if each not in self.launch.ablations]
-        counts = {each.name: len(cells & _ids(self.launch, each, self.opened)) for each in others}
+        counts = {each.name: len(cells & ids_of(self.launch, each, self.opened)) for each in others}
         return {name: count for name, count in counts.items() if count}
 
     @cached_property
@@ -345,7 +343,7 @@ def _report(report: Report, datasets: Datasets) -> Report:
     for seed in sorted(set().union(*seeds.values())):
         for row in ablation.rows:
             if seed in seeds[row.label]:
-                cell = _row_cell(report, row, seed, datasets)
+                cell = row_cell(ablation, report.configs, row, seed, datasets)
                 cells.setdefault(cell.id, cell)
                 number = cell.config.seed  # 0 for a measurement or a baseline, which needs one seed
                 points.setdefault((row.label, number), Point(row.label, row.settings, number, cell.id))
@@ -363,71 +361,5 @@ def _reference(launch: Launch, points: Sequence[Point], datasets: Datasets) -> s
         return "full"
     if not datasets.keys() >= set(launch.config.data.each_fold):
         return None
-    own = _cell("", replace(launch.config, seed=launch.seeds[0]), datasets).id
+    own = cell_of("", replace(launch.config, seed=launch.seeds[0]), datasets).id
     return next((point.row for point in points if point.cell == own), None)
-
-
-def _ids(launch: Launch, ablation: Ablation, datasets: Datasets) -> set[str]:
-    """The ids of the cells that an ablation asks for on open datasets, of rows that the launch can configure."""
-    ids = set()
-    for row in ablation.rows:
-        with suppress(ConfigError):  # an override of this launch may contradict a row of that ablation
-            config = launch.configure(row)
-            if not row.fuse and (config.measurement.module or datasets.keys() >= set(config.data.each_fold)):
-                cells = [_cell("", replace(config, seed=seed), datasets) for seed in launch.seeds]
-                ids |= {each.id for cell in cells for each in cell.with_needs}
-    return ids
-
-
-def _row_cell(report: Report, row: Row, seed: int, datasets: Datasets) -> Cell:
-    """The cell of a row with a seed. Raises ConfigError where the row can have none."""
-    name = f"{report.ablation.name}: {row.label}"
-    return _joined(name, report.configs[row.label], _fold_cells(report, row, seed, datasets))
-
-
-def _fold_cells(report: Report, row: Row, seed: int, datasets: Datasets) -> list[Cell]:
-    """The cells of a row with a seed, one for each fold. Raises ConfigError where the row can have none."""
-    ablation = report.ablation
-    name = f"{ablation.name}: {row.label}"
-    if not row.fuse:
-        cells = _cells(name, replace(report.configs[row.label], seed=seed), datasets)
-        if cells[0].kind is PRETRAINING:
-            fault = f"model.system={cells[0].config.model.system}: learns without labels and has no top-1"
-            raise ConfigError(f"{fault}; name a system that starts from it ({ablation.source}, row {row.label})")
-        return cells
-    rows = {each.label: each for each in ablation.rows}
-    parts = [_fold_cells(report, rows[label], seed, datasets) for label in row.fuse]
-    for part, label in zip(parts, row.fuse, strict=True):
-        if not (part[0].kind.predicts and part[0].kind.random):
-            fault = f"a {part[0].kind.name} has no probabilities; name rows that are trained or tested"
-            raise ConfigError(f"{ablation.source}: row {row.label}: fuse: {label}: {fault}")
-        if [cell.data_digest for cell in part] != [cell.data_digest for cell in parts[0]]:
-            fault = f"it was tested on other clips than {row.fuse[0]}; fuse rows of one dataset"
-            raise ConfigError(f"{ablation.source}: row {row.label}: fuse: {label}: {fault}")
-    names = _names(name, report.configs[row.label], len(parts[0]))
-    return [make_fusion(each, cells) for each, cells in zip(names, zip(*parts, strict=True), strict=True)]
-
-
-def _cell(label: str, config: Config, datasets: Datasets) -> Cell:
-    """The cell of a configuration: that of its fold, or what joins those of its folds."""
-    return _joined(label, config, _cells(label, config, datasets))
-
-
-def _cells(label: str, config: Config, datasets: Datasets) -> list[Cell]:
-    """The cells of a configuration, one for each fold."""
-    if config.measurement.module is not None:
-        return [make_cell(label, config, None)]
-    folds = config.data.each_fold
-    names = _names(label, config, len(folds))
-    return [
-        make_cell(name, replace(config, data=data), datasets[data]) for name, data in zip(names, folds, strict=True)
-    ]
-
-
-def _joined(label: str, config: Config, cells: Sequence[Cell]) -> Cell:
-    return cells[0] if len(cells) == 1 else join_folds(label, cells, config.data)
-
-
-def _names(label: str, config: Config, cells: int) -> list[str]:
-    """The names of this number of cells of a row, each with its fold where there are several."""
-    return [label] if cells == 1 else [f"{label}, fold {number}" for number in config.data.folds]
