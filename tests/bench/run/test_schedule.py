@@ -109,7 +109,8 @@ def test_trainings_come_before_tests_and_measurements_run_alone(
     progress = carry_out(everything, CellResources(cpus=1.0, gpus=0.0, node_cpus=8.0, slots=8))
     kinds = {cell.id: cell.kind.name for cell in everything.cells}
     assert {(kinds[id], needs["CPU"]) for id, needs in tuner.asked} == {
-        ("training", 1.0), ("test", 1.0), ("attention", 1.0), ("baseline", 1.0), ("measurement", 8.0),
+        ("pretraining", 1.0), ("training", 1.0), ("test", 1.0), ("attention", 1.0), ("fusion", 1.0), ("baseline", 1.0),
+        ("measurement", 8.0),
     }  # fmt: skip
     assert [id for id, _ in tuner.asked] == [cell.id for cell in everything.cells]
     assert progress.finished == len(everything.cells)

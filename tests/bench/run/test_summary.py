@@ -232,7 +232,7 @@ def test_of_labels_that_are_a_verb_and_a_noun_both_are_shown(
     record.begin(full.cells[0], TAGS).finish(predictions)
     summarise(full, finished_in(record), Ended(), [], {})
     shown = [line.replace("│", " ").replace("┃", " ").split() for line in capsys.readouterr().out.splitlines()]
-    assert ["mean", "verb", "noun"] in shown
+    assert ["measured", "verb", "noun"] in shown
     assert [*full.reports[0].points[0].row.split(), "25.00", "75.00", "50.00"] in shown
 
 
