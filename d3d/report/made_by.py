@@ -17,15 +17,19 @@ def recipe(launch: Launch) -> str:
     return f"preset {launch.preset}{changed}"
 
 
+def command_of(launch: Launch) -> str:
+    """The launch's command as documents show it: without folders, and without what concerns only the machine."""
+    return shlex.join(_without_folder(word) for word in shlex.split(launch.command) if not word.startswith(PRIVATE))
+
+
 def made_by(launch: Launch) -> str:
-    """A sentence with the launch's command, without arguments that concern only the machine and without folders."""
-    words = [_without_folder(word) for word in shlex.split(launch.command) if not word.startswith(PRIVATE)]
-    return f"Made by `{shlex.join(words)}`."
+    """A sentence with the command of a launch."""
+    return f"Made by `{command_of(launch)}`."
 
 
 def provenance(launch: Launch, cells: Iterable[Cell]) -> dict[str, str]:
     """Each column of PROVENANCE → how a row of a CSV was made, of which these are the finished cells."""
-    digests = dict.fromkeys(cell.code_digest for cell in cells)
+    digests = dict.fromkeys(digest for cell in cells for digest in cell.code_digest.split("+"))
     overrides = shlex.join(map(_without_folder, launch.changes))
     return dict(zip(PROVENANCE, (launch.preset, launch.data, overrides, launch.id, " ".join(digests)), strict=True))
 

@@ -153,7 +153,12 @@ class Plan:
 
     @cached_property
     def shared(self) -> dict[str, int]:
-        """The project's other ablations → the number of its reports' cells that they ask for too."""
+        """The project's other ablations → the number of its reports' cells that they ask for too.
+
+        Empty for a recorded cell that is run anew: it has no preset by which other ablations could be configured.
+        """
+        if not self.launch.models:
+            return {}
         cells = {cell.id for report in self.reports for cell in report.cells}
         others = [each for each in ablations().values() if each not in self.launch.ablations]
         counts = {each.name: len(cells & ids_of(self.launch, each, self.opened)) for each in others}

@@ -104,11 +104,14 @@ class RecordedCells:
         """Why there is no finished run of a cell, and what to do."""
         runs = self.record.cells()
         known = [run.data.tags.get(Tag.CELL, "") for run in runs]
-        if id in known:
+        own = next((run for run in runs if run.data.tags.get(Tag.CELL) == id), None)
+        if own and own.info.status == "FAILED":
+            return f"it failed ({own.data.tags.get(Tag.REASON, 'unknown')}), so that there is nothing to reproduce"
+        if own:
             return "it is not finished; `status` says how to go on with its launch"
         nearest = get_close_matches(id, known, 1)
         near = f"did you mean {nearest[0]}? " if nearest else ""
-        return f"{shown(self.record.uri)} has no such cell; {near}The CSVs in tables/ list the cells of each row"
+        return f"{shown(self.record.uri)} has no such cell. {near}The CSVs in tables/ list the cells of each row"
 
 
 def _value(text: str, kind: Any) -> Any:

@@ -17,7 +17,7 @@ from d3d.report.artefacts.verdict_section import how_judged, tally, verdict_bloc
 from d3d.report.caveats import caveats
 from d3d.report.document.blocks import Block, Entry, Grid, Notes, Text
 from d3d.report.document.writers import csv_bytes
-from d3d.report.made_by import made_by, provenance
+from d3d.report.made_by import command_of, made_by, provenance
 from d3d.report.record import Record
 from d3d.report.rows import MISSING, Row, missing_lines, missing_note, rows_of, setting, takes_of, unfinished
 from d3d.report.statistics.inference import (
@@ -116,7 +116,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
         Text(f"Where the model looks: {setting(launch, rows)}. {made_by(launch)}"),
         Text(SHOWN[artefact.module]),
         _grid(rows, numbers, questions, verdicts),
-        Notes((*missing_note(rows, launch.portable_command), HOW, *notes)),
+        Notes((*missing_note(rows, command_of(launch)), HOW, *notes)),
         verdict_heading(),
         Text(SAID[artefact.module]),
         *verdict_blocks(verdicts, (how_judged("this figure"),)),

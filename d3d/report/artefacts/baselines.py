@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from d3d.bench.record.schema import Launch, Metric
+from d3d.report.made_by import command_of
 from d3d.report.record import BASELINES, Record
 from d3d.report.rows import Row, parts_of, rows_of, spread_text
 
@@ -54,7 +55,7 @@ def _accuracy_with_interval(row: Row) -> str:
 
 def _command(launch: Launch) -> str:
     """The launch's own command, changed to run the baselines."""
-    words = shlex.split(launch.portable_command)
+    words = shlex.split(command_of(launch))
     return shlex.join(
         [*words[:2], f"ablation={BASELINES}", *(word for word in words[2:] if not word.startswith(DROPPED))]
     )

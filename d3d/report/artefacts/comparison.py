@@ -18,7 +18,7 @@ from d3d.report.artefacts.verdict_section import OUTCOMES, orderings, tally, ver
 from d3d.report.caveats import caveats
 from d3d.report.document.blocks import Block, Bold, Entry, Grid, Notes, Text
 from d3d.report.document.writers import csv_bytes
-from d3d.report.made_by import made_by, provenance
+from d3d.report.made_by import command_of, made_by, provenance
 from d3d.report.published import DOUBTFUL, Column, Method, Published, doubts_said, published
 from d3d.report.record import Record
 from d3d.report.rows import (
@@ -185,7 +185,7 @@ def _footnotes(printed: Published, runs: Sequence[Run]) -> Iterator[str]:
         yield f"{launch.data}, preset {launch.preset}: {_setting(launch, runs)}. {made_by(launch)}"
         yield from (f"{run.name}: {said}" for run in own if (said := _top1_beside(run)))
         yield from (f"{launch.data}: {note}" for note in chance_note(rows))
-        yield from missing_note(rows, launch.portable_command)
+        yield from missing_note(rows, command_of(launch))
         yield from seeds_note(rows)
     for name, column in printed.columns.items():
         if all(run.column != name for run in runs):

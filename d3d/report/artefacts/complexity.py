@@ -14,7 +14,7 @@ from d3d.report.artefacts.verdict_section import kendall_text, tally, verdict_bl
 from d3d.report.caveats import caveats
 from d3d.report.document.blocks import Block, Grid, Notes, Text
 from d3d.report.document.writers import csv_bytes
-from d3d.report.made_by import made_by, provenance, recipe
+from d3d.report.made_by import command_of, made_by, provenance, recipe
 from d3d.report.published import published
 from d3d.report.record import Record
 from d3d.report.rows import MISSING, Row, missing_lines, missing_note, rows_of, unfinished
@@ -56,7 +56,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
             f"Width and heads of {recipe(launch)}. {made_by(launch)}"
         ),
         _grid(rows, verdicts),
-        Notes((*missing_note(rows, launch.portable_command), *notes)),
+        Notes((*missing_note(rows, command_of(launch)), *notes)),
         verdict_heading(),
         Text(f"The paper ({printed.section}) says: {printed.claim}. The formula is for one window."),
         *_findings(rows),

@@ -12,7 +12,7 @@ from d3d.report.artefacts.registry import PROVENANCE, Artefact
 from d3d.report.caveats import caveats
 from d3d.report.document.blocks import Block, Grid, Notes, Text
 from d3d.report.document.writers import csv_bytes
-from d3d.report.made_by import made_by, provenance
+from d3d.report.made_by import command_of, made_by, provenance
 from d3d.report.record import Record
 from d3d.report.rows import missing_lines, missing_note, rows_of, setting, unfinished
 
@@ -60,7 +60,7 @@ def build(record: Record, artefact: Artefact, launches: Sequence[Launch], folder
             f"{SHOWN[artefact.module]} {BEFORE[artefact.module]} has what is claimed of it, judged over all test clips."
         ),
         Grid(COLUMNS, tuple(lines), "lll"),
-        Notes((*missing_note(rows, launch.portable_command), *notes)),
+        Notes((*missing_note(rows, command_of(launch)), *notes)),
     ]
     caption = (SHOWN[artefact.module], *said, f"Measured: {setting(launch, rows)}.", *unfinished(rows))
     document = Document(artefact.name, artefact.title, blocks, (launch,), {}, caption, images.get(".png"))

@@ -26,7 +26,7 @@ from d3d.report.artefacts.verdict_section import how_judged, orderings, verdict_
 from d3d.report.artefacts.verdict_section import verdict_heading as heading
 from d3d.report.document.blocks import Block, Bold, Entry, Grid, Heading, Notes, Text
 from d3d.report.document.writers import csv_bytes
-from d3d.report.made_by import made_by, provenance
+from d3d.report.made_by import command_of, made_by, provenance
 from d3d.report.published import DOUBTFUL, doubts_said
 from d3d.report.record import Record
 from d3d.report.rows import (
@@ -237,7 +237,7 @@ def _part_values(measured: Measured, row: Row, part: str) -> dict[str, str]:
 def _notes(measured: Measured) -> Iterator[str]:
     """What a reader of the numbers has to know, ending with the accuracies of the classical baselines."""
     launch, rows = measured.launch, measured.rows
-    yield from missing_note(rows, launch.portable_command)
+    yield from missing_note(rows, command_of(launch))
     yield from tuned_notes(launch, _tuned(measured))
     yield from _footnotes(measured)
     yield from _other_data(measured)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from d3d.bench.record.schema import Launch, Study
 from d3d.report.document.blocks import Bold, Entry
+from d3d.report.made_by import command_of
 from d3d.report.rows import (
     MISSING,
     Row,
@@ -78,7 +79,7 @@ def tuned_notes(launch: Launch, tuned: Sequence[Row]) -> list[str]:
     unfinished = [label for label in launch.tuned.studies if label not in {row.label for row in tuned}]
     unfinished += [row.label for row in tuned if row.missing]
     if unfinished:
-        notes.append(f"{MISSING} not tuned yet: {'; '.join(unfinished)}. To fill: `{launch.portable_command}`")
+        notes.append(f"{MISSING} not tuned yet: {'; '.join(unfinished)}. To fill: `{command_of(launch)}`")
     for label, study in launch.tuned.studies.items():
         if study.settings is not None and study.validation_top1 is not None:
             settings = ", ".join(f"{key} = {_value(value)}" for key, value in study.settings.items())
