@@ -62,7 +62,7 @@ def test_what_cannot_be_planned_as_it_was_is_refused_with_what_to_do(
 ) -> None:
     first, second, third = plan("ablation=full", "seeds=3").cells
     for id in (first.id, "x' or 1"):
-        with pytest.raises(D3DError, match=r"has no such cell; The CSVs in tables/"):
+        with pytest.raises(D3DError, match=r"has no such cell. The CSVs in tables/"):
             cells.cell(id)
     record.begin(first, TAGS)
     with pytest.raises(D3DError, match=r"is not finished; `status` says how to go on"):
